@@ -1,0 +1,66 @@
+# Flotilla's entry points. `make` builds the release binary; `make help` lists the rest.
+
+PACKAGES := librdkafka-dev libisal-dev zlib1g-dev libsnappy-dev liblz4-dev libzstd-dev pkg-config \
+            kcat python3-venv valgrind
+VENV     := .build/venv
+PYTHON   := $(VENV)/bin/python
+SOURCES  := Package.swift Sources Tests Benchmarks
+
+# A target check that a typo in an import cannot pass, and no warning that scrolls by.
+CHECKED  := --explicit-target-dependency-import-check error
+
+.PHONY: release help setup build test unit live faults prove bench fmt lint clean
+.DEFAULT_GOAL := release
+
+release: .build/setup  ## build the release binary as bin/flotilla
+	swift build -c release --product flotilla $(CHECKED)
+	@mkdir -p bin && ln -sf ../.build/release/flotilla bin/flotilla
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1#\2/p' $(MAKEFILE_LIST) | column -t -s '#'
+
+setup:  ## install the Debian packages and Python clients that building, running and testing need
+	@rm -f .build/setup && $(MAKE) --no-print-directory .build/setup
+
+# Made anew when this file or the pinned clients change.
+.build/setup: Makefile Tests/Live/requirements.txt
+	@missing="$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)"; \
+	if [ -n "$$missing" ]; then \
+	    if [ "$$(id -u)" = 0 ]; then run=; elif sudo -n true 2>/dev/null; then run='sudo -n'; else \
+	        echo "setup: cannot install" $$missing": run 'make setup' as root, or: sudo apt-get install" $$missing >&2; exit 1; fi; \
+	    echo "setup: installing" $$missing; \
+	    $$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
+	@command -v swift >/dev/null || { echo "setup: no swift on PATH: install the Swift 6.3 toolchain (https://www.swift.org/install/linux/)" >&2; exit 1; }
+	@mkdir -p .build
+	@[ -x $(PYTHON) ] || /usr/bin/python3 -m venv $(VENV)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r Tests/Live/requirements.txt
+	@touch $@
+
+build: .build/setup  ## build everything, tests too
+	swift build --build-tests $(CHECKED)
+
+test: .build/setup lint release build unit live faults  ## lint, build, unit, live and short fault tests
+	@echo "make test: all passed"
+
+unit: .build/setup
+	swift test --skip-build --disable-xctest
+
+live: .build/setup
+
+faults: .build/setup
+
+prove:  ## the long proofs
+	@echo "make prove: nothing yet"
+
+bench: release  ## measure, as a table with ratios
+	@echo "make bench: nothing yet"
+
+fmt:  ## format the sources in place
+	swift format -i -r -p $(SOURCES)
+
+lint:  ## check the format
+	swift format lint --strict -r -p $(SOURCES)
+
+clean:  ## remove what was built
+	rm -rf .build bin

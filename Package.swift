@@ -1,0 +1,59 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+/// The same strictness everywhere: a warning is a defect, and what is unsafe says so where it stands.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+// Bottom-up: a target may depend only on targets above it in this list.
+let package = Package(
+    name: "flotilla",
+    products: [
+        .executable(name: "flotilla", targets: ["flotilla"]),
+        .library(name: "Kafka", targets: ["Kafka"]),
+        .library(name: "LocalBroker", targets: ["LocalBroker"]),
+    ],
+    targets: [
+        // C libraries. Nothing of them leaves the one Swift target that wraps each.
+        .systemLibrary(name: "CRdKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+        .systemLibrary(name: "CIsal", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+        .systemLibrary(
+            name: "CCompression",
+            providers: [.apt(["zlib1g-dev", "libsnappy-dev", "liblz4-dev", "libzstd-dev"])]
+        ),
+        .target(name: "CLinux"),
+
+        // Values, no I/O.
+        .target(name: "Model", swiftSettings: strict),
+
+        // Threads, clocks, signals, logs.
+        .target(name: "Platform", dependencies: ["CLinux"], swiftSettings: strict),
+
+        // librdkafka in Swift.
+        .target(name: "Kafka", dependencies: ["Model", "Platform", "CRdKafka"], swiftSettings: strict),
+
+        // The embedded log that speaks Kafka's protocol.
+        .target(
+            name: "LocalBroker",
+            dependencies: ["Platform", "CLinux", "CIsal", "CCompression"],
+            swiftSettings: strict
+        ),
+
+        // The command line: the only place where ports meet adapters.
+        .executableTarget(
+            name: "flotilla",
+            dependencies: ["Platform", "LocalBroker"],
+            swiftSettings: strict
+        ),
+
+        // Tests mirror Sources.
+        .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
+    ]
+)

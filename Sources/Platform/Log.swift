@@ -1,0 +1,132 @@
+internal import Glibc
+
+/// Structured lines on standard error: a constant message, and data in named fields.
+///
+/// Text on a terminal, one JSON object a line elsewhere, unless `LOG_FORMAT` decides. A line is one write(2), so lines
+/// of several threads never mix.
+public struct Log: Sendable {
+    public enum Level: Int, Sendable, Comparable, CaseIterable {
+        case debug, info, warning, error
+
+        public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    public enum Format: Sendable { case text, json }
+
+    /// A field of a line: its name and its value.
+    public typealias Field = (name: StaticString, value: any CustomStringConvertible)
+
+    public var level: Level
+    public var format: Format
+    private let sink: @Sendable (_ line: String) -> Void
+
+    /// A log on standard error.
+    public init(level: Level = .info, format: Format) {
+        self.init(level: level, format: format) { line in
+            var text = line
+            text.withUTF8 { unsafe _ = Glibc.write(2, $0.baseAddress, $0.count) }
+        }
+    }
+
+    /// A log whose finished lines, each with its newline, go to `sink`; it may be called on any thread.
+    public init(level: Level, format: Format, sink: @escaping @Sendable (_ line: String) -> Void) {
+        self.level = level
+        self.format = format
+        self.sink = sink
+    }
+
+    /// The log that `LOG_LEVEL` (debug, info, warning, error) and `LOG_FORMAT` (json, text) ask for, or what is wrong
+    /// with them.
+    public static func fromEnvironment() -> Result<Log, SettingFault> {
+        var level = Level.info
+        if let wanted = environment("LOG_LEVEL") {
+            guard let known = Level.allCases.first(where: { "\($0)" == wanted.lowercased() }) else {
+                return .failure(
+                    SettingFault(name: "LOG_LEVEL", value: wanted, expected: "debug, info, warning or error"))
+            }
+            level = known
+        }
+        switch environment("LOG_FORMAT") {
+        case nil: return .success(Log(level: level, format: isatty(2) == 1 ? .text : .json))
+        case "json": return .success(Log(level: level, format: .json))
+        case "text": return .success(Log(level: level, format: .text))
+        case .some(let other):
+            return .failure(SettingFault(name: "LOG_FORMAT", value: other, expected: "json or text"))
+        }
+    }
+
+    public func debug(_ message: StaticString, _ fields: @autoclosure () -> [Field] = []) {
+        write(.debug, message, fields)
+    }
+
+    public func info(_ message: StaticString, _ fields: @autoclosure () -> [Field] = []) {
+        write(.info, message, fields)
+    }
+
+    public func warning(_ message: StaticString, _ fields: @autoclosure () -> [Field] = []) {
+        write(.warning, message, fields)
+    }
+
+    public func error(_ message: StaticString, _ fields: @autoclosure () -> [Field] = []) {
+        write(.error, message, fields)
+    }
+
+    private func write(_ level: Level, _ message: StaticString, _ fields: () -> [Field]) {
+        guard level >= self.level else { return }
+        let at = Timestamp(milliseconds: Time.wallMilliseconds)
+        switch format {
+        case .text:
+            var line = "\(at.clockTime) \("\(level)".uppercased()) \(message)"
+            for field in fields() { line += "  \(field.name)=\(Self.printable("\(field.value)"))" }
+            sink(line + "\n")
+        case .json:
+            var line = "{\"time\":\"\(at)\",\"level\":\"\(level)\",\"message\":\(Self.quoted("\(message)"))"
+            for field in fields() { line += ",\(Self.quoted("\(field.name)")):\(Self.quoted("\(field.value)"))" }
+            sink(line + "}\n")
+        }
+    }
+
+    /// What a peer sent must not be able to forge a line or move the cursor.
+    private static func printable(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) else { return text }
+        return quoted(text)
+    }
+
+    private static func quoted(_ text: String) -> String {
+        var quoted = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": quoted += "\\\""
+            case "\\": quoted += "\\\\"
+            case "\n": quoted += "\\n"
+            case "\r": quoted += "\\r"
+            case "\t": quoted += "\\t"
+            case _ where scalar.value < 0x20 || scalar.value == 0x7f:
+                let hex = String(scalar.value, radix: 16)
+                quoted += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            default: quoted.unicodeScalars.append(scalar)
+            }
+        }
+        return quoted + "\""
+    }
+
+    private static func environment(_ name: String) -> String? {
+        guard let value = unsafe getenv(name) else { return nil }
+        return unsafe String(cString: value)
+    }
+}
+
+/// A setting that cannot be used, and what would be.
+public struct SettingFault: Error, Sendable, CustomStringConvertible {
+    public let name: String
+    public let value: String
+    public let expected: String
+
+    public init(name: String, value: String, expected: String) {
+        self.name = name
+        self.value = value
+        self.expected = expected
+    }
+
+    public var description: String { "\(name)=\(value): expected \(expected)" }
+}

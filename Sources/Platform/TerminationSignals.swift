@@ -1,0 +1,30 @@
+internal import Glibc
+
+/// SIGINT and SIGTERM as something the main thread waits for.
+///
+/// `block()` comes first in `main`, before any thread starts, so that every thread inherits the mask and only
+/// `wait()` takes the signals.
+public enum TerminationSignals {
+    public static func block() {
+        var signals = set
+        unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
+        // A peer that hangs up is an error code of write(2), not the end of the process.
+        signal(SIGPIPE, SIG_IGN)
+    }
+
+    /// Returns the number of the first signal that arrives.
+    public static func wait() -> Int32 {
+        var signals = set
+        var received: Int32 = 0
+        while unsafe sigwait(&signals, &received) != 0 {}
+        return received
+    }
+
+    private static var set: sigset_t {
+        var signals = sigset_t()
+        unsafe sigemptyset(&signals)
+        unsafe sigaddset(&signals, SIGINT)
+        unsafe sigaddset(&signals, SIGTERM)
+        return signals
+    }
+}

@@ -1,0 +1,8 @@
+internal import Platform
+
+@main
+enum Main {
+    static func main() {
+        TerminationSignals.block()
+    }
+}
