@@ -53,6 +53,14 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // The shortest loops that librdkafka allows, in C: what everything else is measured against.
+        .executableTarget(
+            name: "RawClient",
+            dependencies: ["CRdKafka"],
+            path: "Benchmarks/RawClient",
+            linkerSettings: [.linkedLibrary("rdkafka")]
+        ),
+
         // Tests mirror Sources.
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
     ]
