@@ -63,5 +63,12 @@ let package = Package(
 
         // Tests mirror Sources.
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
+        .testTarget(
+            name: "LocalBrokerTests",
+            dependencies: ["LocalBroker", "Platform"],
+            path: "Tests/LocalBrokerTests",
+            exclude: ["Wire/golden.py", "Wire/golden.txt"],
+            swiftSettings: strict
+        ),
     ]
 )
