@@ -55,5 +55,11 @@ let package = Package(
 
         // Tests mirror Sources.
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
+        .testTarget(
+            name: "LocalBrokerTests",
+            dependencies: ["LocalBroker", "Platform", "CCompression"],
+            path: "Tests/LocalBrokerTests",
+            swiftSettings: strict
+        ),
     ]
 )
