@@ -65,9 +65,8 @@ let package = Package(
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
         .testTarget(
             name: "LocalBrokerTests",
-            dependencies: ["LocalBroker", "Platform"],
+            dependencies: ["LocalBroker", "Platform", "CCompression"],
             path: "Tests/LocalBrokerTests",
-            exclude: ["Wire/golden.py", "Wire/golden.txt"],
             swiftSettings: strict
         ),
     ]

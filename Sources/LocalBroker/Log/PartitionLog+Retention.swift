@@ -71,8 +71,7 @@ extension PartitionLog {
         let first = segments.removeFirst()
         sealed.removeAll { $0.segment === first }
         let names = try files.list(directory)
-        for name in [SegmentName.log(first.baseOffset), SegmentName.index(first.baseOffset)] where names.contains(name)
-        {
+        for name in [SegmentName.log(first.baseOffset), SegmentName.index(first.baseOffset)] where names.contains(name) {
             try files.remove(path(name))
         }
     }
