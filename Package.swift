@@ -55,5 +55,9 @@ let package = Package(
 
         // Tests mirror Sources.
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
+        .testTarget(
+            name: "LocalBrokerTests", dependencies: ["LocalBroker", "Platform"], path: "Tests/LocalBrokerTests",
+            swiftSettings: strict
+        ),
     ]
 )
