@@ -6,8 +6,9 @@
 // instead of one per heartbeat. The price: the earliest time in the heap may be early, so the loop may now and then
 // wake for nothing. It is never late.
 //
-// Rejected: a timer wheel (its resolution shows in tests, and thousands of entries do not need it), a heap with moves
-// of entries (an index per entry to keep, and a heap step per heartbeat), asking every group every tick.
+// Rejected: the heap alone (an entry per heartbeat), a timer wheel (its resolution shows in tests, and thousands of
+// entries do not need it), a heap that moves its entries (an index per entry to keep, and a heap step per heartbeat),
+// asking every group every tick.
 
 /// What may come due.
 struct GroupAlarm: Hashable, Sendable {
@@ -36,12 +37,12 @@ struct GroupAlarms {
     }
 
     private struct Place {
-        var at: Int64
         var alarm: GroupAlarm
+        var at: Int64
     }
 
     private var entries: [GroupAlarm: Entry] = [:]
-    private var heap: [Place] = []
+    private var heap = Timers<Place>()
 
     /// How many places were looked at in all: what a test of cheapness counts.
     private(set) var examined = 0
@@ -50,7 +51,7 @@ struct GroupAlarms {
     var count: Int { entries.count }
 
     /// No alarm rings before this time; `nil` when none is set.
-    var next: Int64? { entries.isEmpty ? nil : heap.first?.at }
+    var next: Int64? { entries.isEmpty ? nil : heap.next }
 
     /// When `alarm` rings, if it is set.
     subscript(alarm: GroupAlarm) -> Int64? { entries[alarm]?.due }
@@ -61,65 +62,30 @@ struct GroupAlarms {
             entries[alarm] = Entry(due: due, queuedAt: entry.queuedAt)
         } else {
             entries[alarm] = Entry(due: due, queuedAt: due)
-            push(Place(at: due, alarm: alarm))
+            heap.add(Place(alarm: alarm, at: due), at: due)
         }
     }
 
     mutating func cancel(_ alarm: GroupAlarm) {
         guard entries.removeValue(forKey: alarm) != nil else { return }
         // Its place stays until its time comes, so places of cancelled alarms must not pile up.
-        if heap.count > 64, heap.count / 2 > entries.count { rebuild() }
+        guard heap.count > 64, heap.count / 2 > entries.count else { return }
+        let entries = entries
+        heap.keep { entries[$0.alarm]?.queuedAt == $0.at }
     }
 
     /// Takes an alarm that is due, each once.
     mutating func popDue(_ now: Int64) -> GroupAlarm? {
-        while let place = heap.first, place.at <= now {
+        while let place = heap.popDue(now: now) {
             examined &+= 1
-            removeFirst()
             guard let entry = entries[place.alarm], entry.queuedAt == place.at else { continue }
             if entry.due <= now {
                 entries[place.alarm] = nil
                 return place.alarm
             }
             entries[place.alarm] = Entry(due: entry.due, queuedAt: entry.due)
-            push(Place(at: entry.due, alarm: place.alarm))
+            heap.add(Place(alarm: place.alarm, at: entry.due), at: entry.due)
         }
         return nil
-    }
-
-    private mutating func rebuild() {
-        heap.removeAll(keepingCapacity: true)
-        for (alarm, entry) in entries {
-            entries[alarm] = Entry(due: entry.due, queuedAt: entry.due)
-            heap.append(Place(at: entry.due, alarm: alarm))
-        }
-        // A sorted array is a heap.
-        heap.sort { $0.at < $1.at }
-    }
-
-    private mutating func push(_ place: Place) {
-        heap.append(place)
-        var child = heap.count - 1
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard heap[child].at < heap[parent].at else { return }
-            heap.swapAt(child, parent)
-            child = parent
-        }
-    }
-
-    private mutating func removeFirst() {
-        heap.swapAt(0, heap.count - 1)
-        heap.removeLast()
-        var parent = 0
-        while true {
-            let left = 2 * parent + 1
-            guard left < heap.count else { return }
-            let right = left + 1
-            let child = right < heap.count && heap[right].at < heap[left].at ? right : left
-            guard heap[child].at < heap[parent].at else { return }
-            heap.swapAt(child, parent)
-            parent = child
-        }
     }
 }

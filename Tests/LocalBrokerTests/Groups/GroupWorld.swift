@@ -139,7 +139,7 @@ struct GroupWorld {
     @discardableResult
     mutating func commit(
         _ member: String = "", _ generation: Int32 = -1, group: String = "g", instance: String? = nil,
-        _ offsets: [(String, Int32, Int64)] = [("t", 0, 1)], metadata: String = ""
+        offsets: [(String, Int32, Int64)] = [("t", 0, 1)], metadata: String = ""
     ) -> [GroupFault] {
         let token = token()
         let request = C.CommitRequest(
