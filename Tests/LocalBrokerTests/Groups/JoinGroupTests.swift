@@ -234,6 +234,31 @@ import Testing
         #expect(joins.map { world.joined[$0]?.generation } == [1, 1, 1])
     }
 
+    @Test func whoIsRefusedForLackOfRoomIsNotWaitedFor() {
+        var settings = GroupCoordinator.Settings()
+        settings.maxGroupSize = 1
+        var world = W(settings)
+        let asked = [world.join(W.joinRequest(twoStep: true)), world.join(W.joinRequest(twoStep: true))]
+        #expect(world.joined[asked[1]]?.fault == .groupMaxSizeReached)
+        let member = world.joined[asked[0]]?.memberID ?? ""
+        world.join(W.joinRequest(member: member, twoStep: true))
+        world.pass(50)
+        let late = world.join(W.joinRequest(twoStep: true))
+        #expect(world.joined[late]?.fault == .groupMaxSizeReached)
+
+        // One that was given an id while there was room finds it taken, and the round ends without it.
+        var other = W(settings)
+        let first = other.join(W.joinRequest(twoStep: true))
+        let taker = other.join(W.joinRequest(instance: "i"))
+        other.pass(50)
+        let takerID = other.joined[taker]?.memberID ?? ""
+        let again = other.join(W.joinRequest(member: takerID, instance: "i", protocols: W.protocols(["range", "x"])))
+        #expect(other.joined[again] == nil)
+        let refused = other.join(W.joinRequest(member: other.joined[first]?.memberID ?? "", twoStep: true))
+        #expect(other.joined[refused]?.fault == .groupMaxSizeReached)
+        #expect(other.joined[again]?.generation == 2)
+    }
+
     @Test func theOwnerOfAnIDIsWaitedFor() {
         var world = W()
         let (members, _) = world.stableGroup(1)
