@@ -64,9 +64,7 @@ let package = Package(
         // Tests mirror Sources.
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
         .testTarget(
-            name: "LocalBrokerTests",
-            dependencies: ["LocalBroker", "Platform", "CCompression"],
-            path: "Tests/LocalBrokerTests",
+            name: "LocalBrokerTests", dependencies: ["LocalBroker", "Platform"], path: "Tests/LocalBrokerTests",
             swiftSettings: strict
         ),
     ]

@@ -11,7 +11,13 @@ extension ClassicGroup {
         }
 
         guard hasRoom(for: request, context.settings) else {
-            return refuse(.groupMaxSizeReached, memberID: "")
+            refuse(.groupMaxSizeReached, memberID: "")
+            // It was given an id in vain; a round must not wait for it.
+            if pending.remove(request.memberID) != nil {
+                context.alarms.cancel(alarm(.session(memberID: request.memberID)))
+                completeIfAllJoined(&context)
+            }
+            return
         }
         guard supports(protocolType: request.protocolType, request.protocols) else {
             return refuse(.inconsistentGroupProtocol, memberID: request.memberID)

@@ -78,8 +78,10 @@ extension ClassicGroup {
         unsynced = Set(members.keys)
         context.alarms.set(alarm(.sync), at: context.now + rebalanceTimeout)
         for member in membersBySeniority {
+            // Of the others, whose connection broke or who are static and did not come, sessions already run.
+            let listens = member.waiting.token != nil
             finishJoin(member.memberID, currentAnswer(to: member.memberID), &context)
-            if let member = members[member.memberID] { touch(member, &context) }
+            if listens, let member = members[member.memberID] { touch(member, &context) }
         }
     }
 
@@ -100,9 +102,9 @@ extension ClassicGroup {
         phase = .stable
         persistAgreement(&context)
         for member in membersBySeniority {
-            guard case .sync = member.waiting else { continue }
+            let listens = member.waiting.token != nil
             finishSync(member.memberID, assignmentAnswer(to: member), &context)
-            if let member = members[member.memberID] { touch(member, &context) }
+            if listens, let member = members[member.memberID] { touch(member, &context) }
         }
     }
 
