@@ -48,6 +48,9 @@ internal import Platform
     /// Sets an option that counts milliseconds.
     mutating func set(_ name: String, _ duration: Duration) { set(name, duration.milliseconds) }
 
+    /// Notes something that is wrong with more than one option.
+    mutating func refuse(_ fault: String) { faults.append(fault) }
+
     /// Lends the handle, for callbacks.
     @safe func withHandle(_ body: (OpaquePointer) -> Void) { unsafe body(handle) }
 

@@ -221,7 +221,7 @@ internal import Synchronization
     }
 
     mutating func destroy() {
-        for unsafehandle in unsafe known.values { unsafe rd_kafka_topic_destroy(handle) }
+        unsafe known.values.forEach { unsafe rd_kafka_topic_destroy($0) }
         unsafe known = [:]
     }
 }
