@@ -189,8 +189,10 @@ final class ForgetfulFiles: FileLayer {
         var bytes = Array(content.durable.prefix(size))
         bytes += [UInt8](repeating: 0, count: size - bytes.count)
         for page in content.dirtyPages.sorted() where thrown.chance(percent) {
-            let range = Int(page * Self.page)..<min(Int((page + 1) * Self.page), size, live.count)
-            if page * Self.page < Int64(min(size, live.count)) { bytes.replaceSubrange(range, with: live[range]) }
+            let end = min(Int((page + 1) * Self.page), size, live.count)
+            guard page * Self.page < Int64(end) else { continue }
+            let range = Int(page * Self.page)..<end
+            bytes.replaceSubrange(range, with: live[range])
         }
         return bytes
     }
