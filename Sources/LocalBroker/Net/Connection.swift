@@ -28,6 +28,14 @@ final class Exchange {
         response = frame
         connection?.answersAreReady()
     }
+
+    /// Hangs up instead, when no answer would be true.
+    func abandon() {
+        guard !isAnswered else { return }
+        isAnswered = true
+        connection?.isAbandoned = true
+        connection?.answersAreReady()
+    }
 }
 
 /// A response as it goes out: bytes, with ranges of log files between them.
@@ -60,6 +68,8 @@ struct OutgoingFrame {
     private var firstChunk = 0
     private var outputBytes = 0
     private(set) var isClosed = false
+    /// Whether it is to be closed because an answer cannot be given.
+    fileprivate(set) var isAbandoned = false
     /// When bytes last moved in the direction that somebody waits for; what the stall check looks at.
     private(set) var lastProgress: Int64
     var isMarkedForWriting = false
@@ -192,6 +202,7 @@ struct OutgoingFrame {
 
     /// Writes the answers that are ready, in order, up to a fair share. False when the connection is broken.
     func send(now: Int64) -> Bool {
+        guard !isAbandoned else { return false }
         while firstExchange < exchanges.count, exchanges[firstExchange].isAnswered {
             if let frame = exchanges[firstExchange].response { queue(frame) }
             exchanges[firstExchange].response = nil
@@ -295,12 +306,13 @@ enum CloseReason: CustomStringConvertible {
     case stalled
     case idle
     case stopping
+    case noTrueAnswer
 
     /// Whether it is the ordinary end of a connection rather than something that a line in the log should tell.
     var isOrdinary: Bool {
         switch self {
         case .byPeer, .idle, .stopping: true
-        case .cutOff, .notAFrame, .malformed, .tooManyConnections, .tooMuchMemory, .stalled: false
+        case .cutOff, .notAFrame, .malformed, .tooManyConnections, .tooMuchMemory, .stalled, .noTrueAnswer: false
         }
     }
 
@@ -320,6 +332,7 @@ enum CloseReason: CustomStringConvertible {
         case .stalled: "the client neither finished its request nor took its answers"
         case .idle: "idle"
         case .stopping: "the broker is stopping"
+        case .noTrueAnswer: "what it asked for was not written for good: the disk failed"
         }
     }
 }

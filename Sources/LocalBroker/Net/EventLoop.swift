@@ -200,7 +200,7 @@ protocol LoopService: AnyObject {
             connection.isMarkedForWriting = false
             guard !connection.isClosed else { continue }
             guard connection.send(now: now) else {
-                close(connection, .byPeer)
+                close(connection, connection.isAbandoned ? .noTrueAnswer : .byPeer)
                 continue
             }
             if connection.hasBacklog, connection.mayRead { receive(connection, service, now: now) }
