@@ -16,6 +16,8 @@ public final class Broker: Sendable {
     /// Where clients connect to: the port is a real one even when the configuration asked for any.
     public let endpoint: Endpoint
 
+    /// What the broker holds for its clients.
+    let gauges: LoopGauges
     private let doorbell: Doorbell
     private let state: Mutex<State>
     private let shouldStop = Atomic<Bool>(false)
@@ -39,12 +41,18 @@ public final class Broker: Sendable {
             // Bound before the folder is opened, so that a taken port is found at once, and accepted from only when
             // recovery is over.
             let listener = try Listener(configuration.listen, insecure: configuration.insecure)
+            let loop = try EventLoop(listener: listener, doorbell: doorbell, configuration: configuration, log: log)
             let core = try BrokerCore(
                 configuration, port: listener.port, files: files, doorbell: doorbell, log: log)
-            let loop = try EventLoop(listener: listener, doorbell: doorbell, configuration: configuration, log: log)
             let broker = Broker(
-                endpoint: Endpoint(host: configuration.listen.host, port: listener.port), doorbell: doorbell)
-            try broker.run(loop, core)
+                endpoint: Endpoint(host: configuration.listen.host, port: listener.port), doorbell: doorbell,
+                gauges: loop.gauges)
+            do {
+                try broker.run(loop, core)
+            } catch {
+                core.close()
+                throw error
+            }
             log.info(
                 "broker is ready",
                 [
@@ -59,8 +67,9 @@ public final class Broker: Sendable {
         }
     }
 
-    private init(endpoint: Endpoint, doorbell: Doorbell) {
+    private init(endpoint: Endpoint, doorbell: Doorbell, gauges: LoopGauges) {
         self.endpoint = endpoint
+        self.gauges = gauges
         self.doorbell = doorbell
         state = Mutex(State())
     }

@@ -14,19 +14,23 @@ internal import Platform
 
 /// A request's place in its connection's row of answers.
 final class Exchange {
-    /// Nil once the connection is gone: whatever is still computed for it is dropped.
-    private(set) weak var connection: Connection?
+    private weak var origin: Connection?
     fileprivate var response: OutgoingFrame?
     fileprivate var isAnswered = false
 
-    fileprivate init(_ connection: Connection) { self.connection = connection }
+    fileprivate init(_ connection: Connection) { origin = connection }
+
+    /// Nil once the connection is closed, even if somebody still holds it: whatever is still computed for it is dropped.
+    var connection: Connection? { origin.flatMap { $0.isClosed ? nil : $0 } }
 
     /// Gives the answer. `nil` means that this request has none (a produce request with acks=0).
     func answer(_ frame: OutgoingFrame?) {
         guard !isAnswered else { return }
         isAnswered = true
+        guard let connection else { return }
         response = frame
-        connection?.answersAreReady()
+        if let frame { connection.outputBytes += frame.count }
+        connection.answersAreReady()
     }
 
     /// Hangs up instead, when no answer would be true.
@@ -43,6 +47,8 @@ struct OutgoingFrame {
     var bytes: [UInt8]
     /// Each stands before the byte at its position, in ascending order.
     var slices: [(position: Int, slice: LogSlice)] = []
+
+    var count: Int { slices.reduce(bytes.count) { $0 + $1.slice.count } }
 }
 
 @safe final class Connection {
@@ -66,15 +72,19 @@ struct OutgoingFrame {
     private var firstExchange = 0
     private var output: [Chunk] = []
     private var firstChunk = 0
-    private var outputBytes = 0
+    /// Bytes of answers that were given and not taken, also of those that wait for an earlier one.
+    fileprivate(set) var outputBytes = 0
     private(set) var isClosed = false
     /// Whether it is to be closed because an answer cannot be given.
     fileprivate(set) var isAbandoned = false
-    /// When bytes last moved in the direction that somebody waits for; what the stall check looks at.
+    /// When bytes last moved.
     private(set) var lastProgress: Int64
+    /// When a client that keeps us waiting is taken for stalled. Each byte that moves puts it off by a millisecond, up
+    /// to the whole of `stallMilliseconds`: so a slow line has all the time it needs, and a byte a second is not enough.
+    private(set) var patienceEnds: Int64
     var isMarkedForWriting = false
-    /// What the loop has counted of `heldBytes`.
-    var accountedBytes = 0
+    /// What the loop has counted of `heldBytes` and `outputBytes`.
+    var accounted = (held: 0, output: 0)
     /// What epoll was last told, so that it is only told changes.
     var isWatched = (readable: true, writable: false)
 
@@ -93,12 +103,14 @@ struct OutgoingFrame {
         self.limits = limits
         self.wantsToWrite = wantsToWrite
         lastProgress = now
+        patienceEnds = now + limits.stallMilliseconds
     }
 
     deinit { precondition(isClosed, "a connection is closed before it is let go") }
 
-    /// Memory held for a frame that has not wholly arrived.
-    var heldBytes: Int { unsafe partial.capacity + (backlog?.count ?? 0) }
+    /// Bytes held for requests that are not handled yet. A length that was only announced costs nothing (see
+    /// `PartialFrame.grow`) and does not count: else a few clients could use up what all may have with five bytes each.
+    var heldBytes: Int { unsafe partial.count + (backlog?.count ?? 0) }
     /// Whether answers are still owed or on their way.
     var hasUnfinishedAnswers: Bool { firstExchange < exchanges.count || firstChunk < output.count }
     var hasOutput: Bool { firstChunk < output.count }
@@ -109,7 +121,15 @@ struct OutgoingFrame {
         exchanges.count - firstExchange < limits.pipelinedRequests && outputBytes < limits.queuedOutputBytes
     }
     /// Whether the other side keeps us waiting: in the middle of a frame, or with answers that it does not take.
-    var isWaitingForPeer: Bool { partial.count > 0 || hasOutput }
+    var isWaitingForPeer: Bool { partial.count > 0 && mayRead || hasOutput }
+
+    private func moved(_ count: Int, now: Int64) {
+        lastProgress = now
+        patienceEnds = min(now + limits.stallMilliseconds, patienceEnds + Int64(count))
+    }
+
+    /// The client owes us nothing: what it will be given from here on counts anew.
+    func renewPatience(now: Int64) { patienceEnds = now + limits.stallMilliseconds }
 
     /// Reads what is there, up to a fair share, and hands over each whole frame.
     func receive(scratch: UnsafeMutableRawBufferPointer, now: Int64, _ body: (Input) -> Void) {
@@ -118,6 +138,7 @@ struct OutgoingFrame {
             unsafe received(held, body)
             unsafe held.deallocate()
         }
+        if !isWaitingForPeer { renewPatience(now: now) }
         var budget = limits.bytesPerTurn
         while budget > 0, !isClosed, mayRead {
             let wanted = partial.count > 0 ? unsafe partial.space : unsafe scratch
@@ -127,7 +148,7 @@ struct OutgoingFrame {
                 if count < 0, errno != EAGAIN, errno != EINTR { unsafe body(.closed(.byPeer)) }
                 return
             }
-            lastProgress = now
+            moved(count, now: now)
             budget -= count
             if partial.count > 0 {
                 unsafe receivedMoreOfAFrame(count, body)
@@ -172,7 +193,8 @@ struct OutgoingFrame {
         }
         var whole = partial
         partial = PartialFrame()
-        unsafe body(.frame(UnsafeMutableRawBufferPointer(rebasing: whole.bytes[4...])))
+        // The memory may be larger than the frame.
+        unsafe body(.frame(UnsafeMutableRawBufferPointer(rebasing: whole.bytes[4..<whole.wanted])))
         whole.free()
     }
 
@@ -203,6 +225,7 @@ struct OutgoingFrame {
     /// Writes the answers that are ready, in order, up to a fair share. False when the connection is broken.
     func send(now: Int64) -> Bool {
         guard !isAbandoned else { return false }
+        if !isWaitingForPeer { renewPatience(now: now) }
         while firstExchange < exchanges.count, exchanges[firstExchange].isAnswered {
             if let frame = exchanges[firstExchange].response { queue(frame) }
             exchanges[firstExchange].response = nil
@@ -223,7 +246,7 @@ struct OutgoingFrame {
             case .file(let slice, let done): sent = write(slice, done)
             }
             guard sent > 0 else { return sent == 0 }
-            lastProgress = now
+            moved(sent, now: now)
             budget -= sent
             outputBytes -= sent
         }
@@ -239,11 +262,9 @@ struct OutgoingFrame {
         for (at, slice) in frame.slices where slice.count > 0 {
             if at > position { output.append(.bytes(frame.bytes, position..<at)) }
             output.append(.file(slice, sent: 0))
-            outputBytes += slice.count
             position = at
         }
         if position < frame.bytes.count { output.append(.bytes(frame.bytes, position..<frame.bytes.count)) }
-        outputBytes += frame.bytes.count
     }
 
     /// Bytes written; 0 when the socket is full; below 0 when it is broken.
@@ -291,6 +312,7 @@ struct OutgoingFrame {
         output.removeAll()
         firstExchange = 0
         firstChunk = 0
+        outputBytes = 0
         Glibc.close(descriptor)
     }
 }
@@ -344,7 +366,6 @@ enum CloseReason: CustomStringConvertible {
     /// How many bytes there will be, as far as is known: 4 until the length has arrived.
     private(set) var wanted = 0
 
-    var capacity: Int { unsafe bytes.count }
     var space: UnsafeMutableRawBufferPointer { unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[count..<wanted]) }
 
     mutating func begin(with first: UnsafeRawBufferPointer, wanted: Int) {

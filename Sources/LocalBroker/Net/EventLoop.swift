@@ -38,7 +38,11 @@ protocol LoopService: AnyObject {
     private var nextID: UInt64 = Token.firstConnection
     private var toWrite: [Connection] = []
     private var heldBytes = 0
+    private var outputBytes = 0
+    let gauges = LoopGauges()
     private var hasClosedConnections = false
+    /// Requests were taken in after the service had finished its turn.
+    private var hasServedLate = false
     private var isAccepting = false
     private var isStopping = false
     private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
@@ -71,7 +75,9 @@ protocol LoopService: AnyObject {
             let before = Time.monotonicMilliseconds
             var deadline = min(nextHousekeeping, stopBy ?? .max)
             if let wanted = service.nextDeadline { deadline = min(deadline, wanted) }
-            let sleep = toWrite.isEmpty ? Int32(clamping: max(0, deadline - before)) : 0
+            let hasMore = !toWrite.isEmpty || hasClosedConnections || hasServedLate
+            hasServedLate = false
+            let sleep = hasMore ? 0 : Int32(clamping: max(0, deadline - before))
             var now = before
             try poller.wait(milliseconds: sleep) { event in
                 now = Time.monotonicMilliseconds
@@ -95,10 +101,13 @@ protocol LoopService: AnyObject {
             }
             service.endOfTurn(now: now)
             writeWhatIsReady(service, now: now)
+            gauges.show(connections: connections.count, heldBytes: heldBytes, outputBytes: outputBytes)
             if stopBy == nil, shouldStop() {
                 stopBy = now + 5000
                 isStopping = true
                 setAccepting(false)
+                // What has arrived is answered; under a steady stream of new requests that would never end.
+                for connection in connections.values { watch(connection) }
             }
             if let stopBy {
                 let owed = connections.values.contains { $0.hasOutput }
@@ -109,10 +118,11 @@ protocol LoopService: AnyObject {
 
     private func connectionEvent(_ event: Poller.Event, _ service: any LoopService, now: Int64) {
         guard let connection = connections[event.token] else { return }
-        if event.readable || (event.hungUp && connection.mayRead) { receive(connection, service, now: now) }
+        let reads = !isStopping && connection.mayRead
+        if reads, event.readable || event.hungUp { receive(connection, service, now: now) }
         if event.writable, !connection.isClosed { markForWriting(connection) }
         // Nothing to read and nobody there: only reading is ever paused, so this would come again at once.
-        if event.hungUp, !connection.isClosed, !connection.mayRead { close(connection, .byPeer) }
+        if event.hungUp, !connection.isClosed, !reads { close(connection, .byPeer) }
     }
 
     private func accept(now: Int64) {
@@ -178,13 +188,20 @@ protocol LoopService: AnyObject {
             }
         }
         guard !connection.isClosed else { return }
-        heldBytes += connection.heldBytes - connection.accountedBytes
-        connection.accountedBytes = connection.heldBytes
+        account(connection)
         if heldBytes > configuration.limits.unfinishedRequestBytes {
-            close(connection, .tooMuchMemory)
-        } else {
-            watch(connection)
+            // Not whoever happened to come last: it may hold nothing to speak of.
+            let largest = connections.values.max { $0.heldBytes < $1.heldBytes }
+            close(largest ?? connection, .tooMuchMemory)
         }
+        if !connection.isClosed { watch(connection) }
+    }
+
+    /// Counts anew what a connection holds.
+    private func account(_ connection: Connection) {
+        heldBytes += connection.heldBytes - connection.accounted.held
+        outputBytes += connection.outputBytes - connection.accounted.output
+        connection.accounted = (connection.heldBytes, connection.outputBytes)
     }
 
     private func markForWriting(_ connection: Connection) {
@@ -203,14 +220,19 @@ protocol LoopService: AnyObject {
                 close(connection, connection.isAbandoned ? .noTrueAnswer : .byPeer)
                 continue
             }
-            if connection.hasBacklog, connection.mayRead { receive(connection, service, now: now) }
-            if !connection.isClosed { watch(connection) }
+            if connection.hasBacklog, connection.mayRead, !isStopping {
+                hasServedLate = true
+                receive(connection, service, now: now)
+            }
+            guard !connection.isClosed else { continue }
+            account(connection)
+            watch(connection)
         }
     }
 
     /// Asks epoll for what the connection can do something with.
     private func watch(_ connection: Connection) {
-        let wanted = (readable: connection.mayRead, writable: connection.hasOutput)
+        let wanted = (readable: connection.mayRead && !isStopping, writable: connection.hasOutput)
         guard wanted != connection.isWatched else { return }
         connection.isWatched = wanted
         poller.change(
@@ -221,10 +243,12 @@ protocol LoopService: AnyObject {
         setAccepting(true)
         let limits = configuration.limits
         for connection in connections.values {
-            let silent = now - connection.lastProgress
-            if connection.isWaitingForPeer, silent > limits.stallMilliseconds {
-                close(connection, .stalled)
-            } else if !connection.hasUnfinishedAnswers, silent > limits.idleMilliseconds {
+            if connection.isWaitingForPeer {
+                if now > connection.patienceEnds { close(connection, .stalled) }
+                continue
+            }
+            connection.renewPatience(now: now)
+            if !connection.hasUnfinishedAnswers, now - connection.lastProgress > limits.idleMilliseconds {
                 close(connection, .idle)
             }
         }
@@ -233,7 +257,8 @@ protocol LoopService: AnyObject {
     func close(_ connection: Connection, _ reason: CloseReason) {
         guard !connection.isClosed else { return }
         tell(reason, connection.peer)
-        heldBytes -= connection.accountedBytes
+        heldBytes -= connection.accounted.held
+        outputBytes -= connection.accounted.output
         poller.remove(connection.descriptor)
         connections[connection.id] = nil
         hasClosedConnections = true

@@ -1,3 +1,4 @@
+import Glibc
 import Platform
 import Synchronization
 import Testing
@@ -67,5 +68,25 @@ final class TestThreads: Sendable {
         }
         for thread in started { thread.join() }
         return faults.withLock { $0 }
+    }
+}
+
+extension RunningBroker {
+    var connections: Int { broker.gauges.connections.load(ordering: .relaxed) }
+    var heldBytes: Int { broker.gauges.heldBytes.load(ordering: .relaxed) }
+    var outputBytes: Int { broker.gauges.outputBytes.load(ordering: .relaxed) }
+}
+
+/// Something that was to happen did not, long after it should have.
+struct NeverHappened: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Waits until something is so that no event tells of. The limit is no promise of speed: it is where waiting is in vain.
+func eventually(_ what: String, _ isSo: () throws -> Bool) throws {
+    let end = Time.monotonicMilliseconds + 60_000
+    while try !isSo() {
+        guard Time.monotonicMilliseconds < end else { throw NeverHappened(description: "never: \(what)") }
+        usleep(500)
     }
 }
