@@ -11,6 +11,8 @@ final class PendingFetch {
     let request: FetchRequest
     let call: BrokerCore.Call
     let deadline: Int64
+    /// Where it is noted: each partition once, however often the request names it.
+    var partitions: [Partition] = []
     var isAnswered = false
     /// Whether it is among those that this turn will look at again.
     var isWoken = false
@@ -39,7 +41,7 @@ extension BrokerCore {
         let wait = min(Int64(max(0, request.maxWait)), Self.longestWait)
         if found.mustAnswer || found.bytes >= request.minBytes || wait == 0 { return answer(call, found) }
         let pending = PendingFetch(request, call, deadline: now + wait)
-        forEachPartition(of: request) { $0.waitingForRecords.append(pending) }
+        note(pending)
         polls.add(pending, at: pending.deadline)
         if polls.count > pollsBeforeTidying {
             polls.keep { !$0.isOver }
@@ -82,9 +84,12 @@ extension BrokerCore {
         do throws(ReadFault) {
             // The first records of an answer come whole even if they are larger than the client allows: else it would
             // never get past them.
-            let slice = try log.read(
-                from: asked.offset, maxBytes: min(max(0, Int(asked.maxBytes)), max(0, limit - found.bytes)),
-                atLeastOne: found.bytes == 0)
+            let room = max(0, limit - found.bytes)
+            let slice =
+                room == 0 && found.bytes > 0
+                ? nil
+                : try log.read(
+                    from: asked.offset, maxBytes: min(max(0, Int(asked.maxBytes)), room), atLeastOne: found.bytes == 0)
             var answer = FetchResponse.Partition(
                 index: asked.index, highWatermark: log.visibleEnd, lastStableOffset: log.visibleEnd,
                 logStartOffset: log.logStart)
@@ -105,11 +110,16 @@ extension BrokerCore {
         call.exchange.answer(OutgoingFrame(found.response.frame(answering: call.header), payloads: found.slices))
     }
 
-    private func forEachPartition(of request: FetchRequest, _ body: (Partition) -> Void) {
-        for topic in request.topics {
+    private func note(_ pending: PendingFetch) {
+        for topic in pending.request.topics {
             guard let served = topics[topic.name] else { continue }
             for asked in topic.partitions {
-                if let partition = served[asked.index] { body(partition) }
+                // Named before, it has this fetch as its last.
+                guard let partition = served[asked.index], partition.waitingForRecords.last !== pending else {
+                    continue
+                }
+                partition.waitingForRecords.append(pending)
+                pending.partitions.append(partition)
             }
         }
     }
@@ -151,9 +161,8 @@ extension BrokerCore {
     private func end(_ pending: PendingFetch, _ found: Found) {
         pending.isAnswered = true
         answer(pending.call, found)
-        forEachPartition(of: pending.request) { partition in
-            partition.waitingForRecords.removeAll { $0 === pending }
-        }
+        for partition in pending.partitions { partition.waitingForRecords.removeAll { $0 === pending } }
+        pending.partitions = []
     }
 
     /// Ends the fetches that wait on a partition that is going away.
