@@ -9,7 +9,7 @@ struct Catalog {
     /// Producer ids below this may be in use.
     private(set) var producerIDsEnd: Int64 = 0
     private(set) var settings = BrokerSettings()
-    /// Folders of topics that were deleted, as far as the journal still tells: what a crash left of them can go.
+    /// Topics that were deleted and may still have a folder: what a crash left of them can go.
     private(set) var deletedTopics: [(name: String, id: UUID128)] = []
 
     /// Partitions of all topics together.
@@ -32,11 +32,11 @@ struct Catalog {
         var records: [CatalogRecord] = [.settings(settings), .producerIDs(end: producerIDsEnd)]
         if let clusterID { records.append(.cluster(id: clusterID)) }
         records += topics.values.sorted { $0.name < $1.name }.map(CatalogRecord.topic)
-        return records
+        return deletedTopics.map { .topicDeleted(name: $0.name, id: $0.id) } + records
     }
 
-    /// To be called when the journal no longer tells of them.
-    mutating func forgetDeletedTopics() { deletedTopics = [] }
+    /// To be called when its folder is gone.
+    mutating func forgetDeletedTopic(_ id: UUID128) { deletedTopics.removeAll { $0.id == id } }
 
     /// Why a name cannot be a topic's, in Kafka's rules; nil when it can.
     static func fault(inTopicName name: String) -> String? {

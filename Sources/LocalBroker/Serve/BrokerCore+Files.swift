@@ -68,7 +68,7 @@ extension BrokerCore {
         do throws(SystemError) {
             guard try files.list(root).contains("topics"), try files.list(topicsFolder).contains(name),
                 try files.list("\(topicsFolder)/\(name)").contains("\(id)")
-            else { return }
+            else { return catalog.forgetDeletedTopic(id) }
             let folder = path(name, id)
             for number in try files.list(folder) {
                 for file in try files.list("\(folder)/\(number)") { try files.remove("\(folder)/\(number)/\(file)") }
@@ -78,6 +78,7 @@ extension BrokerCore {
             if try files.list("\(topicsFolder)/\(name)").isEmpty {
                 try files.removeDirectory("\(topicsFolder)/\(name)")
             }
+            catalog.forgetDeletedTopic(id)
         } catch {
             log.warning("cannot remove a deleted topic's files", [("topic", name), ("reason", error)])
         }
@@ -103,7 +104,6 @@ extension BrokerCore {
         let snapshot = catalog.snapshot.map(JournalEntry.catalog) + groups.snapshot().map(JournalEntry.group)
         do throws(SystemError) {
             try journal.rewrite(snapshot.map(\.encoded))
-            catalog.forgetDeletedTopics()
         } catch {
             log.error("cannot compact the journal", [("reason", error)])
         }
