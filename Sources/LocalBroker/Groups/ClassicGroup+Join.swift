@@ -157,6 +157,9 @@ extension ClassicGroup {
 
     /// Whether there is a place; who is here already has one.
     private func hasRoom(for request: GroupCoordinator.JoinRequest, _ settings: GroupCoordinator.Settings) -> Bool {
+        // Whoever leads is sent all of it in one answer, and the journal keeps all of it in one entry.
+        let others = members.values.reduce(0) { $1.memberID == request.memberID ? $0 : $0 + $1.byteCount }
+        guard others + request.byteCount <= settings.maxGroupBytes else { return false }
         if members[request.memberID] != nil { return true }
         if request.memberID.isEmpty {
             if let instanceID = request.instanceID, instances[instanceID] != nil { return true }

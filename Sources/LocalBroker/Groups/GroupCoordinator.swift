@@ -18,6 +18,8 @@ struct GroupCoordinator {
         var initialDelay: Int64 = 50
         var sessionTimeouts: ClosedRange<Int32> = 1_000...1_800_000
         var maxGroupSize = 1_000
+        /// What the members of a group may say about themselves, all together.
+        var maxGroupBytes = 8 << 20
         /// How long a first join is held.
         var newMemberJoinTimeout: Int64 = 300_000
         /// How long the generation of a group without members and offsets is remembered.

@@ -29,6 +29,13 @@ struct GroupMember: Hashable, Sendable {
     var assignment: [UInt8] = []
     var waiting = Waiting.nothing
 
+    /// What it says about itself.
+    var byteCount: Int {
+        protocols.reduce(memberID.utf8.count + (instanceID?.utf8.count ?? 0) + clientID.utf8.count) {
+            $0 + $1.name.utf8.count + $1.metadata.count
+        }
+    }
+
     var isStatic: Bool { instanceID != nil }
 
     var awaitsJoin: Bool {

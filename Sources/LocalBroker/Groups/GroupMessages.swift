@@ -84,6 +84,13 @@ extension GroupCoordinator {
         var requiresMemberID: Bool
         /// From version 9 on a leader that came back can be told to assign nothing.
         var canSkipAssignment: Bool
+
+        /// What the member says about itself.
+        var byteCount: Int {
+            protocols.reduce(memberID.utf8.count + (instanceID?.utf8.count ?? 0) + 2 * clientID.utf8.count) {
+                $0 + $1.name.utf8.count + $1.metadata.count
+            }
+        }
     }
 
     struct JoinAnswer: Hashable, Sendable {

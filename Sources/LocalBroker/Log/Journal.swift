@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Platform
 
 // The broker's own memory: topics, settings, groups, committed offsets, as a file of checked entries that is read once
@@ -71,7 +72,7 @@ final class Journal {
     @discardableResult
     func append(_ entries: [[UInt8]]) throws(SystemError) -> UInt64 {
         if let failure { throw failure }
-        let bytes = Self.encoded(entries)
+        let bytes = try Self.encoded(entries)
         do {
             try Self.append(bytes, to: file, at: size)
         } catch {
@@ -94,7 +95,7 @@ final class Journal {
     func rewrite(_ snapshot: [[UInt8]]) throws(SystemError) {
         if let failure { throw failure }
         let target = directory + "/" + name
-        let bytes = Self.head(generation + 1) + Self.encoded(snapshot)
+        let bytes = Self.head(generation + 1) + (try Self.encoded(snapshot))
         let fresh = try files.open(target + SmallFile.temporary, .replaced)
         try fresh.write(bytes, at: 0)
         try fresh.sync()
@@ -190,10 +191,14 @@ extension Journal {
     }
 
     /// Entries as they stand in the file.
-    static func encoded(_ entries: [[UInt8]]) -> [UInt8] {
+    ///
+    /// An entry that a reader would not take is refused before it is written.
+    static func encoded(_ entries: [[UInt8]]) throws(SystemError) -> [UInt8] {
         var writer = ByteWriter(capacity: entries.reduce(0) { $0 + $1.count + entryHeadBytes })
         for entry in entries {
-            precondition(entry.count <= largestEntry, "a journal entry of \(entry.count) bytes")
+            guard entry.count <= largestEntry else {
+                throw SystemError(code: EFBIG, call: "append", subject: "an entry of \(entry.count) bytes")
+            }
             writer.put(UInt32(entry.count))
             writer.put(checksum(of: entry[...]))
             writer.put(entry)

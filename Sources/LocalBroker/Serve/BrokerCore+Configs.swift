@@ -5,7 +5,7 @@ internal import Platform
 extension BrokerCore {
     func describeConfigs(_ request: DescribeConfigsRequest) -> DescribeConfigsResponse {
         DescribeConfigsResponse(
-            resources: request.resources.map { asked in
+            resources: request.resources.distinct.map { asked in
                 var answer = DescribeConfigsResponse.Resource(resource: asked.resource)
                 do throws(TopicRefusal) {
                     answer.configs = try configs(of: asked.resource)

@@ -22,7 +22,7 @@ extension BrokerCore {
     func metadata(_ request: MetadataRequest) -> MetadataResponse {
         var described: [MetadataResponse.Topic] = []
         if let asked = request.topics {
-            for topic in asked { described.append(describe(topic, mayCreate: request.allowsAutoCreation)) }
+            for topic in asked.distinct { described.append(describe(topic, mayCreate: request.allowsAutoCreation)) }
         } else {
             described = topics.values.sorted { $0.name < $1.name }.map(describe)
         }

@@ -14,7 +14,7 @@
 @safe
 struct WireReader {
     /// More than any honest request names; each costs us some tens of bytes.
-    static let maximumElements = 1 << 18
+    static let maximumElements = 1 << 15
 
     private let frame: UnsafeRawBufferPointer
     private(set) var position = 0
