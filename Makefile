@@ -44,11 +44,12 @@ test: .build/setup lint release build unit live faults  ## lint, build, unit, li
 	@echo "make test: all passed"
 
 unit: .build/setup
-	swift test --skip-build --disable-xctest
+	swift test --skip-build --disable-xctest --skip FaultTests
 
 live: .build/setup
 
 faults: .build/setup
+	swift test --skip-build --disable-xctest --filter FaultTests
 
 prove:  ## the long proofs
 	@echo "make prove: nothing yet"

@@ -84,6 +84,13 @@ let package = Package(
             dependencies: ["Kafka", "Model", "Platform", "MockCluster"],
             swiftSettings: strict
         ),
+        // Kills the broker as a process.
+        .testTarget(
+            name: "FaultTests",
+            dependencies: ["Kafka", "Model", "Platform"],
+            path: "Tests/Faults",
+            swiftSettings: strict
+        ),
 
         // What the conformance suite drives the Swift client with.
         .executableTarget(
