@@ -56,9 +56,23 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // The shortest loops that librdkafka allows, in C: what everything else is measured against.
+        .executableTarget(
+            name: "RawClient",
+            dependencies: ["CRdKafka"],
+            path: "Benchmarks/RawClient",
+            linkerSettings: [.linkedLibrary("rdkafka")]
+        ),
+
         // Tests mirror Sources.
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
+        .testTarget(
+            name: "LocalBrokerTests",
+            dependencies: ["LocalBroker", "Platform"],
+            exclude: ["Wire/golden.py", "Wire/golden.txt"],
+            swiftSettings: strict
+        ),
         .target(
             name: "MockCluster",
             dependencies: ["CRdKafka"],
