@@ -26,9 +26,7 @@ extension ClassicGroup {
             if let instanceID = request.instanceID, let oldMemberID = instances[instanceID] {
                 return replace(oldMemberID, by: newMemberID, request, token, &context)
             }
-            guard request.requiresMemberID, request.instanceID == nil else {
-                return add(newMemberID, request, token, &context)
-            }
+            guard isGivenID(request) else { return add(newMemberID, request, token, &context) }
             pending.insert(newMemberID)
             context.alarms.set(
                 alarm(.session(memberID: newMemberID)), at: context.now + Int64(request.sessionTimeout))
@@ -152,13 +150,18 @@ extension ClassicGroup {
         context.answer(token, answer)
     }
 
+    /// Whether a newcomer is only told its id at first.
+    private func isGivenID(_ request: GroupCoordinator.JoinRequest) -> Bool {
+        request.requiresMemberID && request.instanceID == nil
+    }
+
     /// Whether there is a place; who is here already has one.
     private func hasRoom(for request: GroupCoordinator.JoinRequest, _ settings: GroupCoordinator.Settings) -> Bool {
         if members[request.memberID] != nil { return true }
         if request.memberID.isEmpty {
             if let instanceID = request.instanceID, instances[instanceID] != nil { return true }
-            // Ids that are given out hold a place of their own kind: a client that asks again and again is bounded too.
-            guard pending.count < settings.maxGroupSize else { return false }
+            // Ids given out hold places of their own kind: a client that asks again and again is bounded too.
+            if isGivenID(request), pending.count >= settings.maxGroupSize { return false }
         }
         return members.count < settings.maxGroupSize
     }

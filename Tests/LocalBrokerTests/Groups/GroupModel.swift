@@ -314,6 +314,7 @@ struct GroupModel {
             let leads = answer.leader == answer.memberID
             clients[client.number]?.list = leads && !answer.skipAssignment ? answer.members.map(\.memberID) : []
             #expect(leads == !answer.members.isEmpty, "seed \(seed)")
+            for member in answer.members { identities[member.memberID] = member.instanceID ?? member.memberID }
             let key = Generation(group: client.group, number: answer.generation)
             var entry = told[key] ?? Told(protocolName: answer.protocolName)
             #expect(entry.protocolName == answer.protocolName, "seed \(seed): two protocols in \(key)")
