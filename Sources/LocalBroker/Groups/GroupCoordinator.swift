@@ -71,8 +71,6 @@ struct GroupCoordinator {
         guard context.settings.sessionTimeouts.contains(request.sessionTimeout) else {
             return refuse(.invalidSessionTimeout)
         }
-        // One that brings an id of a group that is gone has to begin anew.
-        guard groups[request.group] != nil || request.memberID.isEmpty else { return refuse(.unknownMemberID) }
         let newMemberID = request.memberID.isEmpty ? makeMemberID(for: request) : ""
         groups[request.group, default: ClassicGroup(id: request.group)]
             .join(request, token, newMemberID: newMemberID, &context)
