@@ -1,6 +1,7 @@
 /// What the coordinator answers a request with, under the numbers Kafka's protocol gives these errors.
 enum GroupFault: Int16, Error, Hashable, Sendable {
     case none = 0
+    case unknownTopicOrPartition = 3
     case offsetMetadataTooLarge = 12
     case coordinatorNotAvailable = 15
     case illegalGeneration = 22
