@@ -87,6 +87,18 @@ import Testing
         #expect(world.joined[back]?.leader == members[0])
     }
 
+    @Test func aRestartDoesNotExcuseFromFetching() {
+        var world = W()
+        let tokens = ["a", "b"].map { world.join(W.joinRequest(instance: $0, session: 100_000)) }
+        world.pass(200)
+        let members = tokens.compactMap { world.joined[$0]?.memberID }
+        world.sync(members[0], 1, instance: "a")
+        let back = world.join(W.joinRequest(instance: "b", session: 100_000))
+        #expect(world.joined[back]?.generation == 1)
+        world.pass(60_000)
+        #expect(world.coordinator.groups["g"]?.members.keys.sorted() == [members[0]])
+    }
+
     @Test func aRestartDuringTheRoundTakesThePlaceOfTheFirst() {
         var world = W()
         let first = world.join(W.joinRequest(instance: "a"))
