@@ -64,6 +64,14 @@ let package = Package(
             linkerSettings: [.linkedLibrary("rdkafka")]
         ),
 
+        // The same loops through the Swift client.
+        .executableTarget(
+            name: "SwiftClient",
+            dependencies: ["Kafka", "Model", "Platform"],
+            path: "Benchmarks/SwiftClient",
+            swiftSettings: strict
+        ),
+
         // Tests mirror Sources.
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
