@@ -13,7 +13,7 @@
 
 int flotilla_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
-int flotilla_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
+int flotilla_open(const char *path, int flags, uint32_t mode) { return open(path, flags | O_CLOEXEC, mode); }
 
 int flotilla_set_nonblocking(int fd) {
     int flags = fcntl(fd, F_GETFL);
@@ -22,7 +22,7 @@ int flotilla_set_nonblocking(int fd) {
 
 void flotilla_name_this_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 
-int flotilla_reserve(int fd, off_t from, off_t length) {
+int flotilla_reserve(int fd, long from, long length) {
     return fallocate(fd, FALLOC_FL_KEEP_SIZE, from, length) == 0 ? 0 : errno;
 }
 
@@ -63,8 +63,9 @@ int flotilla_epoll_wait(int epoll, flotilla_event *events, int capacity, int mil
 
 int flotilla_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 
-ssize_t flotilla_sendfile(int socket, int file, off_t offset, size_t count) {
-    return sendfile(socket, file, &offset, count);
+long flotilla_sendfile(int socket, int file, long offset, size_t count) {
+    off_t at = offset;
+    return sendfile(socket, file, &at, count);
 }
 
 int flotilla_try_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }

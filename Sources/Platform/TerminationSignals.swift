@@ -20,6 +20,11 @@ public enum TerminationSignals {
         return received
     }
 
+    /// Ends a `wait()` from within the process.
+    public static func raise() {
+        kill(getpid(), SIGTERM)
+    }
+
     private static var set: sigset_t {
         var signals = sigset_t()
         unsafe sigemptyset(&signals)

@@ -5,14 +5,13 @@
 // Only plain integer types here: with _GNU_SOURCE the system's headers would define types that differ from Glibc's.
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 int flotilla_eventfd(void);
-int flotilla_open(const char *path, int flags, mode_t mode);
+int flotilla_open(const char *path, int flags, uint32_t mode);
 int flotilla_set_nonblocking(int fd);
 void flotilla_name_this_thread(const char *name);
 /// Reserves blocks behind a file's end without changing its size. Best effort: 0 or an errno.
-int flotilla_reserve(int fd, off_t from, off_t length);
+int flotilla_reserve(int fd, long from, long length);
 
 /// epoll, with the caller's token on every event.
 typedef struct {
@@ -28,7 +27,7 @@ int flotilla_epoll_wait(int epoll, flotilla_event *events, int capacity, int mil
 
 int flotilla_accept(int listener);
 /// Sends bytes of `file` from `offset` to the socket: their number, or -1 with errno.
-ssize_t flotilla_sendfile(int socket, int file, off_t offset, size_t count);
+long flotilla_sendfile(int socket, int file, long offset, size_t count);
 /// Takes an exclusive lock on the whole file without waiting; the kernel drops it with the process. 0 or an errno.
 int flotilla_try_lock(int fd);
 

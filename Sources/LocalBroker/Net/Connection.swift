@@ -314,7 +314,7 @@ enum CloseReason: CustomStringConvertible {
             case 0x4745, 0x504f, 0x4845, 0x5055: "this is HTTP, and this port speaks Kafka's protocol"
             default: "not a request of Kafka's protocol, or one that is too large: its length reads \(bytes)"
             }
-        case .malformed(let what): "malformed request: \(what)"
+        case .malformed(let what): what
         case .tooManyConnections: "too many connections"
         case .tooMuchMemory: "too many unfinished requests at once"
         case .stalled: "the client neither finished its request nor took its answers"

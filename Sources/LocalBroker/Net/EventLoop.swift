@@ -14,6 +14,8 @@ internal import Platform
 protocol LoopService: AnyObject {
     /// One request; `frame` is lent for the call. Throwing closes the connection.
     func handle(_ frame: UnsafeMutableRawBufferPointer, from connection: Connection, now: Int64) throws(WireFault)
+    /// Called after connections were closed, once a turn.
+    func connectionClosed(now: Int64)
     /// Called when the doorbell rang.
     func wake(now: Int64)
     /// Called once a turn, when all that had arrived was handled and before answers are written.
@@ -36,6 +38,7 @@ protocol LoopService: AnyObject {
     private var nextID: UInt64 = Token.firstConnection
     private var toWrite: [Connection] = []
     private var heldBytes = 0
+    private var hasClosedConnections = false
     private var isAccepting = false
     private var isStopping = false
     private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
@@ -85,6 +88,10 @@ protocol LoopService: AnyObject {
                 nextHousekeeping = now + configuration.housekeeping.everyMilliseconds
                 closeStalledConnections(service, now: now)
                 service.housekeeping(now: now)
+            }
+            if hasClosedConnections {
+                hasClosedConnections = false
+                service.connectionClosed(now: now)
             }
             service.endOfTurn(now: now)
             writeWhatIsReady(service, now: now)
@@ -229,6 +236,7 @@ protocol LoopService: AnyObject {
         heldBytes -= connection.accountedBytes
         poller.remove(connection.descriptor)
         connections[connection.id] = nil
+        hasClosedConnections = true
         connection.close()
     }
 

@@ -1,0 +1,48 @@
+/// What every client needs: where the brokers are, how it is called, and who hears what it says by itself.
+public struct ClientConfiguration: Sendable {
+    /// `HOST:PORT` of some brokers; the rest are learnt from them.
+    public var brokers: [String]
+    /// The name under which brokers know the client.
+    public var clientID: String = "flotilla"
+    /// Further options of librdkafka by their own names. Those that carry this client's promises are refused:
+    /// acknowledgements, idempotence, groups, commits.
+    public var extra: [String: String] = [:]
+    public var hooks = ClientHooks()
+
+    public init(brokers: [String]) { self.brokers = brokers }
+
+    /// The options that `LIBRDKAFKA_<OPTION>` variables name: `LIBRDKAFKA_SOCKET_TIMEOUT_MS` is `socket.timeout.ms`.
+    public static func extra(fromEnvironment environment: [String: String]) -> [String: String] {
+        let prefix = "LIBRDKAFKA_"
+        var options: [String: String] = [:]
+        for (name, value) in environment where name.hasPrefix(prefix) {
+            let option = name.dropFirst(prefix.count).lowercased()
+            options[String(option.map { $0 == "_" ? "." : $0 })] = value
+        }
+        return options
+    }
+}
+
+/// Who hears what a client says by itself. Each is called on the client's own thread, so it must be quick.
+public struct ClientHooks: Sendable {
+    /// librdkafka's log lines, which otherwise are lost; nothing is written to standard error.
+    public var log: @Sendable (LogLine) -> Void = { _ in }
+    /// The client's statistics, one JSON document every `statisticsInterval`.
+    public var statistics: @Sendable (String) -> Void = { _ in }
+    /// Zero is never.
+    public var statisticsInterval: Duration = .zero
+    /// Faults that belong to no operation: a broker is gone, a name does not resolve. They heal by themselves unless
+    /// they are fatal.
+    public var fault: @Sendable (KafkaFault) -> Void = { _ in }
+
+    public init() {}
+
+    /// One line of librdkafka's log.
+    public struct LogLine: Sendable {
+        /// As syslog counts: 3 error, 4 warning, 5 notice, 6 information, 7 debug.
+        public let severity: Int
+        /// What part of librdkafka says it.
+        public let facility: String
+        public let text: String
+    }
+}

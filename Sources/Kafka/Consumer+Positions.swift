@@ -1,0 +1,106 @@
+internal import CRdKafka
+
+// Where the consumer is, and where it should be.
+extension Consumer {
+    /// What is read now.
+    public func assignment() async throws(KafkaFault) -> [TopicPartition] {
+        try await core.mailbox.perform("assignment") { $0.table.assigned.sorted() }.value()
+    }
+
+    /// Stops fetching these partitions; what is not assigned is passed over. They stay assigned.
+    public func pause(_ partitions: [TopicPartition]) async throws(KafkaFault) {
+        try await core.mailbox.perform("pause") { core throws(KafkaFault) in try core.pause(partitions) }.value()
+    }
+
+    /// Goes on with partitions that `pause` stopped, where it stopped.
+    public func resume(_ partitions: [TopicPartition]) async throws(KafkaFault) {
+        try await core.mailbox.perform("resume") { core throws(KafkaFault) in try core.resume(partitions) }.value()
+    }
+
+    /// Goes on elsewhere. No record of before comes after this returns.
+    public func seek(_ place: TopicPartition, to point: StartingPoint) async throws(KafkaFault) {
+        try await core.mailbox.ask("seek") { core, reply in core.seek(place, to: point, reply) }.value()
+    }
+
+    /// Goes on at the first record of that time or later, at the end when there is none.
+    public func seek(_ place: TopicPartition, toTime timestamp: Int64) async throws(KafkaFault) {
+        let found = try await offsets(at: timestamp, of: [place])
+        try await seek(place, to: found[place].map { .offset($0) } ?? .latest)
+    }
+
+    /// Notes offsets to go on from; `commitStored` commits them.
+    public func store(_ offsets: [PartitionOffset]) async throws(KafkaFault) {
+        try await core.mailbox.perform("store") { core throws(KafkaFault) in try core.store(offsets) }.value()
+    }
+
+    /// Commits offsets to go on from and waits for the broker.
+    public func commit(_ offsets: [PartitionOffset]) async throws(KafkaFault) {
+        try await core.mailbox.ask("commit") { core, reply in core.commit(offsets, reply) }.value()
+    }
+
+    /// Commits what `store` noted and waits for the broker. Nothing stored is nothing to do.
+    public func commitStored() async throws(KafkaFault) {
+        try await core.mailbox.ask("commit") { core, reply in core.commit(nil, reply) }.value()
+    }
+
+    /// Commits offsets without waiting; a failure goes to `ClientHooks.fault`.
+    public func commitLater(_ offsets: [PartitionOffset]) {
+        core.mailbox.post(Mailbox.Job(run: { $0.commit(offsets, nil) }, refuse: {}))
+    }
+
+    /// The offset after the last record that `next` gave of each partition; missing where there was none yet.
+    public func positions() async throws(KafkaFault) -> [TopicPartition: Offset] {
+        try await core.mailbox.perform("positions") { core throws(KafkaFault) in try core.positions() }.value()
+    }
+
+    /// How many records each assigned partition still has to give, as far as is known without asking a broker.
+    public func lag() async throws(KafkaFault) -> [TopicPartition: Int64] {
+        try await core.mailbox.perform("lag") { core throws(KafkaFault) in try core.lag() }.value()
+    }
+
+    /// What the group has committed; missing where it has not.
+    public func committed(
+        _ partitions: [TopicPartition], within limit: Duration = .seconds(10)
+    ) async throws(KafkaFault) -> [TopicPartition: PartitionOffset] {
+        let client = core.client
+        return try await core.lane.run("committed") { () throws(KafkaFault) in
+            let list = PartitionList(partitions)
+            let timeout = Int32(clamping: limit.milliseconds)
+            try KafkaFault.check(
+                list.lend { unsafe rd_kafka_committed(client.handle, $0, timeout) }, at: KafkaFault.Site("committed"))
+            var committed: [TopicPartition: PartitionOffset] = [:]
+            for element in list.elements() {
+                try element.check("committed")
+                guard let offset = element.knownOffset else { continue }
+                committed[element.place] = PartitionOffset(element.place, offset, metadata: element.metadata)
+            }
+            return committed
+        }
+    }
+
+    /// The first offset that is still in the log, and the one that the next record will have.
+    public func watermarks(
+        _ place: TopicPartition, within limit: Duration = .seconds(10)
+    ) async throws(KafkaFault) -> Watermarks {
+        let client = core.client
+        return try await core.lane.run("watermarks") { () throws(KafkaFault) in
+            try client.watermarks(place, within: limit)
+        }
+    }
+
+    /// The offset of the first record of that time or later; missing where there is none.
+    public func offsets(
+        at timestamp: Int64, of partitions: [TopicPartition], within limit: Duration = .seconds(10)
+    ) async throws(KafkaFault) -> [TopicPartition: Offset] {
+        let client = core.client
+        return try await core.lane.run("offsets by time") { () throws(KafkaFault) in
+            try client.offsets(at: timestamp, of: partitions, within: limit)
+        }
+    }
+}
+
+/// The bounds of a partition: the first offset still there, and the one that comes next.
+public struct Watermarks: Hashable, Sendable {
+    public let low: Offset
+    public let high: Offset
+}

@@ -1,0 +1,93 @@
+internal import CRdKafka
+internal import Platform
+internal import Synchronization
+
+/// Reads topics, as a member of a group or partitions of one's own choosing.
+///
+/// `next` gives one event after the other; records come a batch at a time, and only when they are asked for. Meanwhile
+/// the consumer's own thread keeps it a member of its group, however long a batch takes. Do not forget to answer a
+/// `.revoked`.
+///
+/// Important: `close()` before the last reference goes; a consumer that was never closed ends the process.
+public final class Consumer: Sendable {
+    let core: ConsumerCore
+    private let thread: Mutex<OSThread?>
+
+    /// Starts a consumer; it reads nothing before `subscribe` or `assign`. Throws what is wrong with the
+    /// configuration, all of it.
+    public init(_ configuration: ConsumerConfiguration) throws(KafkaFault) {
+        let core = try ConsumerCore(configuration)
+        do throws(SystemError) {
+            thread = Mutex(try OSThread(name: "kafka-consumer") { core.run() })
+        } catch {
+            core.tearDown()
+            throw KafkaFault(system: error, at: KafkaFault.Site("open consumer"))
+        }
+        self.core = core
+    }
+
+    deinit { precondition(core.isClosed, "a consumer is to be closed before it goes") }
+
+    /// Joins the group as a reader of these topics, instead of what was read before.
+    public func subscribe(_ topics: [TopicName]) async throws(KafkaFault) {
+        try await core.mailbox.perform("subscribe") { core throws(KafkaFault) in try core.subscribe(topics) }.value()
+    }
+
+    /// Leaves the subscription; partitions are revoked as in any change of the group.
+    public func unsubscribe() async throws(KafkaFault) {
+        try await core.mailbox.perform("unsubscribe") { core throws(KafkaFault) in try core.unsubscribe() }.value()
+    }
+
+    /// Where reading a partition begins.
+    public enum StartingPoint: Hashable, Sendable {
+        case offset(Offset)
+        case earliest, latest
+        /// Where the group stopped; else as `ConsumerConfiguration.start` says.
+        case committed
+    }
+
+    /// Reads exactly these partitions, outside of any group's distribution. None is nothing.
+    public func assign(_ partitions: [TopicPartition: StartingPoint]) async throws(KafkaFault) {
+        try await core.mailbox.perform("assign") { core throws(KafkaFault) in try core.assign(partitions) }.value()
+    }
+
+    /// The next event, when there is one: at most `max` records or `maxBytes` of them, but at least one.
+    ///
+    /// A cancelled task gets `.cancelled`, or the event that came first: none is lost.
+    public func next(max: Int = 500, maxBytes: Int = 8 << 20) async throws(KafkaFault) -> ConsumerEvent {
+        // Without a limit it ends only with an event.
+        guard let event = try await next(max: max, maxBytes: maxBytes, until: nil) else { throw .closed("next") }
+        return event
+    }
+
+    /// The next event, or nil when none came in time.
+    public func next(
+        max: Int = 500, maxBytes: Int = 8 << 20, within limit: Duration
+    ) async throws(KafkaFault) -> ConsumerEvent? {
+        let deadline = Time.monotonicMilliseconds &+ min(limit.milliseconds, Int64(Int32.max))
+        return try await next(max: max, maxBytes: maxBytes, until: deadline)
+    }
+
+    private func next(max: Int, maxBytes: Int, until deadline: Int64?) async throws(KafkaFault) -> ConsumerEvent? {
+        let mailbox = core.mailbox
+        let reply: Reply<ConsumerEvent?> = mailbox.ask("next") { core, reply in
+            core.wait(ConsumerCore.Waiter(max: Swift.max(1, max), maxBytes: maxBytes, deadline: deadline, reply: reply))
+        }
+        // The owner decides the race between a batch and a cancellation: what it took from librdkafka is delivered.
+        return try await reply.value {
+            mailbox.post(
+                Mailbox.Job(run: { $0.cancel(reply) }, refuse: { reply.fail(.closed("next")) }))
+        }
+    }
+
+    /// Leaves the group and ends. Revocations that wait, or come of it, count as answered, so finish and commit what
+    /// is under way first. Past the budget the group is left to find out by itself.
+    public func close(within budget: Duration = .seconds(10)) async {
+        let reply: Reply<Void> = core.mailbox.ask("close") { core, reply in
+            core.close(by: Time.monotonicMilliseconds &+ min(budget.milliseconds, Int64(Int32.max)), reply)
+        }
+        // Refused only when it is closed already.
+        try? await reply.certainValue()
+        thread.withLock { $0.take() }?.join()
+    }
+}

@@ -1,0 +1,130 @@
+internal import CRdKafka
+internal import Platform
+
+// What is read: subscriptions, assignments, and partitions that come and go.
+extension ConsumerCore {
+    func subscribe(_ topics: [TopicName]) throws(KafkaFault) {
+        let site = KafkaFault.Site("subscribe")
+        guard let handle = isOpen else { throw .closed("subscribe") }
+        for topic in topics where !topic.isValid {
+            throw KafkaFault(
+                KafkaFault.Code(RD_KAFKA_RESP_ERR__INVALID_ARG), "no topic can have this name",
+                at: KafkaFault.Site("subscribe", topic: topic))
+        }
+        let list = PartitionList(topics: topics)
+        try KafkaFault.check(list.lend { unsafe rd_kafka_subscribe(handle.handle, $0) }, at: site)
+    }
+
+    func unsubscribe() throws(KafkaFault) {
+        guard let client = isOpen else { throw .closed("unsubscribe") }
+        try KafkaFault.check(unsafe rd_kafka_unsubscribe(client.handle), at: KafkaFault.Site("unsubscribe"))
+    }
+
+    /// The client while nobody closes it.
+    var isOpen: NativeClient? { closing == nil ? client : nil }
+
+    func assign(_ partitions: [TopicPartition: Consumer.StartingPoint]) throws(KafkaFault) {
+        guard let client = isOpen else { throw .closed("assign") }
+        var list = PartitionList(capacity: partitions.count)
+        for (place, point) in partitions.sorted(by: { $0.key < $1.key }) {
+            splitOff(place)
+            list.add(place, offset: point.native)
+        }
+        let gone = table.assigned.sorted()
+        resumeNatively(table.remove(gone))
+        dropStrays { _ in true }
+        try KafkaFault.check(list.lend { unsafe rd_kafka_assign(client.handle, $0) }, at: KafkaFault.Site("assign"))
+        table.assign(Array(partitions.keys))
+    }
+
+    // MARK: Rebalances
+
+    /// Called by librdkafka while its queue is drained. It waits for our `assign` or `unassign`, now or later.
+    func rebalance(_ code: rd_kafka_resp_err_t, _ partitions: [TopicPartition]) {
+        switch code {
+        case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
+            for place in partitions { splitOff(place) }
+            let list = PartitionList(partitions)
+            let fault =
+                isCooperative
+                ? list.lend { list in
+                    unsafe KafkaFault.taking(
+                        rd_kafka_incremental_assign(client.handle, list), at: KafkaFault.Site("assign"))
+                } : list.lend { list in Self.fault(unsafe rd_kafka_assign(client.handle, list), "assign") }
+            if let fault { return tell(.fault(fault)) }
+            table.assign(partitions)
+            tell(.assigned(partitions))
+        case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS where closing != nil:
+            giveUp(partitions)
+        case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS where unsafe rd_kafka_assignment_lost(client.handle) != 0:
+            // Nobody waits for us any more, and nothing can be committed.
+            giveUp(partitions)
+            tell(.lost(partitions))
+        case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
+            let deadline = Time.monotonicMilliseconds + drainTimeout
+            let number = table.revoke(partitions, deadline: deadline)
+            // Mailbox and number only: a revocation that someone keeps must not keep the client.
+            let answer: @Sendable () -> Void = { [mailbox] in
+                mailbox.post(Mailbox.Job(run: { $0.answered(number) }, refuse: {}))
+            }
+            dropStrays(where: Set(partitions).contains)
+            tell(.revoked(Revocation(partitions, answer: answer)))
+        case _:
+            giveUp(table.assigned.sorted())
+            tell(.fault(KafkaFault(code, at: KafkaFault.Site("rebalance"))))
+        }
+    }
+
+    private func tell(_ event: ConsumerEvent) {
+        // Nobody will ask for it, and a revocation would be kept from being answered.
+        if closing == nil { events.append(event) }
+    }
+
+    private func answered(_ number: Int) {
+        if let pending = table.answered(number) { giveUp(pending.partitions) }
+    }
+
+    /// Gives partitions back to the group, which goes on when all members have.
+    func giveUp(_ partitions: [TopicPartition]) {
+        // A pause would outlive the assignment and stop the partition when it comes back.
+        resumeNatively(table.remove(partitions))
+        dropStrays(where: Set(partitions).contains)
+        let fault: KafkaFault?
+        if isCooperative {
+            let list = PartitionList(partitions)
+            fault = list.lend { list in
+                unsafe KafkaFault.taking(
+                    rd_kafka_incremental_unassign(client.handle, list), at: KafkaFault.Site("unassign"))
+            }
+        } else {
+            fault = Self.fault(unsafe rd_kafka_assign(client.handle, nil), "unassign")
+        }
+        if let fault { tell(.fault(fault)) }
+    }
+
+    private var isCooperative: Bool {
+        unsafe string(rd_kafka_rebalance_protocol(client.handle)) == "COOPERATIVE"
+    }
+
+    private static func fault(_ code: rd_kafka_resp_err_t, _ operation: String) -> KafkaFault? {
+        code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : KafkaFault(code, at: KafkaFault.Site(operation))
+    }
+
+    func resumeNatively(_ partitions: [TopicPartition]) {
+        guard !partitions.isEmpty else { return }
+        let list = PartitionList(partitions)
+        _ = list.lend { list in unsafe rd_kafka_resume_partitions(client.handle, list) }
+    }
+}
+
+extension Consumer.StartingPoint {
+    /// As librdkafka's lists say it.
+    var native: Int64 {
+        switch self {
+        case .offset(let offset): max(0, offset.rawValue)
+        case .earliest: Int64(RD_KAFKA_OFFSET_BEGINNING)
+        case .latest: Int64(RD_KAFKA_OFFSET_END)
+        case .committed: Int64(RD_KAFKA_OFFSET_STORED)
+        }
+    }
+}

@@ -1,0 +1,157 @@
+internal import CRdKafka
+internal import Glibc
+
+// From librdkafka's queues to batches.
+extension ConsumerCore {
+    typealias Message = UnsafeMutablePointer<rd_kafka_message_t>
+
+    /// Drains the control queue. Rebalances and commit results are called back meanwhile.
+    func serveControl() {
+        while let message = unsafe rd_kafka_consumer_poll(client.handle, 0) {
+            if unsafe message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR {
+                events.append(event(message))
+                unsafe rd_kafka_message_destroy(message)
+            } else {
+                let place = place(message)
+                if unsafe !strays.contains(where: { self.place($0) == place }) { splitOff(place) }
+                unsafe strays.append(message)
+            }
+        }
+    }
+
+    /// Has a partition's records come by the data queue instead of the control queue.
+    func splitOff(_ place: TopicPartition) {
+        let queue = unsafe rd_kafka_queue_get_partition(
+            client.handle, place.topic.rawValue, place.partition.rawValue)
+        guard let queue = unsafe queue else { return }
+        unsafe rd_kafka_queue_forward(queue, data)
+        unsafe rd_kafka_queue_destroy(queue)
+    }
+
+    /// Forgets records that came by the control queue and are no longer wanted.
+    func dropStrays(where isUnwanted: (TopicPartition) -> Bool) {
+        unsafe strays.removeAll { message in
+            guard isUnwanted(place(message)) else { return false }
+            unsafe rd_kafka_message_destroy(message)
+            return true
+        }
+    }
+
+    /// The records that are there, up to the limits; nil when there is none. What is not a record ends the batch and
+    /// becomes an event behind it.
+    func takeBatch(max: Int, maxBytes: Int) -> RecordBatch? {
+        guard let first = unsafe takeMessage() else { return nil }
+        var filler = BatchFiller(capacity: max)
+        var message = unsafe Optional(first)
+        while let current = unsafe message {
+            defer { unsafe rd_kafka_message_destroy(current) }
+            guard unsafe current.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                events.append(event(current))
+                break
+            }
+            filler.add(current)
+            guard filler.count < max, filler.byteCount < maxBytes else { break }
+            unsafe message = takeMessage()
+        }
+        return filler.finish()
+    }
+
+    /// The next message: a stray of a partition that is not paused, else the data queue's next.
+    private func takeMessage() -> Message? {
+        if unsafe !strays.isEmpty,
+            let index = unsafe strays.firstIndex(where: { !table.paused.contains(place($0)) })
+        {
+            return unsafe strays.remove(at: index)
+        }
+        return unsafe rd_kafka_consume_queue(data, 0)
+    }
+
+    @safe private func place(_ message: Message) -> TopicPartition {
+        unsafe TopicPartition(BatchFiller.topic(of: message), Partition(message.pointee.partition))
+    }
+
+    /// What a message says that is not a record.
+    @safe private func event(_ message: Message) -> ConsumerEvent {
+        let code = unsafe message.pointee.err
+        if code == RD_KAFKA_RESP_ERR__PARTITION_EOF {
+            return unsafe .end(place(message), Offset(message.pointee.offset))
+        }
+        let topic = unsafe message.pointee.rkt == nil ? nil : BatchFiller.topic(of: message)
+        let number = unsafe message.pointee.partition
+        let site = KafkaFault.Site("fetch", topic: topic, partition: number < 0 ? nil : Partition(number))
+        return unsafe .fault(
+            KafkaFault(
+                code, string(rd_kafka_message_errstr(message)), at: site,
+                isFatal: code == RD_KAFKA_RESP_ERR__FATAL || code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID))
+    }
+}
+
+/// Copies messages into an arena.
+@safe private struct BatchFiller: ~Copyable {
+    private var builder: RecordArena.Builder
+    /// The topics met so far, by librdkafka's handle, which stays the same while its partitions are assigned.
+    private var handles: [OpaquePointer]
+
+    init(capacity: Int) {
+        builder = RecordArena.Builder(records: min(capacity, 4096))
+        unsafe handles = []
+    }
+
+    var count: Int { builder.count }
+    var byteCount: Int { builder.byteCount }
+
+    /// Nil when nothing was added.
+    consuming func finish() -> RecordBatch? {
+        builder.isEmpty ? nil : RecordBatch(builder.finish())
+    }
+
+    @safe static func topic(of message: ConsumerCore.Message) -> TopicName {
+        TopicName(unsafe string(rd_kafka_topic_name(message.pointee.rkt)) ?? "")
+    }
+
+    @safe mutating func add(_ message: ConsumerCore.Message) {
+        let (headers, start) = unsafe (addHeaders(message), builder.byteCount)
+        let key = unsafe builder.append(Self.bytes(message.pointee.key, message.pointee.key_len))
+        let value = unsafe builder.append(Self.bytes(message.pointee.payload, message.pointee.len))
+        var kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
+        let timestamp = unsafe rd_kafka_message_timestamp(message, &kind)
+        unsafe builder.add(
+            RecordArena.Entry(
+                topic: number(of: message), partition: message.pointee.partition, offset: message.pointee.offset,
+                timestamp: kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp, start: start,
+                counts: (key, value), headers: headers))
+    }
+
+    private mutating func number(of message: ConsumerCore.Message) -> Int32 {
+        guard let handle = unsafe message.pointee.rkt else { return 0 }
+        if let known = unsafe handles.lastIndex(of: handle) { return Int32(clamping: known) }
+        unsafe handles.append(handle)
+        return builder.intern(Self.topic(of: message))
+    }
+
+    private mutating func addHeaders(_ message: ConsumerCore.Message) -> (first: Int32, count: Int32) {
+        let first = Int32(clamping: builder.headerTotal)
+        var headers: OpaquePointer?
+        guard unsafe rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            return (first, 0)
+        }
+        var index = 0
+        var name: UnsafePointer<CChar>?
+        var value: UnsafeRawPointer?
+        var length = 0
+        while unsafe rd_kafka_header_get_all(headers, index, &name, &value, &length) == RD_KAFKA_RESP_ERR_NO_ERROR {
+            let start = builder.byteCount
+            let nameLength = unsafe name.map { unsafe strlen($0) } ?? 0
+            let nameCount = unsafe builder.append(UnsafeRawBufferPointer(start: name, count: nameLength))
+            let valueCount = unsafe builder.append(Self.bytes(value, length))
+            builder.add(RecordArena.HeaderEntry(start: start, counts: (nameCount, valueCount)))
+            index += 1
+        }
+        return (first, Int32(clamping: index))
+    }
+
+    /// Nil is null; a pointer to no bytes is not.
+    private static func bytes(_ start: UnsafeRawPointer?, _ count: Int) -> UnsafeRawBufferPointer? {
+        unsafe start.map { unsafe UnsafeRawBufferPointer(start: $0, count: count) }
+    }
+}

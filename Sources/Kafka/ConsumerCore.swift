@@ -1,0 +1,175 @@
+internal import CRdKafka
+internal import Platform
+internal import Synchronization
+
+/// What a consumer is made of, and the loop of the thread that owns it.
+///
+/// librdkafka has two queues here. The *control* queue carries what a client has to hear to stay a member: rebalances,
+/// commit results, faults, log lines. It is drained at every turn, wanted or not, which also keeps
+/// `max.poll.interval.ms`. The *data* queue carries the records of all partitions, and is read only while someone waits
+/// in `next`: what nobody asked for stays in librdkafka, whose prefetching is bounded. One queue for both was
+/// rejected: rebalances would stand in line behind records that nobody wants yet.
+///
+/// librdkafka joins the queues again when a partition is started a second time; records that come by the control queue
+/// are kept in `strays` and given out first, and their partition is split off again.
+///
+/// The batch-consume call was rejected: it loses records around pause and rebalance. One message at a time from a local
+/// queue costs little, and messages of before a pause, seek or revocation are dropped by librdkafka.
+@safe final class ConsumerCore: @unchecked Sendable {
+    // Unchecked: all that varies belongs to the owner's thread; others use `mailbox`, `lane`, `client` and `isClosed`.
+    let mailbox: Mailbox<ConsumerCore>
+    let lane: BlockingLane
+    let client: NativeClient
+    let hooks: ClientHooks
+    let data: OpaquePointer
+    let drainTimeout: Int64
+    private let ended = Atomic<Bool>(false)
+
+    /// A task in `next`.
+    struct Waiter {
+        let max: Int
+        let maxBytes: Int
+        let deadline: Int64?
+        let reply: Reply<ConsumerEvent?>
+    }
+
+    /// A seek that waits for its partition to be fetched at all.
+    struct PendingSeek {
+        let place: TopicPartition
+        let offset: Int64
+        let deadline: Int64
+        let reply: Reply<Void>
+    }
+
+    /// A close under way.
+    struct Closing {
+        let deadline: Int64
+        var replies: [Reply<Void>]
+    }
+
+    var table = AssignmentTable()
+    var events: [ConsumerEvent] = []
+    var waiters: [Waiter] = []
+    var strays: [UnsafeMutablePointer<rd_kafka_message_t>]
+    var seeks: [PendingSeek] = []
+    var commits: [UInt: Reply<Void>?] = [:]
+    var lastCommit: UInt = 0
+    var closing: Closing?
+
+    init(_ configuration: ConsumerConfiguration) throws(KafkaFault) {
+        let site = KafkaFault.Site("open consumer")
+        do throws(SystemError) {
+            mailbox = try Mailbox()
+            lane = try BlockingLane(name: "kafka-asks")
+        } catch { throw KafkaFault(system: error, at: site) }
+        let callbacks = ConsumerCallbacks()
+        let native = configuration.native()
+        native.withHandle { callbacks.install(in: $0) }
+        let handle = unsafe try native.makeClient(RD_KAFKA_CONSUMER, at: site)
+        // Whatever the client says comes by the queue that we drain.
+        unsafe rd_kafka_poll_set_consumer(handle)
+        client = unsafe NativeClient(
+            handle: handle, queue: rd_kafka_queue_get_consumer(handle), bell: mailbox.bell)
+        unsafe data = rd_kafka_queue_new(handle)
+        NativeClient.ring(mailbox.bell, for: unsafe data)
+        hooks = configuration.client.hooks
+        drainTimeout = min(configuration.drainTimeout.milliseconds, Int64(Int32.max))
+        unsafe strays = []
+        self.callbacks = callbacks
+        callbacks.core = self
+    }
+
+    /// Where the callbacks find us. It holds us without owning us, and librdkafka holds it without owning it: it goes
+    /// after the client.
+    private let callbacks: ConsumerCallbacks
+
+    var isClosed: Bool { ended.load(ordering: .acquiring) }
+
+    func run() {
+        while true {
+            for job in mailbox.take() { job.run(self) }
+            let now = Time.monotonicMilliseconds
+            serveControl()
+            if let late = table.expired(now: now) { giveUp(late.partitions) }
+            retrySeeks(now: now)
+            deliver(now: now)
+            if let closing, isDown || now >= closing.deadline { break }
+            mailbox.sleep(milliseconds: pause(now: Time.monotonicMilliseconds))
+        }
+        tearDown()
+    }
+
+    private var isDown: Bool { unsafe rd_kafka_consumer_closed(client.handle) != 0 }
+
+    /// How long to sleep when nothing rings: a second at most, so that `max.poll.interval.ms` never passes.
+    private func pause(now: Int64) -> Int64 {
+        var until = now + 1000
+        if let deadline = table.pending?.deadline { until = min(until, deadline) }
+        if let closing { until = min(until, closing.deadline, now + 100) }
+        if !seeks.isEmpty { until = min(until, now + 10) }
+        for waiter in waiters { until = min(until, waiter.deadline ?? until) }
+        return until - now
+    }
+
+    // MARK: Waiting tasks
+
+    func wait(_ waiter: Waiter) {
+        if closing == nil { waiters.append(waiter) } else { waiter.reply.fail(.closed("next")) }
+    }
+
+    /// The task in `next` was cancelled. When it has its event already, this changes nothing.
+    func cancel(_ reply: Reply<ConsumerEvent?>) {
+        waiters.removeAll { $0.reply === reply }
+        reply.fail(.cancelled("next"))
+    }
+
+    /// Gives those who wait what there is: first what happened, then records.
+    private func deliver(now: Int64) {
+        while let waiter = waiters.first {
+            if events.isEmpty, let batch = takeBatch(max: waiter.max, maxBytes: waiter.maxBytes) {
+                events.insert(.records(batch), at: 0)
+            }
+            guard !events.isEmpty else { break }
+            waiters.removeFirst()
+            waiter.reply.fill(.success(events.removeFirst()))
+        }
+        waiters.removeAll { waiter in
+            guard let deadline = waiter.deadline, now >= deadline else { return false }
+            waiter.reply.fill(.success(nil))
+            return true
+        }
+    }
+
+    // MARK: Closing
+
+    func close(by deadline: Int64, _ reply: Reply<Void>) {
+        if closing != nil {
+            closing?.replies.append(reply)
+            return
+        }
+        closing = Closing(deadline: deadline, replies: [reply])
+        for waiter in waiters { waiter.reply.fail(.closed("next")) }
+        waiters = []
+        events = []
+        if let pending = table.abandoned() { giveUp(pending.partitions) }
+        // From here on every revocation is answered as it comes, until the group is left.
+        let fault = unsafe KafkaFault.taking(
+            rd_kafka_consumer_close_queue(client.handle, client.queue), at: KafkaFault.Site("close"))
+        if let fault { hooks.fault(fault) }
+    }
+
+    /// Ends the client. The owner's last act, or the only one where no owner could be started.
+    func tearDown() {
+        lane.stop()
+        dropStrays { _ in true }
+        events = []
+        let hasLeft = isDown
+        NativeClient.release(queue: unsafe data)
+        client.destroy(leavingGroup: hasLeft)
+        mailbox.shut()
+        ended.store(true, ordering: .releasing)
+        for seek in seeks { seek.reply.fail(.closed("seek")) }
+        for case let reply? in commits.values { reply.fail(.closed("commit")) }
+        for reply in closing?.replies ?? [] { reply.fill(.success(())) }
+    }
+}

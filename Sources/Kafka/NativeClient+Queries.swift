@@ -1,0 +1,31 @@
+internal import CRdKafka
+
+// Calls that wait for a broker. They belong on a `BlockingLane`.
+extension NativeClient {
+    func watermarks(_ place: TopicPartition, within limit: Duration) throws(KafkaFault) -> Watermarks {
+        var low: Int64 = 0
+        var high: Int64 = 0
+        let code = unsafe rd_kafka_query_watermark_offsets(
+            handle, place.topic.rawValue, place.partition.rawValue, &low, &high, Int32(clamping: limit.milliseconds))
+        try KafkaFault.check(code, at: KafkaFault.Site("watermarks", place))
+        return Watermarks(low: Offset(low), high: Offset(high))
+    }
+
+    func offsets(
+        at timestamp: Int64, of partitions: [TopicPartition], within limit: Duration
+    ) throws(KafkaFault) -> [TopicPartition: Offset] {
+        // The list carries the times in and the offsets out.
+        var list = PartitionList(capacity: partitions.count)
+        for place in partitions { list.add(place, offset: max(0, timestamp)) }
+        let code = list.lend { list in
+            unsafe rd_kafka_offsets_for_times(handle, list, Int32(clamping: limit.milliseconds))
+        }
+        try KafkaFault.check(code, at: KafkaFault.Site("offsets by time"))
+        var found: [TopicPartition: Offset] = [:]
+        for element in list.elements() {
+            try element.check("offsets by time")
+            if let offset = element.knownOffset { found[element.place] = offset }
+        }
+        return found
+    }
+}

@@ -1,0 +1,164 @@
+// Fetch: what is there at once, or, when that is less than the client wants, what is there when enough has come or its
+// time is over. The records themselves are never touched: an answer names ranges of files.
+//
+// A waiting fetch is noted with every partition that it asks for. A partition whose visible end has moved wakes those
+// that wait on it, once a turn, however many batches came in that turn.
+
+internal import Platform
+
+/// A fetch that waits for records.
+final class PendingFetch {
+    let request: FetchRequest
+    let call: BrokerCore.Call
+    let deadline: Int64
+    var isAnswered = false
+    /// Whether it is among those that this turn will look at again.
+    var isWoken = false
+
+    init(_ request: FetchRequest, _ call: BrokerCore.Call, deadline: Int64) {
+        self.request = request
+        self.call = call
+        self.deadline = deadline
+    }
+
+    /// Nobody waits any more.
+    var isOver: Bool { isAnswered || call.exchange.connection == nil }
+}
+
+extension BrokerCore {
+    /// The most that one answer carries, whatever the client allows.
+    private static let largestAnswer = 64 << 20
+    private static let longestWait: Int64 = 60_000
+
+    func fetch(_ request: FetchRequest, _ call: Call, now: Int64) {
+        // Sessions are declined by never opening one; a client that names one all the same is told to start anew.
+        if request.sessionID != 0 {
+            return call.answer(FetchResponse(error: .fetchSessionIdNotFound, topics: []))
+        }
+        let found = collect(request)
+        let wait = min(Int64(max(0, request.maxWait)), Self.longestWait)
+        if found.mustAnswer || found.bytes >= request.minBytes || wait == 0 { return answer(call, found) }
+        let pending = PendingFetch(request, call, deadline: now + wait)
+        forEachPartition(of: request) { $0.waitingForRecords.append(pending) }
+        polls.add(pending, at: pending.deadline)
+        if polls.count > pollsBeforeTidying {
+            polls.keep { !$0.isOver }
+            pollsBeforeTidying = max(1024, 2 * polls.count)
+        }
+    }
+
+    /// What a fetch can have now.
+    private struct Found {
+        var response = FetchResponse(topics: [])
+        var slices: [LogSlice] = []
+        var bytes = 0
+        /// An error is worth telling at once.
+        var mustAnswer = false
+    }
+
+    private func collect(_ request: FetchRequest) -> Found {
+        var found = Found()
+        let limit = min(max(0, Int(request.maxBytes)), Self.largestAnswer)
+        for topic in request.topics {
+            let served = topics[topic.name]
+            var answers: [FetchResponse.Partition] = []
+            answers.reserveCapacity(topic.partitions.count)
+            for asked in topic.partitions {
+                answers.append(collect(asked, served?[asked.index], limit, &found))
+            }
+            found.response.topics.append(PerTopic(name: topic.name, partitions: answers))
+        }
+        return found
+    }
+
+    private func collect(
+        _ asked: FetchRequest.Partition, _ partition: Partition?, _ limit: Int, _ found: inout Found
+    ) -> FetchResponse.Partition {
+        guard let partition else {
+            found.mustAnswer = true
+            return FetchResponse.Partition(index: asked.index, error: .unknownTopicOrPartition)
+        }
+        let log = partition.log
+        do throws(ReadFault) {
+            // The first records of an answer come whole even if they are larger than the client allows: else it would
+            // never get past them.
+            let slice = try log.read(
+                from: asked.offset, maxBytes: min(max(0, Int(asked.maxBytes)), max(0, limit - found.bytes)),
+                atLeastOne: found.bytes == 0)
+            var answer = FetchResponse.Partition(
+                index: asked.index, highWatermark: log.visibleEnd, lastStableOffset: log.visibleEnd,
+                logStartOffset: log.logStart)
+            if let slice, slice.count > 0 {
+                answer.records = .spliced(payload: found.slices.count, count: slice.count)
+                found.slices.append(slice)
+                found.bytes += slice.count
+            }
+            return answer
+        } catch {
+            found.mustAnswer = true
+            return FetchResponse.Partition(
+                index: asked.index, error: error.code, logStartOffset: log.isOffline ? -1 : log.logStart)
+        }
+    }
+
+    private func answer(_ call: Call, _ found: Found) {
+        call.exchange.answer(OutgoingFrame(found.response.frame(answering: call.header), payloads: found.slices))
+    }
+
+    private func forEachPartition(of request: FetchRequest, _ body: (Partition) -> Void) {
+        for topic in request.topics {
+            guard let served = topics[topic.name] else { continue }
+            for asked in topic.partitions {
+                if let partition = served[asked.index] { body(partition) }
+            }
+        }
+    }
+
+    // MARK: Waking
+
+    /// Notes that there may be something for those that wait on the partition.
+    func markForWaking(_ partition: Partition) {
+        guard !partition.isMarkedForWaking, !partition.waitingForRecords.isEmpty else { return }
+        partition.isMarkedForWaking = true
+        partitionsToWake.append(partition)
+    }
+
+    func wakeFetches() {
+        guard !partitionsToWake.isEmpty else { return }
+        var woken: [PendingFetch] = []
+        for partition in partitionsToWake {
+            partition.isMarkedForWaking = false
+            partition.waitingForRecords.removeAll { $0.isOver }
+            for pending in partition.waitingForRecords where !pending.isWoken {
+                pending.isWoken = true
+                woken.append(pending)
+            }
+        }
+        partitionsToWake.removeAll(keepingCapacity: true)
+        for pending in woken {
+            pending.isWoken = false
+            let found = collect(pending.request)
+            if found.mustAnswer || found.bytes >= pending.request.minBytes { end(pending, found) }
+        }
+    }
+
+    func endDuePolls(now: Int64) {
+        while let pending = polls.popDue(now: now) {
+            if !pending.isAnswered { end(pending, collect(pending.request)) }
+        }
+    }
+
+    private func end(_ pending: PendingFetch, _ found: Found) {
+        pending.isAnswered = true
+        answer(pending.call, found)
+        forEachPartition(of: pending.request) { partition in
+            partition.waitingForRecords.removeAll { $0 === pending }
+        }
+    }
+
+    /// Ends the fetches that wait on a partition that is going away.
+    func endFetches(on partition: Partition) {
+        for pending in partition.waitingForRecords where !pending.isOver { end(pending, collect(pending.request)) }
+        partition.waitingForRecords.removeAll()
+    }
+}

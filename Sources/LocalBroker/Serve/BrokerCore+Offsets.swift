@@ -1,0 +1,69 @@
+extension BrokerCore {
+    /// Where a log begins and ends, and what was there at a time.
+    func listOffsets(_ request: ListOffsetsRequest) -> ListOffsetsResponse {
+        ListOffsetsResponse(
+            topics: request.topics.map { topic in
+                let served = topics[topic.name]
+                return PerTopic(
+                    name: topic.name, partitions: topic.partitions.map { find($0, served?[$0.index]) })
+            })
+    }
+
+    private func find(
+        _ asked: ListOffsetsRequest.Partition, _ partition: Partition?
+    ) -> ListOffsetsResponse.Partition {
+        var answer = ListOffsetsResponse.Partition(index: asked.index)
+        guard let log = partition?.log else {
+            answer.error = .unknownTopicOrPartition
+            return answer
+        }
+        do throws(ReadFault) {
+            guard !log.isOffline else { throw .storage }
+            switch asked.timestamp {
+            case ListOffsetsRequest.latest: answer.offset = log.visibleEnd
+            case ListOffsetsRequest.earliest: answer.offset = log.logStart
+            case ListOffsetsRequest.highestTimestamp:
+                if let found = try log.latestTimestamp() {
+                    answer.offset = found.offset
+                    answer.timestamp = found.timestamp
+                }
+            case 0...:
+                if let found = try log.offset(at: asked.timestamp) {
+                    answer.offset = found.offset
+                    answer.timestamp = found.timestamp
+                }
+            default: answer.error = .invalidRequest
+            }
+        } catch {
+            answer.error = error.code
+        }
+        return answer
+    }
+
+    /// Moves the start of logs forward, for good.
+    func deleteRecords(_ request: DeleteRecordsRequest) -> DeleteRecordsResponse {
+        DeleteRecordsResponse(
+            topics: request.topics.map { topic in
+                let served = topics[topic.name]
+                return PerTopic(
+                    name: topic.name,
+                    partitions: topic.partitions.map { asked in
+                        var answer = DeleteRecordsResponse.Partition(index: asked.index)
+                        guard let log = served?[asked.index]?.log else {
+                            answer.error = .unknownTopicOrPartition
+                            return answer
+                        }
+                        do throws(ReadFault) {
+                            answer.lowWatermark = try log.deleteRecords(before: asked.offset)
+                        } catch {
+                            answer.error = error.code
+                        }
+                        return answer
+                    })
+            })
+    }
+}
+
+extension ReadFault {
+    var code: ErrorCode { ErrorCode(rawValue: rawValue) ?? .unknownServerError }
+}

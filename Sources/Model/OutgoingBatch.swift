@@ -1,0 +1,118 @@
+/// Records to be published, kept in one buffer: appending one copies its bytes and allocates nothing of its own.
+///
+/// Records are ranges into the buffer and topics are small numbers, because an array each for key, value and headers
+/// costs several times what the copy costs. A batch that is emptied keeps its memory for the next one.
+public struct OutgoingBatch: Sendable {
+    /// Where a record lies in `bytes`: its key, then its value. A count below zero is null.
+    package struct Entry: Sendable {
+        package let topic: Int32
+        package let partition: Int32
+        package let start: Int
+        package let keyCount: Int32
+        package let valueCount: Int32
+        package let firstHeader: Int32
+        package let headerCount: Int32
+        package let timestamp: Int64
+    }
+
+    /// Where a header lies in `bytes`: its name, then its value. A count below zero is null.
+    package struct HeaderEntry: Sendable {
+        package let start: Int
+        package let nameCount: Int32
+        package let valueCount: Int32
+    }
+
+    /// What `Entry.partition` and `Entry.timestamp` say when nothing was asked for.
+    package static let unset: Int32 = -1
+
+    package private(set) var bytes: [UInt8] = []
+    package private(set) var entries: [Entry] = []
+    package private(set) var headers: [HeaderEntry] = []
+    package private(set) var topics: [TopicName] = []
+
+    public init() {}
+
+    public init(_ records: some Sequence<OutgoingRecord>) {
+        for record in records { append(record) }
+    }
+
+    public var count: Int { entries.count }
+    public var isEmpty: Bool { entries.isEmpty }
+    /// How many bytes of keys, values and headers the batch holds.
+    public var byteCount: Int { bytes.count }
+
+    public mutating func reserveCapacity(records: Int, bytes: Int) {
+        entries.reserveCapacity(records)
+        self.bytes.reserveCapacity(bytes)
+    }
+
+    /// Empties the batch; its memory stays for what comes next.
+    public mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+        entries.removeAll(keepingCapacity: true)
+        headers.removeAll(keepingCapacity: true)
+        topics.removeAll(keepingCapacity: true)
+    }
+
+    public mutating func append(_ record: OutgoingRecord) {
+        let firstHeader = add(record.headers)
+        let start = bytes.count
+        let keyCount = add(record.key)
+        let valueCount = add(record.value)
+        entries.append(
+            Entry(
+                topic: number(of: record.topic), partition: record.partition?.rawValue ?? Self.unset, start: start,
+                keyCount: keyCount, valueCount: valueCount, firstHeader: firstHeader,
+                headerCount: Int32(clamping: record.headers.count), timestamp: record.timestamp ?? Int64(Self.unset)))
+    }
+
+    /// Appends a record whose bytes lie anywhere; they are copied here.
+    public mutating func append(
+        topic: TopicName,
+        partition: Partition? = nil,
+        key: RawSpan?,
+        value: RawSpan?,
+        headers fields: [Header] = [],
+        timestamp: Int64? = nil
+    ) {
+        let firstHeader = add(fields)
+        let start = bytes.count
+        let keyCount = add(key)
+        let valueCount = add(value)
+        entries.append(
+            Entry(
+                topic: number(of: topic), partition: partition?.rawValue ?? Self.unset, start: start,
+                keyCount: keyCount, valueCount: valueCount, firstHeader: firstHeader,
+                headerCount: Int32(clamping: fields.count), timestamp: timestamp ?? Int64(Self.unset)))
+    }
+
+    private mutating func add(_ fields: [Header]) -> Int32 {
+        let first = Int32(clamping: headers.count)
+        for field in fields {
+            let start = bytes.count
+            bytes.append(contentsOf: field.name.utf8)
+            let nameCount = Int32(clamping: bytes.count - start)
+            headers.append(HeaderEntry(start: start, nameCount: nameCount, valueCount: add(field.value)))
+        }
+        return first
+    }
+
+    private mutating func add(_ array: [UInt8]?) -> Int32 {
+        guard let array else { return Self.unset }
+        bytes.append(contentsOf: array)
+        return Int32(clamping: array.count)
+    }
+
+    private mutating func add(_ span: RawSpan?) -> Int32 {
+        guard let span else { return Self.unset }
+        unsafe span.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
+        return Int32(clamping: span.byteCount)
+    }
+
+    /// A batch has few topics and mostly goes on with its last one, so a look from the end is cheaper than a hash.
+    private mutating func number(of topic: TopicName) -> Int32 {
+        if let known = topics.lastIndex(of: topic) { return Int32(clamping: known) }
+        topics.append(topic)
+        return Int32(clamping: topics.count - 1)
+    }
+}

@@ -1,0 +1,1 @@
+@main enum Driver { static func main() {} }
