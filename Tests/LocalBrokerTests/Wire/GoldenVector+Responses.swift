@@ -114,7 +114,7 @@ extension GoldenVector {
         case .leaveGroup:
             LeaveGroupResponse(
                 throttle: 5,
-                members: [.init(id: "m-1", instanceID: "i-1"), .init(id: "m-2", error: .unknownMemberID)])
+                members: [.init(id: "m-1", instanceID: "i-1"), .init(id: "m-2", error: .unknownMemberId)])
         case .syncGroup:
             SyncGroupResponse(throttle: 5, protocolType: "consumer", protocolName: "range", assignment: [0, 7])
         case .describeGroups:
@@ -192,7 +192,7 @@ extension GoldenVector {
     /// Answers made from requests, as the broker makes them.
     private var refusal: (any WireEncodable)? {
         let request = GoldenVector.requests.first { $0.api == api && $0.version == version }?.expectedRequest
-        let error = ErrorCode.transactionalIDAuthorizationFailed
+        let error = ErrorCode.transactionalIdAuthorizationFailed
         return switch request {
         case .addPartitionsToTxn(let request): request.refused(error)
         case .txnOffsetCommit(let request): request.refused(error)

@@ -19,19 +19,19 @@ import Testing
         var response = OffsetFetchResponse(
             topics: [.init(name: "a", partitions: [.init(index: 0), .init(index: 1, error: .unknownTopicOrPartition)])])
         let header = RequestHeader(api: .offsetFetch, version: 1, correlationID: 0)
-        response.error = .invalidGroupID
+        response.error = .invalidGroupId
         let merged = response.frame(answering: header)
         response.error = .none
-        response.topics[0].partitions[0].error = .invalidGroupID
+        response.topics[0].partitions[0].error = .invalidGroupId
         #expect(merged == response.frame(answering: header))
     }
 
     /// Before version 3 one member leaves, and its outcome is all there is room for.
     @Test func anErrorOfTheOnlyMemberIsTheAnswers() {
         let header = RequestHeader(api: .leaveGroup, version: 2, correlationID: 0)
-        let members = [LeaveGroupResponse.Member(id: "m", error: .unknownMemberID)]
+        let members = [LeaveGroupResponse.Member(id: "m", error: .unknownMemberId)]
         let ofMember = LeaveGroupResponse(members: members).frame(answering: header)
-        #expect(ofMember == LeaveGroupResponse(error: .unknownMemberID).frame(answering: header))
+        #expect(ofMember == LeaveGroupResponse(error: .unknownMemberId).frame(answering: header))
         let ofGroup = LeaveGroupResponse(error: .notCoordinator, members: members).frame(answering: header)
         #expect(ofGroup == LeaveGroupResponse(error: .notCoordinator).frame(answering: header))
     }
