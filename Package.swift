@@ -67,6 +67,12 @@ let package = Package(
         // Tests mirror Sources.
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
+        .testTarget(
+            name: "LocalBrokerTests",
+            dependencies: ["LocalBroker", "Platform"],
+            exclude: ["Wire/golden.py", "Wire/golden.txt"],
+            swiftSettings: strict
+        ),
         .target(
             name: "MockCluster",
             dependencies: ["CRdKafka"],
