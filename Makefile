@@ -53,8 +53,9 @@ faults: .build/setup
 prove:  ## the long proofs
 	@echo "make prove: nothing yet"
 
-bench: release  ## measure, as a table with ratios
-	@echo "make bench: nothing yet"
+bench: .build/setup  ## measure, as tables with ratios; BENCH_KAFKA=HOST:PORT puts another broker beside it
+	swift build -c release $(CHECKED)
+	@$(PYTHON) Benchmarks/bench.py
 
 fmt:  ## format the sources in place
 	swift format -i -r -p $(SOURCES)

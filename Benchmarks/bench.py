@@ -48,15 +48,19 @@ class Broker:
         self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
 
     def start(self) -> float:
-        """Starts the process; seconds until it takes a connection."""
+        """Starts the process; seconds until it answers a client."""
         arguments = [BUILD / "flotilla", "broker", "--data", self.folder, "--listen", self.address, "--fsync", self.fsync]
         began = time.monotonic()
         self.process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
         host, port = self.address.split(":")
         while True:
             try:
-                socket.create_connection((host, int(port)), 1).close()
-                return time.monotonic() - began
+                with socket.create_connection((host, int(port)), 10) as connection:
+                    # ApiVersions, version 0, from no client in particular. The port takes connections before recovery
+                    # is over, so only an answer counts.
+                    connection.sendall(bytes.fromhex("0000000a 0012 0000 00000001 ffff"))
+                    if connection.recv(4):
+                        return time.monotonic() - began
             except OSError:
                 if self.process.poll() is not None or time.monotonic() - began > 30:
                     raise SystemExit(f"bench: the broker {self.name} does not start")
@@ -171,7 +175,7 @@ def latency(brokers: list[Broker]) -> None:
 
 
 def starts() -> None:
-    """From the process's start until it accepts: on nothing, and after kill -9 on a gigabyte."""
+    """From the process's start until it answers: on nothing, and after kill -9 on a gigabyte."""
     empty = Case("empty folder", "ms", lambda: 0)
     full = Case("1 GB, killed", "ms", lambda: 0)
     broker = Broker("start", fsync="interval")
@@ -187,7 +191,7 @@ def starts() -> None:
             full.figures.append(broker.start() * 1000)
     finally:
         broker.close()
-    table("Start, until the first connection is accepted", [empty, full], False)
+    table("Start, until the first request is answered", [empty, full], False)
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ enum SwiftClient {
                 var batch = OutgoingBatch()
                 batch.reserveCapacity(records: size, bytes: size * payload.count)
                 for index in 0..<size {
-                    batch.append(
+                    unsafe batch.append(
                         topic: topic, partition: Partition(Int32((sent + index) % Int(partitions))), key: nil,
                         value: payload.span.bytes)
                 }

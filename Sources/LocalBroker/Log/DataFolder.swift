@@ -61,7 +61,7 @@ final class DataFolder {
     private static func checkFormat(_ path: String, _ files: any FileLayer) throws {
         let names = try files.list(path)
         if names.contains(formatName) {
-            let bytes = try SmallFile.read(path + "/" + formatName, limit: 256, files)
+            let bytes = try SmallFile.read(path + "/" + formatName, limit: 256, files) ?? []
             let found = String(decoding: bytes, as: UTF8.self)
             guard found == format + "\n" else {
                 throw DataFolderFault.format(path: path, found: String(found.prefix { $0 != "\n" }))

@@ -54,7 +54,7 @@ struct LogRecovery {
     mutating func run() throws(SystemError) {
         var names = try files.list(directory)
         for name in names where name.hasSuffix(SmallFile.temporary) { try files.remove(path(name)) }
-        let notedStart = PartitionLog.notedStart(directory, files)
+        let notedStart = try PartitionLog.notedStart(directory, files)
         var bases = names.compactMap { SegmentName.baseOffset(ofLog: $0) }.sorted()
         if let notedStart {
             while bases.count > 1, bases[1] <= notedStart {
@@ -67,7 +67,7 @@ struct LogRecovery {
         }
         names = []
 
-        let mark = SyncedMark(path(PartitionLog.markFile), files)
+        let mark = try SyncedMark(path(PartitionLog.markFile), files)
         logStart = max(notedStart ?? 0, bases.first ?? 0)
         if let mark, !bases.contains(mark.file), mark.file >= bases.first ?? 0 {
             let gone = SegmentName.log(mark.file)
@@ -91,7 +91,7 @@ struct LogRecovery {
     private mutating func load(_ base: Int64, _ mark: SyncedMark?) throws(SystemError) -> Bool {
         let file = try files.open(path(SegmentName.log(base)), .existing)
         let size = try file.size()
-        let index = SegmentIndex.read(path(SegmentName.index(base)), baseOffset: base, files)
+        let index = try SegmentIndex.read(path(SegmentName.index(base)), baseOffset: base, files)
         let isCovered = mark.map { base < $0.file } ?? false
         let syncedTo = isCovered ? size : mark.flatMap { base == $0.file ? $0.position : nil } ?? 0
 

@@ -157,7 +157,7 @@ final class PartitionLog {
     private func rollIfFull(for count: Int, now: Int64) throws(AppendFault) -> Segment {
         guard let active = segments.last else { throw .storage }
         let isFull = active.size + Int64(count) > settings.segmentBytes
-        guard !active.isEmpty, isFull || isOld(active, now: now) else { return active }
+        guard isFull || isOld(active, now: now) else { return active }
         do {
             return try roll()
         } catch {
@@ -171,9 +171,10 @@ final class PartitionLog {
         return now - first >= settings.segmentMilliseconds
     }
 
-    /// Seals the active segment and starts the next; without effect when the file cannot be made.
+    /// Seals the active segment, unless it is empty, and starts the next; without effect when that cannot be made.
     @discardableResult
     func roll() throws(SystemError) -> Segment {
+        if let active = segments.last, active.isEmpty { return active }
         let next = logEnd
         let file = try files.open(path(SegmentName.log(next)), .new)
         if let active = segments.last {

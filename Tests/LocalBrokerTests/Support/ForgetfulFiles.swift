@@ -129,7 +129,9 @@ final class ForgetfulFiles: FileLayer {
 
     fileprivate func written(_ id: Int, _ range: Range<Int64>) {
         guard !range.isEmpty else { return }
-        state.withLock { $0.contents[id].dirtyPages.formUnion(range.lowerBound / Self.page...(range.upperBound - 1) / Self.page) }
+        state.withLock {
+            $0.contents[id].dirtyPages.formUnion(range.lowerBound / Self.page...(range.upperBound - 1) / Self.page)
+        }
     }
 
     fileprivate func truncated(_ id: Int, to size: Int64) {
@@ -189,8 +191,9 @@ final class ForgetfulFiles: FileLayer {
         var bytes = Array(content.durable.prefix(size))
         bytes += [UInt8](repeating: 0, count: size - bytes.count)
         for page in content.dirtyPages.sorted() where thrown.chance(percent) {
-            let range = Int(page * Self.page)..<min(Int((page + 1) * Self.page), size, live.count)
-            if page * Self.page < Int64(min(size, live.count)) { bytes.replaceSubrange(range, with: live[range]) }
+            let from = Int(page * Self.page)
+            let to = min(from + Int(Self.page), size, live.count)
+            if from < to { bytes.replaceSubrange(from..<to, with: live[from..<to]) }
         }
         return bytes
     }
