@@ -3,7 +3,9 @@ import Testing
 @testable import Kafka
 
 @Suite struct AssignmentTableTests {
-    private let (a, b, c) = (TopicPartition("t", 0), TopicPartition("t", 1), TopicPartition("t", 2))
+    private let a = TopicPartition("t", 0)
+    private let b = TopicPartition("t", 1)
+    private let c = TopicPartition("t", 2)
 
     @Test func onlyWhatIsAssignedIsPausedAndOnlyOnce() {
         var table = AssignmentTable()

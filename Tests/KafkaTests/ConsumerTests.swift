@@ -153,7 +153,7 @@ import Testing
         _ = try await consumer.event { if case .assigned = $0 { true } else { nil } }
         let waiting = Task { () throws(KafkaFault) in try await consumer.next() }
         await consumer.close()
-        #expect(throws: KafkaFault.self) { try await waiting.value }
+        await #expect(throws: KafkaFault.self) { try await waiting.value }
         await #expect(throws: KafkaFault.self) { try await consumer.next() }
         await #expect(throws: KafkaFault.self) { try await consumer.commit([]) }
         await #expect(throws: KafkaFault.self) { try await consumer.watermarks(fixture.place(0)) }
