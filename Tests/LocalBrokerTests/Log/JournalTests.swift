@@ -163,6 +163,16 @@ import Testing
         #expect(try SystemFiles().list(bed.root).sorted() == ["metadata", "metadata.synced"])
     }
 
+    @Test func refusesAnEntryThatItCouldNotReadBack() throws {
+        let bed = Bed()
+        let journal = try bed.open().journal
+        let large = [UInt8](repeating: 0, count: Journal.largestEntry + 1)
+        #expect(throws: SystemError.self) { try journal.append([entry(1), large]) }
+        #expect(throws: SystemError.self) { try journal.rewrite([large]) }
+        try journal.append([entry(2)])
+        #expect(try bed.open().entries == [entry(2)])
+    }
+
     @Test func takesNothingAfterAFailedSync() throws {
         let bed = Bed()
         let journal = try bed.open().journal
