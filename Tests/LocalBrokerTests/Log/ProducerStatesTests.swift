@@ -43,6 +43,7 @@ import Testing
         #expect(throws: AppendFault.outOfOrderSequence) { try states.judge(header(sequence: 2, count: 2)) }
         // Not the same batch, though it begins like one.
         #expect(throws: AppendFault.outOfOrderSequence) { try states.judge(header(sequence: 12, count: 3)) }
+        #expect(throws: AppendFault.outOfOrderSequence) { try states.judge(header(sequence: 12, count: 1)) }
     }
 
     @Test func fencesOlderEpochsAndStartsNewOnesAtZero() throws {
