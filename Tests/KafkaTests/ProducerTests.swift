@@ -92,7 +92,9 @@ import Testing
     @Test func anUnknownTopicIsAFaultOfTheRecord() async throws {
         let fixture = try Fixture()
         fixture.cluster.fail(topic: "missing", with: 3)
-        try await fixture.withProducer { producer in
+        try await fixture.withProducer {
+            $0.topicPatience = .milliseconds(200)
+        } _: { producer in
             let fault = await fault { () throws(KafkaFault) in
                 try await producer.send(OutgoingRecord(topic: "missing", value: [1]))
             }
