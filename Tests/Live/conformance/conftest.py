@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import signal
 import time
@@ -34,6 +35,11 @@ class Closable(Protocol):
 
 Kept = TypeVar("Kept", bound=Closable)
 Keep = Callable[[Kept], Kept]
+
+
+# Their warnings about connections that a scenario breaks on purpose would drown what a failure has to say.
+for library in ("kafka", "aiokafka"):
+    logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -132,7 +132,7 @@ def test_records_are_deleted(client: Client, keep: Keep, topic: Topic) -> None:
     assert consumer.watermarks((where, 0)) == (30, 30)
 
 
-def test_groups_are_listed_described_and_deleted(client: Client, keep: Keep, topic: Topic, name: str) -> None:
+def test_groups_are_listed_and_described(client: Client, keep: Keep, topic: Topic, name: str) -> None:
     where = topic(2)
     admin = keep(client.admin())
     keep(client.producer()).send([Outgoing(where, b"%d" % i, None, 0) for i in range(10)]).deliveries()
@@ -145,6 +145,22 @@ def test_groups_are_listed_described_and_deleted(client: Client, keep: Keep, top
         view = admin.describe_group(name)
         assert (view.state, len(view.members)) == ("stable", 1)
         assert admin.committed(name) == {(where, 0): 7}
+    finally:
+        consumer.close()
+    eventually("the group is empty", lambda: admin.describe_group(name).state == "empty")
+    assert admin.describe_group(name).members == ()
+    assert admin.committed(name) == {(where, 0): 7}
+
+
+def test_groups_are_deleted_when_they_are_empty(client: Client, keep: Keep, topic: Topic, name: str) -> None:
+    where = topic()
+    admin = keep(client.admin())
+    keep(client.producer()).send([Outgoing(where, b"v", None, 0)]).deliveries()
+    consumer = client.consumer(ConsumerOptions(group=name))
+    try:
+        consumer.subscribe([where])
+        read(consumer, 1)
+        consumer.commit({(where, 0): 1})
         with refused_with(Code.NON_EMPTY_GROUP):
             admin.delete_group(name)
     finally:

@@ -66,7 +66,7 @@ def test_tombstones(client: Client, keep: Keep, topic: Topic) -> None:
 
 
 def test_timestamps(client: Client, keep: Keep, topic: Topic) -> None:
-    where = topic()
+    where = topic(1, {"retention.ms": "-1"})
     times = [SOME_TIME, SOME_TIME + 5, SOME_TIME - 86_400_000, SOME_TIME + 1, 1]
     sent = [Outgoing(where, b"%d" % time, None, 0, (), time) for time in times]
     assert [record.timestamp for record in round_trip(client, keep, sent, ProducerOptions())] == times
@@ -85,7 +85,7 @@ def test_one_mebibyte(client: Client, keep: Keep, topic: Topic, compression: str
 def test_order_in_each_partition(client: Client, keep: Keep, topic: Topic) -> None:
     """Thousands of records over partitions: dense offsets, the order of sending, nothing twice (idempotence is on)."""
     where, partitions, total = topic(4), 4, 12_000
-    sent = [Outgoing(where, b"%d" % i, b"%d" % (i % 97), i // 50 % partitions) for i in range(total)]
+    sent = [Outgoing(where, b"%d" % i, b"%d" % (i % 97), i // 500 % partitions) for i in range(total)]
     deliveries = keep(client.producer(ProducerOptions(linger_ms=20))).send(sent).deliveries()
     consumer = keep(client.consumer())
     consumer.assign([(where, partition, 0) for partition in range(partitions)])

@@ -86,7 +86,7 @@ class AioProducer(Producer):
                 compression_type=None if options.compression == "none" else options.compression,
                 linger_ms=options.linger_ms,
                 max_request_size=options.max_request or 1_048_576,
-                request_timeout_ms=int(PATIENCE * 1000),
+                request_timeout_ms=int(options.patience * 1000),
             )
             await producer.start()
             return producer
@@ -221,10 +221,16 @@ class AioConsumer(Consumer):
         return None if found is None else (found, None)
 
     def pause(self, partition: TopicPartition) -> None:
-        self.consumer.pause(Partition(*partition))
+        async def pause() -> None:
+            self.consumer.pause(Partition(*partition))
+
+        Loop.run(pause())
 
     def resume(self, partition: TopicPartition) -> None:
-        self.consumer.resume(Partition(*partition))
+        async def resume() -> None:
+            self.consumer.resume(Partition(*partition))
+
+        Loop.run(resume())
 
 
 def converted(record: Any) -> Record:
@@ -296,6 +302,7 @@ class AioAdmin(Admin):
 class Aiokafka(Client):
     name = "aiokafka"
     strategies = ("range", "roundrobin", "sticky")
+    reads_without_creating = False
 
     def producer(self, options: ProducerOptions = ProducerOptions()) -> Producer:
         return AioProducer(self.address, options)

@@ -102,6 +102,8 @@ class ProducerOptions:
     compression: str = "none"
     max_request: int | None = None
     linger_ms: int = 5
+    patience: float = 30.0
+    """Seconds until the library gives a record up."""
     address: str | None = None
 
 
@@ -114,7 +116,8 @@ class ConsumerOptions:
     instance: str | None = None
     reset: str = "earliest"
     session_ms: int = 10_000
-    fetch_wait_ms: int = 500
+    fetch_wait_ms: int = 100
+    """How long the broker may hold a fetch that finds nothing. Short: other requests wait behind it."""
 
 
 @dataclass(frozen=True)
@@ -268,6 +271,12 @@ class Client(ABC):
     """Whether header values may be any bytes."""
     null_headers: bool = False
     """Whether it can write a header without a value."""
+    reads_without_creating: bool = True
+    """Whether reading leaves a missing topic missing; where False, the library cannot be told to."""
+    waits_for_topics: bool = True
+    """Whether a reader of a missing topic stays until there is one."""
+    commits: bool = True
+    """Whether it can commit when it is told to, and not only when it likes."""
     own_process: bool = False
     """Whether its consumers are processes of their own, which can be killed as they are."""
 

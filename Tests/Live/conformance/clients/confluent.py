@@ -36,6 +36,9 @@ from clients.base import (
 
 PATIENCE = 30.0
 
+# Only what is critical: lines about connections that a scenario breaks on purpose would drown a failure's own.
+QUIET: dict[str, Any] = {"log_level": 2}
+
 
 def refusal(error: ck.KafkaError) -> Refused:
     return Refused(error.code(), f"{error.name()}: {error.str()}")
@@ -56,10 +59,11 @@ class ConfluentProducer(Producer):
     def __init__(self, address: str, options: ProducerOptions) -> None:
         settings: dict[str, Any] = {
             "bootstrap.servers": options.address or address,
+            **QUIET,
             "enable.idempotence": True,
             "compression.type": options.compression,
             "linger.ms": options.linger_ms,
-            "delivery.timeout.ms": int(PATIENCE * 1000),
+            "delivery.timeout.ms": int(options.patience * 1000),
         }
         if options.max_request is not None:
             settings["message.max.bytes"] = options.max_request
@@ -108,6 +112,7 @@ class ConfluentConsumer(Consumer):
         self.consumer = ck.Consumer(
             {
                 "bootstrap.servers": address,
+                **QUIET,
                 "group.id": options.group or "none",
                 "enable.auto.commit": False,
                 "auto.offset.reset": options.reset,
@@ -204,10 +209,11 @@ def converted(message: ck.Message) -> Record:
 
 class ConfluentAdmin(Admin):
     def __init__(self, address: str) -> None:
-        self.admin = AdminClient({"bootstrap.servers": address})
+        self.admin = AdminClient({"bootstrap.servers": address, **QUIET})
 
     def close(self) -> None:
-        self.admin.poll(0)
+        """The library closes an admin client when the last reference to it goes."""
+        del self.admin
 
     def each(self, futures: Mapping[Any, Any]) -> list[Any]:
         return [ask(lambda f=future: f.result(PATIENCE)) for future in futures.values()]

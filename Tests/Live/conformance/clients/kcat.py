@@ -57,7 +57,7 @@ def run(*arguments: str, stdin: bytes = b"") -> bytes:
 class KcatProducer(Producer):
     def __init__(self, address: str, options: ProducerOptions) -> None:
         self.arguments = [
-            "-P", "-b", options.address or address, "-z", options.compression, "-X", "enable.idempotence=true",
+            "-P", "-E", "-b", options.address or address, "-z", options.compression, "-X", "enable.idempotence=true",
             "-X", f"linger.ms={options.linger_ms}",
             "-K", escaped(KEY_END), "-D", escaped(RECORD_END),
         ]  # fmt: skip
@@ -229,6 +229,8 @@ class Kcat(Client):
     name = "kcat"
     strategies = ("range", "roundrobin", "cooperative-sticky")
     binary_headers = False
+    waits_for_topics = False
+    commits = False
     own_process = True
 
     def producer(self, options: ProducerOptions = ProducerOptions()) -> Producer:
