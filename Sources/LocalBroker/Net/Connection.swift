@@ -31,6 +31,7 @@ final class Exchange {
 
     /// There is no answer that could be given: the connection ends.
     func fail(_ reason: CloseReason) {
+        guard !isAnswered else { return }
         connection?.doom = reason
         answer(nil)
     }
@@ -304,12 +305,14 @@ enum CloseReason: CustomStringConvertible {
     case stalled
     case idle
     case stopping
+    case noTrueAnswer
 
     /// Whether it is the ordinary end of a connection rather than something that a line in the log should tell.
     var isOrdinary: Bool {
         switch self {
         case .byPeer, .idle, .stopping: true
-        case .cutOff, .notAFrame, .malformed, .tooManyConnections, .tooMuchMemory, .answerTooLarge, .stalled: false
+        case .cutOff, .notAFrame, .malformed, .tooManyConnections, .tooMuchMemory, .answerTooLarge, .noTrueAnswer,
+            .stalled: false
         }
     }
 
@@ -330,6 +333,7 @@ enum CloseReason: CustomStringConvertible {
         case .stalled: "the client neither finished its request nor took its answers"
         case .idle: "idle"
         case .stopping: "the broker is stopping"
+        case .noTrueAnswer: "what it asked for was not written for good: the disk failed"
         }
     }
 }

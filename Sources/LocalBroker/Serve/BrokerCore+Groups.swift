@@ -15,7 +15,9 @@ extension BrokerCore {
             }
             // Told of a failure, the client asks again; by then the coordinator's state may be on the disk.
             let effect = cannotWrite ? effect.failed(.coordinatorNotAvailable) : effect
-            whenDurable { [weak self] in self?.answer(effect) }
+            whenDurable { [weak self] isDurable in
+                self?.answer(isDurable ? effect : effect.failed(.coordinatorNotAvailable))
+            }
         }
     }
 

@@ -27,6 +27,7 @@ extension BrokerCore {
         // The whole request is read before it has any effect. A fault closes the connection, so nothing stays open.
         let request = try Request(from: &reader, header: header)
         let call = Call(header: header, exchange: connection.expectAnswer())
+        entryBeforeRequest = journal.lastEntry
         switch request {
         case .produce(let request): unsafe produce(request, frame, call)
         case .fetch(let request): fetch(request, call, now: now)
@@ -52,7 +53,8 @@ extension BrokerCore {
         case .offsetCommit(let request): offsetCommit(request, call, now: now)
         case .offsetDelete(let request): offsetDelete(request, call, now: now)
         case .deleteGroups(let request): deleteGroups(request, call, now: now)
-        case .offsetFetch(let request): call.answer(offsetFetch(request))
+        // An offset that is shown must not be gone after a power cut.
+        case .offsetFetch(let request): answerWhenDurable(call, offsetFetch(request))
         case .listGroups(let request): call.answer(listGroups(request))
         case .describeGroups(let request): call.answer(describeGroups(request))
 
@@ -66,8 +68,12 @@ extension BrokerCore {
         }
     }
 
+    /// When what the answer tells can't be relied on any more, hanging up is the truth: the client asks again, and is told
+    /// of the failure.
     private func answerWhenDurable(_ call: Call, _ response: some WireEncodable) {
-        whenDurable { call.answer(response) }
+        whenDurable { isDurable in
+            if isDurable { call.answer(response) } else { call.exchange.fail(.noTrueAnswer) }
+        }
     }
 }
 

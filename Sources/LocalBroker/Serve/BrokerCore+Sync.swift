@@ -7,7 +7,7 @@
 
 internal import Platform
 
-/// An answer that leaves when everything it waits for is on the disk.
+/// An answer that leaves when everything it waits for is on the disk, or never will be.
 final class DurableWait {
     private var remaining: Int
     private let give: () -> Void
@@ -37,10 +37,15 @@ extension BrokerCore {
         for (partition, lastOffset) in open { partition.waitingForDisk.append((lastOffset, wait)) }
     }
 
-    /// Calls `give` when the journal's last entry may be relied on; at once if it already may.
-    func whenDurable(_ give: @escaping () -> Void) {
-        guard journal.settledEntry < journal.lastEntry, journal.failure == nil else { return give() }
-        waitingForJournal.append((journal.lastEntry, DurableWait(for: 1, give)))
+    /// Calls `give` when the journal's last entry may be relied on, or with false when it never may; at once if that is
+    /// known already.
+    func whenDurable(_ give: @escaping (_ isDurable: Bool) -> Void) {
+        let entry = journal.lastEntry
+        guard journal.settledEntry < entry else { return give(true) }
+        // A journal that failed before this request still lets everybody read.
+        guard journal.failure == nil else { return give(entry <= entryBeforeRequest) }
+        let wait = DurableWait(for: 1) { [journal] in give(journal.settledEntry >= entry) }
+        waitingForJournal.append((entry, wait))
     }
 
     /// Notes that a partition may have bytes that are not on the disk.
@@ -65,9 +70,12 @@ extension BrokerCore {
                 later.append(partition)
             } else {
                 partition.isUnsynced = false
+                // No sync will come that could answer those who wait.
+                if partition.log.isOffline { settle(partition) }
             }
         }
         unsynced = later
+        if journal.failure != nil { settleJournal() }
         if let ticket = journal.takeUnsynced(now: now) {
             jobs.append(Syncer.Job(owner: Self.journalOwner, ticket: ticket))
         }

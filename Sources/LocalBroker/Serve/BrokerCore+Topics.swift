@@ -236,7 +236,8 @@ extension BrokerCore {
                 emit(groups.removeTopic(name, now: now))
                 for partition in topic.partitions { endFetches(on: partition) }
                 // The folder goes only when its end is on the disk: else a power cut could bring an empty topic back.
-                whenDurable { [weak self] in
+                whenDurable { [weak self] isDurable in
+                    guard isDurable else { return }
                     for partition in topic.partitions { self?.destroy(partition) }
                     self?.removeFolder(name, topic.entry.id)
                 }

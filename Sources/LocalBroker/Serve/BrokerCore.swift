@@ -31,6 +31,8 @@ final class BrokerCore: LoopService {
     var syncing: [UInt64: Partition] = [:]
     var nextSync: Int64?
     var waitingForJournal = Queue<(entry: UInt64, wait: DurableWait)>()
+    /// The journal's last entry when the request that is being handled came: what is behind it, the request has written.
+    var entryBeforeRequest: UInt64 = 0
 
     // Long polls (`+Fetch`).
     var polls = Timers<PendingFetch>()
@@ -109,6 +111,7 @@ final class BrokerCore: LoopService {
     func wake(now: Int64) { takeSyncOutcomes() }
 
     func endOfTurn(now: Int64) {
+        entryBeforeRequest = journal.lastEntry
         if let deadline = groups.nextDeadline, deadline <= now { emit(groups.tick(now: now)) }
         startSync(now: now)
         wakeFetches()
