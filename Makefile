@@ -46,7 +46,8 @@ test: .build/setup lint release build unit live faults  ## lint, build, unit, li
 unit: .build/setup
 	swift test --skip-build --disable-xctest
 
-live: .build/setup
+live: build release
+	$(PYTHON) -m pytest -q Tests/Live
 
 faults: .build/setup
 

@@ -53,8 +53,10 @@ final class DataFolder {
     private static func makeFolders(_ path: String, _ files: any FileLayer) throws(SystemError) {
         var made = path.hasPrefix("/") ? "/" : ""
         for part in path.split(separator: "/") {
+            let parent = made.isEmpty ? "." : made
             made += (made.isEmpty || made == "/" ? "" : "/") + part
-            try files.makeDirectory(made)
+            // What is durable inside a folder whose own name is not, is not.
+            if try files.makeDirectory(made) { try files.syncDirectory(parent) }
         }
     }
 

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Platform
 
 // The broker's own memory: topics, settings, groups, committed offsets, as a file of checked entries that is read once
@@ -71,6 +72,7 @@ final class Journal {
     @discardableResult
     func append(_ entries: [[UInt8]]) throws(SystemError) -> UInt64 {
         if let failure { throw failure }
+        try checkSizes(entries)
         let bytes = Self.encoded(entries)
         do {
             try Self.append(bytes, to: file, at: size)
@@ -93,6 +95,7 @@ final class Journal {
     /// When it throws the journal goes on as it was, unless `failure` is set.
     func rewrite(_ snapshot: [[UInt8]]) throws(SystemError) {
         if let failure { throw failure }
+        try checkSizes(snapshot)
         let target = directory + "/" + name
         let bytes = Self.head(generation + 1) + Self.encoded(snapshot)
         let fresh = try files.open(target + SmallFile.temporary, .replaced)
@@ -156,6 +159,13 @@ final class Journal {
         }
     }
 
+    /// An error and no trap: what clients say goes into entries.
+    private func checkSizes(_ entries: [[UInt8]]) throws(SystemError) {
+        guard entries.allSatisfy({ $0.count <= Self.largestEntry }) else {
+            throw SystemError(code: EMSGSIZE, call: "journal entry", subject: name)
+        }
+    }
+
     private func ticket() -> SyncTicket {
         let mark = SyncTicket.Mark.journal(generation: generation, position: size, entry: lastEntry)
         return SyncTicket(files: [file], directories: [], mark: mark)
@@ -193,7 +203,6 @@ extension Journal {
     static func encoded(_ entries: [[UInt8]]) -> [UInt8] {
         var writer = ByteWriter(capacity: entries.reduce(0) { $0 + $1.count + entryHeadBytes })
         for entry in entries {
-            precondition(entry.count <= largestEntry, "a journal entry of \(entry.count) bytes")
             writer.put(UInt32(entry.count))
             writer.put(checksum(of: entry[...]))
             writer.put(entry)

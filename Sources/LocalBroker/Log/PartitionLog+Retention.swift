@@ -21,7 +21,7 @@ extension PartitionLog {
 
     /// Removes what is past its time or beyond the size, seals a segment that is old, forgets idle producers.
     ///
-    /// To be called now and then; a failure is logged and the next call tries again.
+    /// To be called now and then with the wall clock; a failure is logged and the next call tries again.
     func enforceRetention(now: Int64) {
         guard !isOffline else { return }
         producers.expire(now: now)

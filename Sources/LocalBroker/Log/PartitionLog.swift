@@ -92,7 +92,7 @@ final class PartitionLog {
     /// Bytes of all segments.
     var size: Int64 { segments.reduce(0) { $0 + $1.size } }
 
-    /// Appends the batches in `records`, all or none, and sets their offsets in place.
+    /// Appends the batches in `records`, all or none, and sets their offsets in place. `now` is the wall clock.
     ///
     /// Important: with durability `batch` it may be acknowledged when `visibleEnd` has passed its last offset; that
     /// holds for a duplicate too, whose first copy may still be on its way to the disk.

@@ -28,6 +28,12 @@ final class Exchange {
         response = frame
         connection?.answersAreReady()
     }
+
+    /// There is no answer that could be given: the connection ends.
+    func fail(_ reason: CloseReason) {
+        connection?.doom = reason
+        answer(nil)
+    }
 }
 
 /// A response as it goes out: bytes, with ranges of log files between them.
@@ -63,6 +69,8 @@ struct OutgoingFrame {
     /// When bytes last moved in the direction that somebody waits for; what the stall check looks at.
     private(set) var lastProgress: Int64
     var isMarkedForWriting = false
+    /// Set when the connection is to be closed instead of written to.
+    var doom: CloseReason?
     /// What the loop has counted of `heldBytes`.
     var accountedBytes = 0
     /// What epoll was last told, so that it is only told changes.
@@ -292,6 +300,7 @@ enum CloseReason: CustomStringConvertible {
     case malformed(String)
     case tooManyConnections
     case tooMuchMemory
+    case answerTooLarge
     case stalled
     case idle
     case stopping
@@ -300,7 +309,7 @@ enum CloseReason: CustomStringConvertible {
     var isOrdinary: Bool {
         switch self {
         case .byPeer, .idle, .stopping: true
-        case .cutOff, .notAFrame, .malformed, .tooManyConnections, .tooMuchMemory, .stalled: false
+        case .cutOff, .notAFrame, .malformed, .tooManyConnections, .tooMuchMemory, .answerTooLarge, .stalled: false
         }
     }
 
@@ -317,6 +326,7 @@ enum CloseReason: CustomStringConvertible {
         case .malformed(let what): what
         case .tooManyConnections: "too many connections"
         case .tooMuchMemory: "too many unfinished requests at once"
+        case .answerTooLarge: "the answer to its request does not fit into one frame: ask for less at a time"
         case .stalled: "the client neither finished its request nor took its answers"
         case .idle: "idle"
         case .stopping: "the broker is stopping"

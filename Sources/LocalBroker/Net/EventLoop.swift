@@ -199,8 +199,8 @@ protocol LoopService: AnyObject {
         for connection in ready {
             connection.isMarkedForWriting = false
             guard !connection.isClosed else { continue }
-            guard connection.send(now: now) else {
-                close(connection, .byPeer)
+            guard connection.doom == nil, connection.send(now: now) else {
+                close(connection, connection.doom ?? .byPeer)
                 continue
             }
             if connection.hasBacklog, connection.mayRead { receive(connection, service, now: now) }

@@ -173,8 +173,9 @@ extension BrokerCore {
     }
 
     func describeGroups(_ request: DescribeGroupsRequest) -> DescribeGroupsResponse {
-        DescribeGroupsResponse(
-            groups: request.groups.map { id in
+        var seen = Set<String>()
+        return DescribeGroupsResponse(
+            groups: request.groups.filter { seen.insert($0).inserted }.map { id in
                 let group = groups.describe(group: id)
                 return DescribeGroupsResponse.Group(
                     id: id, state: group.state.rawValue, protocolType: group.protocolType,

@@ -44,6 +44,15 @@ import Testing
         #expect(fault(folder.path)?.contains("has format \"flotilla-broker 2\"") ?? false)
     }
 
+    @Test func survivesAPowerCutWithAllThatIsInIt() throws {
+        let files = try ForgetfulFiles(root: folder.path)
+        _ = try DataFolder(folder.path + "/a/b", files: files)
+        let after = TemporaryFolder()
+        var none: TestDice?
+        try files.powerCut(into: after.path + "/disk", dice: &none)
+        #expect(try SystemFiles().list(after.path + "/disk/a/b").contains("format"))
+    }
+
     @Test func saysWhatCannotBeMade() {
         #expect(fault("/proc/nowhere")?.contains("mkdir /proc/nowhere") ?? false)
     }

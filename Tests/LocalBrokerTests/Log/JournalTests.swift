@@ -153,12 +153,24 @@ import Testing
         let before = journal.size
         try journal.rewrite([entry(49)])
         #expect(journal.size < before && journal.settledEntry == 50)
+        // The answer for the old file says nothing of the new one.
         journal.synced(ticket)
+        #expect(try bed.open().entries == [entry(49)])
         try journal.append([entry(50)])
         #expect(journal.settledEntry == 50)
         try sync(journal)
         #expect(try bed.open().entries == [entry(49), entry(50)])
         #expect(try SystemFiles().list(bed.root).sorted() == ["metadata", "metadata.synced"])
+    }
+
+    @Test func refusesAnEntryThatItCouldNotReadBack() throws {
+        let bed = Bed()
+        let journal = try bed.open().journal
+        let large = [UInt8](repeating: 0, count: Journal.largestEntry + 1)
+        #expect(throws: SystemError.self) { try journal.append([entry(1), large]) }
+        #expect(throws: SystemError.self) { try journal.rewrite([large]) }
+        try journal.append([entry(2)])
+        #expect(try bed.open().entries == [entry(2)])
     }
 
     @Test func takesNothingAfterAFailedSync() throws {

@@ -86,6 +86,7 @@ import Testing
         var model = Model(bed: bed, log: try bed.open())
         for cut in 0..<5 {
             for _ in 0..<Int.random(in: 0...60, using: &dice) where !model.log.isOffline { try model.step(&dice) }
+            if dice.chance(40) { try kill(&model, "seed \(seed), cut \(cut)") }
             let acknowledged = model.log.visibleEnd
             try cutPower(&model, into: outside.path + "/\(cut)", &dice)
             let what: Comment = "seed \(seed), cut \(cut)"
@@ -96,6 +97,15 @@ import Testing
             try sendAgain(&model, what)
         }
         try checkSequences(model.log, "seed \(seed)")
+    }
+
+    /// The process dies and is started again; nothing is lost, and all of it is on the disk before it is shown.
+    private func kill(_ model: inout Model, _ what: Comment) throws {
+        let end = model.log.logEnd
+        model.log = try model.bed.open()
+        try #require(!model.log.isOffline, what)
+        #expect(model.log.logEnd == end && model.log.visibleEnd == end, what)
+        model.acknowledge()
     }
 
     private func cutPower(_ model: inout Model, into path: String, _ dice: inout TestDice) throws {

@@ -87,14 +87,15 @@ final class ForgetfulFiles: FileLayer {
 
     func list(_ directory: String) throws(SystemError) -> [String] { try real.list(directory) }
 
-    func makeDirectory(_ path: String) throws(SystemError) {
-        try real.makeDirectory(path)
+    @discardableResult
+    func makeDirectory(_ path: String) throws(SystemError) -> Bool {
+        guard try real.makeDirectory(path) else { return false }
         let (folder, name) = Self.split(path)
         state.withLock { state in
-            guard state.names[path] == nil else { return }
             state.names[path] = [:]
             state.names[folder, default: [:]][name] = .folder
         }
+        return true
     }
 
     func syncDirectory(_ path: String) throws(SystemError) {
