@@ -89,7 +89,7 @@ let package = Package(
         ),
         .testTarget(
             name: "KafkaTests",
-            dependencies: ["Kafka", "Model", "Platform", "MockCluster"],
+            dependencies: ["Kafka", "LocalBroker", "Model", "Platform", "MockCluster"],
             swiftSettings: strict
         ),
 

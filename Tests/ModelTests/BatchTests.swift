@@ -28,7 +28,8 @@ import Testing
         var ofArrays = OutgoingBatch()
         ofArrays.append(OutgoingRecord(topic: "t", partition: 3, key: key, value: value, timestamp: 7))
         var ofSpans = OutgoingBatch()
-        ofSpans.append(topic: "t", partition: 3, key: unsafe key.span.bytes, value: unsafe value.span.bytes, timestamp: 7)
+        ofSpans.append(
+            topic: "t", partition: 3, key: unsafe key.span.bytes, value: unsafe value.span.bytes, timestamp: 7)
         #expect(ofArrays.bytes == ofSpans.bytes)
         #expect(ofSpans.entries[0].partition == 3)
         #expect(ofSpans.entries[0].timestamp == 7)
