@@ -68,9 +68,10 @@ import Testing
             while taken.isEmpty { taken = try await assigned(new) }
             // Too late, and without effect on what came after.
             kept.done()
+            // It hears of its own share when it hears of it; that it has one in the end is what matters.
+            while try await old.assignment().count != 1 { await Task.yield() }
             drain.cancel()
             _ = await drain.result
-            #expect(try await old.assignment().count == 1)
         }
     }
 
