@@ -186,7 +186,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 # Who passed what.
 
-RESULTS: dict[str, dict[str, set[str]]] = {}
+RESULTS: dict[tuple[str, int, str], dict[str, set[str]]] = {}
+"""Outcomes by scenario (its file and line, for their order, and its name) and client."""
 
 
 def column(item: pytest.Function) -> str:
@@ -206,18 +207,20 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call" or report.outcome != "passed":
         facts = dict(report.user_properties)
         if "row" in facts:
-            RESULTS.setdefault(str(facts["row"]), {}).setdefault(str(facts["column"]), set()).add(report.outcome)
+            file, line, _ = report.location
+            cells = RESULTS.setdefault((file, line or 0, str(facts["row"])), {})
+            cells.setdefault(str(facts["column"]), set()).add(report.outcome)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not RESULTS:
         return
     columns = [name for name in [*CLIENTS, "all"] if any(name in cells for cells in RESULTS.values())]
-    widest = max(len(scenario) for scenario in RESULTS)
+    widest = max(len(scenario) for _, _, scenario in RESULTS)
     marks = {"passed": "yes", "failed": "FAILED", "skipped": "-"}
     terminalreporter.section("scenario x client  (yes: passed, -: the library has no such verb, blank: not run)")
     terminalreporter.write_line(" " * widest + "".join(f"  {name:>13}" for name in columns))
-    for scenario, cells in RESULTS.items():
+    for (_, _, scenario), cells in sorted(RESULTS.items()):
         line = scenario.ljust(widest)
         for name in columns:
             outcomes = cells.get(name, set())

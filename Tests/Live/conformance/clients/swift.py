@@ -124,6 +124,7 @@ class SwiftProducer(Producer):
             "bootstrap": options.address or address,
             "compression": options.compression,
             "linger_ms": options.linger_ms,
+            "delivery_timeout_ms": int(options.patience * 1000),
         }
         if options.max_request is not None:
             config["message_max_bytes"] = options.max_request
@@ -163,6 +164,7 @@ class SwiftConsumer(Consumer):
             "auto_offset_reset": options.reset,
             "session_timeout_ms": options.session_ms,
             "fetch_wait_max_ms": options.fetch_wait_ms,
+            "extra": {"topic.metadata.refresh.interval.ms": "1000"},
         }
         self.handle = driver.ask("consumer_open", group=options.group or "none", config=config)["handle"]
         self.rebalances = 0
@@ -177,13 +179,18 @@ class SwiftConsumer(Consumer):
         self.ask("assign", partitions=[list(position) for position in positions])
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
-        answer = self.ask("poll", timeout + PATIENCE, max=limit, timeout_ms=int(timeout * 1000))
-        for event in answer["events"]:
-            if "assigned" in event:
-                self.rebalances += 1
-            if "error" in event:
-                raise refusal(event["error"])
-        return [converted(record) for record in answer["records"]]
+        """One answer of the driver is one event of the client: records, or what else happened while they were awaited."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left = max(deadline - time.monotonic(), 0)
+            answer = self.ask("poll", left + PATIENCE, max=limit, timeout_ms=int(left * 1000))
+            for event in answer["events"]:
+                if "assigned" in event:
+                    self.rebalances += 1
+                if "error" in event:
+                    raise refusal(event["error"])
+            if answer["records"] or left == 0:
+                return [converted(record) for record in answer["records"]]
 
     def assignment(self) -> set[TopicPartition]:
         return {(topic, partition) for topic, partition, *_ in self.ask("assignment")["partitions"]}
