@@ -6,36 +6,22 @@ import logging
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import pytest
 
 from broker import Broker
-from clients.aio import Aiokafka
 from clients.base import Admin, Client, Unsupported
-from clients.confluent import Confluent, ConfluentAdmin
-from clients.kafka_python import KafkaPython
-from clients.kcat import Kcat
-from clients.swift import Swift, SwiftNewest
+from clients.confluent import ConfluentAdmin
+from clients.registry import CLIENTS
+from fixtures import Keep, Kept, Teams, Topic
 from members import Team
 
-CLIENTS: dict[str, type[Client]] = {
-    kind.name: kind for kind in (KafkaPython, Aiokafka, Confluent, Kcat, Swift, SwiftNewest)
-}
 TEST_LIMIT = 120
 """Seconds after which a test is stopped. No test takes a tenth of it; a hang must not become CI's."""
-
-
-class Closable(Protocol):
-    def close(self) -> None: ...
-
-
-Kept = TypeVar("Kept", bound=Closable)
-Keep = Callable[[Kept], Kept]
-
 
 # Their warnings about connections that a scenario breaks on purpose would drown what a failure has to say.
 for library in ("kafka", "aiokafka"):
@@ -90,7 +76,7 @@ def writer(request: pytest.FixtureRequest, broker: Broker) -> Client:
 
 
 @pytest.fixture
-def keep() -> Iterator[Keep[Any]]:
+def keep() -> Iterator[Keep]:
     """Closes at the test's end, last first, what the test hands to it."""
     with ExitStack() as stack:
 
@@ -109,8 +95,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def topic(steward: Admin, name: str) -> Callable[..., str]:
-    """Makes topics: `topic(partitions, config)`."""
+def topic(steward: Admin, name: str) -> Topic:
     made: list[str] = []
 
     def make(partitions: int = 1, config: dict[str, str] | None = None) -> str:
@@ -122,8 +107,7 @@ def topic(steward: Admin, name: str) -> Callable[..., str]:
 
 
 @pytest.fixture
-def team() -> Iterator[Callable[[str], Team]]:
-    """Makes groups whose members are let go at the test's end."""
+def team() -> Iterator[Teams]:
     teams: list[Team] = []
 
     def make(topic: str) -> Team:
@@ -186,7 +170,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 # Who passed what.
 
-RESULTS: dict[str, dict[str, set[str]]] = {}
+RESULTS: dict[tuple[str, int, str], dict[str, set[str]]] = {}
+"""Outcomes by scenario (its file and line, for their order, and its name) and client."""
 
 
 def column(item: pytest.Function) -> str:
@@ -206,18 +191,20 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when == "call" or report.outcome != "passed":
         facts = dict(report.user_properties)
         if "row" in facts:
-            RESULTS.setdefault(str(facts["row"]), {}).setdefault(str(facts["column"]), set()).add(report.outcome)
+            file, line, _ = report.location
+            cells = RESULTS.setdefault((file, line or 0, str(facts["row"])), {})
+            cells.setdefault(str(facts["column"]), set()).add(report.outcome)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     if not RESULTS:
         return
     columns = [name for name in [*CLIENTS, "all"] if any(name in cells for cells in RESULTS.values())]
-    widest = max(len(scenario) for scenario in RESULTS)
+    widest = max(len(scenario) for _, _, scenario in RESULTS)
     marks = {"passed": "yes", "failed": "FAILED", "skipped": "-"}
     terminalreporter.section("scenario x client  (yes: passed, -: the library has no such verb, blank: not run)")
     terminalreporter.write_line(" " * widest + "".join(f"  {name:>13}" for name in columns))
-    for scenario, cells in RESULTS.items():
+    for (_, _, scenario), cells in sorted(RESULTS.items()):
         line = scenario.ljust(widest)
         for name in columns:
             outcomes = cells.get(name, set())

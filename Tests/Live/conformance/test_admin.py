@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from clients.base import Admin, Client, Code, ConsumerOptions, Outgoing, Refused
-from conftest import Keep
+from fixtures import Keep, Topic
 from reading import read
 from waiting import eventually
-
-Topic = Callable[..., str]
 
 
 def refused_with(*codes: Code) -> pytest.RaisesExc[Refused]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from clients.base import Admin, Client, Outgoing, ProducerOptions
-from conftest import Keep
+from fixtures import Keep
 from reading import by_partition, read
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")

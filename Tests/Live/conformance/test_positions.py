@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
 import pytest
 
+from broker import Broker
 from clients.base import Admin, Client, Code, ConsumerOptions, Outgoing, ProducerOptions, Refused
 from clients.confluent import ConfluentProducer
-from conftest import Keep
+from fixtures import Keep, Topic
 from reading import read
 from waiting import eventually
 
-Topic = Callable[..., str]
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 BASE = 1_700_000_000_000
 STEP = 10
@@ -22,7 +21,7 @@ SEED = 20231114
 
 
 @pytest.fixture(scope="session")
-def timed(steward: Admin, broker: object) -> tuple[str, list[int]]:
+def timed(steward: Admin, broker: Broker) -> tuple[str, list[int]]:
     """A topic with a partition a codec, each in two big batches with steady times, and one with shuffled times."""
     topic = "positions-timed"
     # The times are long past: without this, retention would take the records.
@@ -32,7 +31,7 @@ def timed(steward: Admin, broker: object) -> tuple[str, list[int]]:
     for partition, codec in enumerate((*CODECS, "lz4")):
         times = [BASE + i * STEP for i in range(COUNT)] if partition < len(CODECS) else shuffled
         records = [Outgoing(topic, b"%d" % i, None, partition, (), time) for i, time in enumerate(times)]
-        producer = ConfluentProducer(broker.address, ProducerOptions(compression=codec, linger_ms=100))  # type: ignore[attr-defined]
+        producer = ConfluentProducer(broker.address, ProducerOptions(compression=codec, linger_ms=100))
         producer.send(records[: COUNT // 2]).deliveries()
         producer.send(records[COUNT // 2 :]).deliveries()
         producer.close()
@@ -51,9 +50,7 @@ def test_offsets_by_time(client: Client, keep: Keep, timed: tuple[str, list[int]
         assert consumer.offset_for_time((topic, partition), BASE + COUNT * STEP) is None
 
 
-def test_offsets_by_time_when_times_are_out_of_order(
-    client: Client, keep: Keep, timed: tuple[str, list[int]]
-) -> None:
+def test_offsets_by_time_when_times_are_out_of_order(client: Client, keep: Keep, timed: tuple[str, list[int]]) -> None:
     topic, times = timed
     partition = len(CODECS)
     consumer = keep(client.consumer())

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 import pytest
 
 from clients.base import Client, ConsumerOptions, Outgoing, ProducerOptions, Record, Unsupported
-from conftest import Keep
+from fixtures import Keep, Topic
 from reading import by_partition, nothing_more, read
 
-Topic = Callable[..., str]
 SOME_TIME = 1_700_000_000_000
 MEBIBYTE = 1 << 20
 

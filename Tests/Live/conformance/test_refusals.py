@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from clients.base import Admin, Client, Code, Outgoing, ProducerOptions, Refused, Unsupported
-from conftest import Keep
+from fixtures import Keep, Topic
 from reading import read
 from waiting import eventually
 
-Topic = Callable[..., str]
 MEBIBYTE = 1 << 20
 
 
@@ -82,4 +79,4 @@ def test_a_reader_of_a_missing_topic_gets_it_once_it_is_there(
 def test_transactions_are_refused(client: Client, name: str) -> None:
     with pytest.raises(Refused) as refused:
         client.begin_transaction(name)
-    print(f"{client.name}: {refused.value}")
+    assert refused.value.code == Code.TRANSACTIONAL_ID_AUTHORIZATION_FAILED

@@ -11,7 +11,7 @@ import pytest
 from broker import Broker
 from clients.base import Client, ConsumerOptions, Outgoing, ProducerOptions, Refused
 from clients.confluent import ConfluentAdmin
-from conftest import Keep
+from fixtures import Keep
 from proxy import ForgetfulProxy
 from reading import nothing_more, read
 from waiting import eventually

@@ -6,10 +6,8 @@ rebalances go on between polls, as they do in a service.
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, errors
 from aiokafka import TopicPartition as Partition
@@ -19,6 +17,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
+from clients.aio_loop import PATIENCE, Loop, refusal
 from clients.base import (
     Admin,
     Answers,
@@ -37,37 +36,11 @@ from clients.base import (
     Unsupported,
 )
 
-PATIENCE = 30.0
-T = TypeVar("T")
-
 ASSIGNORS = {
     "range": RangePartitionAssignor,
     "roundrobin": RoundRobinPartitionAssignor,
     "sticky": StickyPartitionAssignor,
 }
-
-
-class Loop:
-    """The event loop that all objects of this process share."""
-
-    shared: Loop | None = None
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, name="aiokafka", daemon=True).start()
-
-    @classmethod
-    def run(cls, work: Coroutine[Any, Any, T], patience: float = PATIENCE * 2) -> T:
-        if cls.shared is None:
-            cls.shared = Loop()
-        try:
-            return asyncio.run_coroutine_threadsafe(asyncio.wait_for(work, patience), cls.shared.loop).result()
-        except (errors.KafkaError, asyncio.TimeoutError, AssertionError) as problem:
-            raise refusal(problem) from problem
-
-
-def refusal(problem: BaseException) -> Refused:
-    return Refused(getattr(problem, "errno", None), f"{type(problem).__name__}: {problem}")
 
 
 def check(code: int, message: str | None = None) -> None:
@@ -235,9 +208,7 @@ class AioConsumer(Consumer):
 
 def converted(record: Any) -> Record:
     headers = tuple((name, value) for name, value in record.headers)
-    return Record(
-        record.topic, record.partition, record.offset, record.key, record.value, headers, record.timestamp
-    )
+    return Record(record.topic, record.partition, record.offset, record.key, record.value, headers, record.timestamp)
 
 
 class AioAdmin(Admin):

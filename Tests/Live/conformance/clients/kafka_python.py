@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, errors
 from kafka import TopicPartition as Partition
-from kafka import errors
 from kafka.admin import AlterConfigOp, ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
@@ -191,9 +190,7 @@ class PythonConsumer(Consumer):
 
 def converted(record: Any) -> Record:
     headers = tuple((name, value) for name, value in record.headers)
-    return Record(
-        record.topic, record.partition, record.offset, record.key, record.value, headers, record.timestamp
-    )
+    return Record(record.topic, record.partition, record.offset, record.key, record.value, headers, record.timestamp)
 
 
 class PythonAdmin(Admin):
@@ -274,9 +271,7 @@ class KafkaPython(Client):
         return PythonAdmin(self.address)
 
     def begin_transaction(self, transactional_id: str) -> None:
-        producer = KafkaProducer(
-            bootstrap_servers=self.address, transactional_id=transactional_id, max_block_ms=10_000
-        )
+        producer = KafkaProducer(bootstrap_servers=self.address, transactional_id=transactional_id, max_block_ms=10_000)
         try:
             ask(producer.init_transactions)
             ask(producer.begin_transaction)

@@ -245,4 +245,15 @@ class Kcat(Client):
         return KcatAdmin(self.address)
 
     def begin_transaction(self, transactional_id: str) -> None:
-        run("-P", "-b", self.address, "-t", "nowhere", "-m", "10", "-X", f"transactional.id={transactional_id}", stdin=b"x\n")
+        arguments = [
+            "-P",
+            "-b",
+            self.address,
+            "-t",
+            "nowhere",
+            "-m",
+            "10",
+            "-X",
+            f"transactional.id={transactional_id}",
+        ]
+        run(*arguments, stdin=b"x\n")

@@ -38,9 +38,7 @@ class RemoteConsumer(Consumer):
     def __init__(self, client: Client, options: ConsumerOptions) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(
-            target=serve, args=(theirs, type(client), client.address, options), daemon=True
-        )
+        self.process = context.Process(target=serve, args=(theirs, type(client), client.address, options), daemon=True)
         self.process.start()
         theirs.close()
         self.rebalances = 0

@@ -8,10 +8,6 @@ put in front of the system's by LD_PRELOAD.
 from __future__ import annotations
 
 import base64
-import json
-import os
-import select
-import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -32,14 +28,10 @@ from clients.base import (
     Producer,
     ProducerOptions,
     Record,
-    Refused,
     TopicPartition,
     Unsupported,
 )
-
-PATIENCE = 60.0
-ROOT = Path(__file__).resolve().parents[4]
-DRIVER = Path(os.environ.get("KAFKA_DRIVER", ROOT / ".build" / "debug" / "KafkaDriver"))
+from clients.driver import PATIENCE, Driver, refusal
 
 
 def newest_librdkafka() -> Path:
@@ -57,66 +49,6 @@ def decoded(text: str | None) -> bytes | None:
     return None if text is None else base64.b64decode(text)
 
 
-def refusal(error: Mapping[str, Any]) -> Refused:
-    return Refused(error["code"], str(error.get("message")))
-
-
-class Driver:
-    """One KafkaDriver process and the conversation with it."""
-
-    def __init__(self, address: str, preload: Path | None) -> None:
-        if not DRIVER.exists():
-            raise FileNotFoundError(f"{DRIVER} does not exist (swift build --product KafkaDriver, or set KAFKA_DRIVER)")
-        surroundings = dict(os.environ)
-        if preload is not None:
-            surroundings["LD_PRELOAD"] = str(preload)
-        self.process = subprocess.Popen(
-            [str(DRIVER), address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=surroundings
-        )
-        self.asked = 0
-        self.rest = b""
-
-    def ask(self, op: str, patience: float = PATIENCE, **arguments: Any) -> Any:
-        """Send one command, wait for its reply."""
-        self.asked += 1
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"id": self.asked, "op": op, **arguments}).encode() + b"\n")
-        self.process.stdin.flush()
-        reply = json.loads(self.line(op, time.monotonic() + patience))
-        assert reply["id"] == self.asked, f"{op}: answer {reply['id']} to question {self.asked}"
-        if (error := reply.get("error")) is not None:
-            raise refusal(error)
-        return reply["ok"]
-
-    def line(self, op: str, deadline: float) -> bytes:
-        assert self.process.stdout is not None
-        descriptor = self.process.stdout.fileno()
-        while b"\n" not in self.rest:
-            readable, _, _ = select.select([descriptor], [], [], max(deadline - time.monotonic(), 0))
-            if not readable:
-                raise TimeoutError(f"no answer to {op} from the driver")
-            if not (read := os.read(descriptor, 1 << 20)):
-                raise EOFError(f"the driver ended with {self.process.wait()} while asked to {op}")
-            self.rest += read
-        line, _, self.rest = self.rest.partition(b"\n")
-        return line
-
-    def end(self, killed: bool = False) -> None:
-        if killed:
-            self.process.kill()
-        elif self.process.stdin is not None:
-            self.process.stdin.close()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
-        finally:
-            if self.process.stdout is not None:
-                self.process.stdout.close()
-
-
 class SwiftProducer(Producer):
     def __init__(self, driver: Driver, address: str, options: ProducerOptions) -> None:
         self.driver = driver
@@ -124,6 +56,7 @@ class SwiftProducer(Producer):
             "bootstrap": options.address or address,
             "compression": options.compression,
             "linger_ms": options.linger_ms,
+            "delivery_timeout_ms": int(options.patience * 1000),
         }
         if options.max_request is not None:
             config["message_max_bytes"] = options.max_request
@@ -163,6 +96,7 @@ class SwiftConsumer(Consumer):
             "auto_offset_reset": options.reset,
             "session_timeout_ms": options.session_ms,
             "fetch_wait_max_ms": options.fetch_wait_ms,
+            "extra": {"topic.metadata.refresh.interval.ms": "1000"},
         }
         self.handle = driver.ask("consumer_open", group=options.group or "none", config=config)["handle"]
         self.rebalances = 0
@@ -177,13 +111,18 @@ class SwiftConsumer(Consumer):
         self.ask("assign", partitions=[list(position) for position in positions])
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
-        answer = self.ask("poll", timeout + PATIENCE, max=limit, timeout_ms=int(timeout * 1000))
-        for event in answer["events"]:
-            if "assigned" in event:
-                self.rebalances += 1
-            if "error" in event:
-                raise refusal(event["error"])
-        return [converted(record) for record in answer["records"]]
+        """An answer of the driver is one event of the client: records, or what happened while they were awaited."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left = max(deadline - time.monotonic(), 0)
+            answer = self.ask("poll", left + PATIENCE, max=limit, timeout_ms=int(left * 1000))
+            for event in answer["events"]:
+                if "assigned" in event:
+                    self.rebalances += 1
+                if "error" in event:
+                    raise refusal(event["error"])
+            if answer["records"] or left == 0:
+                return [converted(record) for record in answer["records"]]
 
     def assignment(self) -> set[TopicPartition]:
         return {(topic, partition) for topic, partition, *_ in self.ask("assignment")["partitions"]}
