@@ -44,18 +44,20 @@ test: .build/setup lint release build unit live faults  ## lint, build, unit, li
 	@echo "make test: all passed"
 
 unit: .build/setup
-	swift test --skip-build --disable-xctest --skip FaultTests
+	swift test --skip-build --disable-xctest --skip '^FaultTests[.]'
 
-live: .build/setup
+live: build release
+	$(PYTHON) -m pytest -q Tests/Live
 
 faults: .build/setup
-	swift test --skip-build --disable-xctest --filter FaultTests
+	swift test --skip-build --disable-xctest --filter '^FaultTests[.]'
 
 prove:  ## the long proofs
 	@echo "make prove: nothing yet"
 
-bench: release  ## measure, as a table with ratios
-	@echo "make bench: nothing yet"
+bench: .build/setup  ## measure, as tables with ratios; BENCH_KAFKA=HOST:PORT puts another broker beside it
+	swift build -c release $(CHECKED)
+	@$(PYTHON) Benchmarks/bench.py
 
 fmt:  ## format the sources in place
 	swift format -i -r -p $(SOURCES)

@@ -64,6 +64,14 @@ let package = Package(
             linkerSettings: [.linkedLibrary("rdkafka")]
         ),
 
+        // The same loops through the Swift client.
+        .executableTarget(
+            name: "SwiftClient",
+            dependencies: ["Kafka", "Model", "Platform"],
+            path: "Benchmarks/SwiftClient",
+            swiftSettings: strict
+        ),
+
         // Tests mirror Sources.
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
@@ -81,7 +89,7 @@ let package = Package(
         ),
         .testTarget(
             name: "KafkaTests",
-            dependencies: ["Kafka", "Model", "Platform", "MockCluster"],
+            dependencies: ["Kafka", "LocalBroker", "Model", "Platform", "MockCluster"],
             swiftSettings: strict
         ),
         // Kills the broker as a process.

@@ -3,8 +3,9 @@
 //
 //   raw-client BROKERS TOPIC produce COUNT SIZE [NAME=VALUE …]     an idempotent producer, acks=all, keyed round robin
 //   raw-client BROKERS TOPIC consume COUNT [NAME=VALUE …]          one consumer, all partitions from their start
+//   raw-client BROKERS TOPIC latency COUNT SIZE [NAME=VALUE …]     one record at a time, each until it is acknowledged
 //
-// Prints: records seconds
+// Prints: records seconds; for latency: the microseconds that half, and 99 of 100, do not exceed
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,19 +109,55 @@ static void consume(rd_kafka_conf_t *conf, const char *name, long count) {
     rd_kafka_destroy(client);
 }
 
+static int by_size(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+static void latency(rd_kafka_conf_t *conf, const char *name, long count, size_t size) {
+    set(conf, "enable.idempotence", "true");
+    set(conf, "acks", "all");
+    set(conf, "linger.ms", "0");
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_t *client = make_client(RD_KAFKA_PRODUCER, conf);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(client, name, NULL);
+    partitions_of(client, topic, name);
+    char *payload = calloc(1, size);
+    double *took = calloc((size_t)count, sizeof *took);
+    for (long i = -50; i < count; i++) {  // the first ones pay for the connection
+        double start = now();
+        long before = delivered;
+        if (rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, payload, size, NULL, 0, NULL))
+            fail("produce", rd_kafka_err2str(rd_kafka_last_error()));
+        while (delivered == before && !failed) rd_kafka_poll(client, 100);
+        if (failed) fail("produce", "a record was not delivered");
+        if (i >= 0) took[i] = (now() - start) * 1e6;
+    }
+    qsort(took, (size_t)count, sizeof *took, by_size);
+    printf("%.1f %.1f\n", took[count / 2], took[count * 99 / 100]);
+    free(took);
+    free(payload);
+    rd_kafka_topic_destroy(topic);
+    rd_kafka_destroy(client);
+}
+
 int main(int count, char **arguments) {
-    if (count < 5) fail("usage", "raw-client BROKERS TOPIC produce COUNT SIZE | consume COUNT [NAME=VALUE ...]");
-    int produces = !strcmp(arguments[3], "produce");
-    if (produces && count < 6) fail("usage", "produce COUNT SIZE");
+    if (count < 5)
+        fail("usage", "raw-client BROKERS TOPIC produce COUNT SIZE | latency COUNT SIZE | consume COUNT [NAME=VALUE ...]");
+    int consumes = !strcmp(arguments[3], "consume");
+    if (!consumes && count < 6) fail("usage", "produce COUNT SIZE, latency COUNT SIZE");
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", arguments[1]);
-    for (int i = produces ? 6 : 5; i < count; i++) {
+    for (int i = consumes ? 5 : 6; i < count; i++) {
         char *value = strchr(arguments[i], '=');
         if (!value) fail("not NAME=VALUE", arguments[i]);
         *value = 0;
         set(conf, arguments[i], value + 1);
     }
-    if (produces) produce(conf, arguments[2], atol(arguments[4]), (size_t)atol(arguments[5]));
-    else consume(conf, arguments[2], atol(arguments[4]));
+    long records = atol(arguments[4]);
+    if (records < 1) fail("usage", "COUNT is at least 1");
+    if (consumes) consume(conf, arguments[2], records);
+    else if (!strcmp(arguments[3], "produce")) produce(conf, arguments[2], records, (size_t)atol(arguments[5]));
+    else latency(conf, arguments[2], records, (size_t)atol(arguments[5]));
     return 0;
 }

@@ -103,4 +103,9 @@ extension Consumer {
 public struct Watermarks: Hashable, Sendable {
     public let low: Offset
     public let high: Offset
+
+    public init(low: Offset, high: Offset) {
+        self.low = low
+        self.high = high
+    }
 }

@@ -48,7 +48,7 @@ public final class Consumer: Sendable {
 
     /// Reads exactly these partitions, outside of any group's distribution. None is nothing.
     public func assign(_ partitions: [TopicPartition: StartingPoint]) async throws(KafkaFault) {
-        try await core.mailbox.perform("assign") { core throws(KafkaFault) in try core.assign(partitions) }.value()
+        try await core.mailbox.ask("assign") { core, reply in core.assign(partitions, reply) }.value()
     }
 
     /// The next event, when there is one: at most `max` records or `maxBytes` of them, but at least one.

@@ -52,6 +52,8 @@ public struct ConsumerConfiguration: Sendable {
         native.set("partition.assignment.strategy", strategy.name)
         native.set("auto.offset.reset", start.name)
         native.set("session.timeout.ms", sessionTimeout)
+        // Three heartbeats may be missed; more often than every three seconds is of no use to a long session.
+        native.set("heartbeat.interval.ms", min(sessionTimeout / 3, .seconds(3)))
         native.set("enable.auto.commit", false)
         native.set("enable.auto.offset.store", false)
         native.set("enable.partition.eof", tellsEnds)

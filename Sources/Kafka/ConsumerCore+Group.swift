@@ -23,18 +23,53 @@ extension ConsumerCore {
     /// The client while nobody closes it.
     var isOpen: NativeClient? { closing == nil ? client : nil }
 
-    func assign(_ partitions: [TopicPartition: Consumer.StartingPoint]) throws(KafkaFault) {
-        guard let client = isOpen else { throw .closed("assign") }
-        var list = PartitionList(capacity: partitions.count)
-        for (place, point) in partitions.sorted(by: { $0.key < $1.key }) {
-            splitOff(place)
-            list.add(place, offset: point.native)
-        }
+    // MARK: Partitions of one's own choosing
+
+    /// How long an assignment waits for the one that it replaces to stop.
+    private static let assignPatience: Int64 = 10_000
+
+    /// Gives up what is read and, when that has stopped, reads these instead.
+    ///
+    /// A partition that is started while it still stops would lose its way: stopping cuts its queue off, and after that
+    /// librdkafka neither forwards its records to us nor to itself.
+    func assign(_ points: [TopicPartition: Consumer.StartingPoint], _ reply: Reply<Void>) {
+        guard let client = isOpen else { return reply.fail(.closed("assign")) }
+        let stopping = table.assigned.union(assigning?.stopping ?? [])
+        assigning?.reply.fail(KafkaFault(RD_KAFKA_RESP_ERR__OUTDATED, at: KafkaFault.Site("assign")))
+        assigning = nil
         let gone = table.assigned.sorted()
         resumeNatively(table.remove(gone))
         dropStrays { _ in true }
-        try KafkaFault.check(list.lend { unsafe rd_kafka_assign(client.handle, $0) }, at: KafkaFault.Site("assign"))
-        table.assign(Array(partitions.keys))
+        if let fault = Self.fault(unsafe rd_kafka_assign(client.handle, nil), "assign") { return reply.fail(fault) }
+        let deadline = Time.monotonicMilliseconds + Self.assignPatience
+        assigning = PendingAssignment(points: points, stopping: stopping.sorted(), deadline: deadline, reply: reply)
+    }
+
+    func retryAssignment(now: Int64) {
+        guard let wanted = assigning else { return }
+        guard haveStopped(wanted.stopping) || now >= wanted.deadline else { return }
+        assigning = nil
+        var list = PartitionList(capacity: wanted.points.count)
+        for (place, point) in wanted.points {
+            splitOff(place)
+            list.add(place, offset: point.native)
+        }
+        let fault = list.lend { list in Self.fault(unsafe rd_kafka_assign(client.handle, list), "assign") }
+        if let fault { return wanted.reply.fail(fault) }
+        table.assign(Array(wanted.points.keys))
+        wanted.reply.fill(.success(()))
+    }
+
+    /// Whether none of the partitions is still stopping. A seek tells: it waits its turn behind the stop, and is refused
+    /// with another error when the stop is over.
+    private func haveStopped(_ places: [TopicPartition]) -> Bool {
+        guard !places.isEmpty else { return true }
+        let list = PartitionList(places.map { PartitionOffset($0, 0) })
+        let fault = list.lend { list in
+            unsafe KafkaFault.taking(
+                rd_kafka_seek_partitions(client.handle, list, 1000), at: KafkaFault.Site("assign"))
+        }
+        return fault == nil && list.elements().allSatisfy { $0.error != RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS }
     }
 
     // MARK: Rebalances

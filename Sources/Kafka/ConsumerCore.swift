@@ -10,8 +10,8 @@ internal import Synchronization
 /// in `next`: what nobody asked for stays in librdkafka, whose prefetching is bounded. One queue for both was
 /// rejected: rebalances would stand in line behind records that nobody wants yet.
 ///
-/// librdkafka joins the queues again when a partition is started a second time; records that come by the control queue
-/// are kept in `strays` and given out first, and their partition is split off again.
+/// Whether a partition stays split off when it is started again is librdkafka's own affair, and not promised: records
+/// that come by the control queue even so are kept in `strays` and given out first, and their partition is split again.
 ///
 /// The batch-consume call was rejected: it loses records around pause and rebalance. One message at a time from a local
 /// queue costs little, and messages of before a pause, seek or revocation are dropped by librdkafka.
@@ -41,6 +41,14 @@ internal import Synchronization
         let reply: Reply<Void>
     }
 
+    /// An assignment that waits until what it replaces has stopped.
+    struct PendingAssignment {
+        let points: [TopicPartition: Consumer.StartingPoint]
+        let stopping: [TopicPartition]
+        let deadline: Int64
+        let reply: Reply<Void>
+    }
+
     /// A close under way.
     struct Closing {
         let deadline: Int64
@@ -52,6 +60,7 @@ internal import Synchronization
     var waiters: [Waiter] = []
     var strays: [UnsafeMutablePointer<rd_kafka_message_t>]
     var seeks: [PendingSeek] = []
+    var assigning: PendingAssignment?
     var commits: [UInt: Reply<Void>?] = [:]
     var lastCommit: UInt = 0
     var closing: Closing?
@@ -91,6 +100,7 @@ internal import Synchronization
             let now = Time.monotonicMilliseconds
             serveControl()
             if let late = table.expired(now: now) { giveUp(late.partitions) }
+            retryAssignment(now: now)
             retrySeeks(now: now)
             deliver(now: now)
             if let closing, isDown || now >= closing.deadline { break }
@@ -106,7 +116,7 @@ internal import Synchronization
         var until = now + 1000
         if let deadline = table.pending?.deadline { until = min(until, deadline) }
         if let closing { until = min(until, closing.deadline, now + 100) }
-        if !seeks.isEmpty { until = min(until, now + 10) }
+        if !seeks.isEmpty || assigning != nil { until = min(until, now + 10) }
         for waiter in waiters { until = min(until, waiter.deadline ?? until) }
         return until - now
     }
@@ -169,6 +179,7 @@ internal import Synchronization
         mailbox.shut()
         ended.store(true, ordering: .releasing)
         for seek in seeks { seek.reply.fail(.closed("seek")) }
+        assigning?.reply.fail(.closed("assign"))
         for case let reply? in commits.values { reply.fail(.closed("commit")) }
         for reply in closing?.replies ?? [] { reply.fill(.success(())) }
     }

@@ -5,6 +5,11 @@ public struct Delivery: Hashable, Sendable {
     public let partition: Partition
     /// Nil when the broker had the record already from an attempt whose answer was lost, or acknowledges nothing.
     public let offset: Offset?
+
+    public init(partition: Partition, offset: Offset?) {
+        self.partition = partition
+        self.offset = offset
+    }
 }
 
 /// What became of each record of a batch, in the batch's order.

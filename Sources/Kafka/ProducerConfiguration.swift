@@ -8,6 +8,9 @@ public struct ProducerConfiguration: Sendable {
     public var linger: Duration = .milliseconds(5)
     /// After this long without an acknowledgement a record fails with `.timedOut`. Default 2 minutes.
     public var deliveryTimeout: Duration = .seconds(120)
+    /// A topic that no broker knows fails with `.unknownTopic` after this long, in which a new topic becomes known
+    /// everywhere. Default 10 s.
+    public var topicPatience: Duration = .seconds(10)
     /// More records than this at once are refused with `.queueFull`. Default 100 000.
     public var maxQueuedRecords: Int = 100_000
     /// More bytes than this at once are refused with `.queueFull`. Default 128 MiB.
@@ -61,6 +64,7 @@ public struct ProducerConfiguration: Sendable {
         var native = NativeConfiguration(client)
         native.set("linger.ms", linger)
         native.set("delivery.timeout.ms", deliveryTimeout)
+        native.set("topic.metadata.propagation.max.ms", topicPatience)
         native.set("queue.buffering.max.messages", maxQueuedRecords)
         native.set("queue.buffering.max.kbytes", maxQueuedBytes / 1024)
         native.set("message.max.bytes", maxRecordBytes)

@@ -89,14 +89,15 @@ final class BrokerProcess: Sendable {
     private static func spawn(_ arguments: [String]) throws -> (pid_t, Int32) {
         var ends: [Int32] = [0, 0]
         // Neither end is for children: the one that is theirs is duplicated.
-        guard unsafe pipe2(&ends, O_CLOEXEC) == 0 else { throw Fault(description: "pipe: \(errno)") }
-        var actions = posix_spawn_file_actions_t()
+        guard unsafe pipe(&ends) == 0 else { throw Fault(description: "pipe: \(errno)") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
         unsafe posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
         var pid: pid_t = 0
         var words = unsafe arguments.map { unsafe strdup($0) } + [nil]
-        defer { for word in unsafe words { unsafe free(word) } }
+        defer { unsafe words.forEach { unsafe free($0) } }
         let code = unsafe posix_spawn(&pid, arguments[0], &actions, nil, &words, environ)
         close(ends[1])
         guard code == 0 else {

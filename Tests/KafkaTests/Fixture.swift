@@ -42,6 +42,8 @@ struct Fixture {
     ) async throws -> Result {
         var configuration = ConsumerConfiguration(client, group: group)
         configuration.fetchWait = .milliseconds(50)
+        // Members hear of a rebalance with a heartbeat, so these come often.
+        configuration.sessionTimeout = .seconds(3)
         change(&configuration)
         let consumer = try Consumer(configuration)
         do {

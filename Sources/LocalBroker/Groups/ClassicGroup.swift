@@ -53,6 +53,7 @@ struct ClassicGroup {
         var grew = false
     }
 
+    /// Where the group stands.
     enum Phase: Hashable, Sendable {
         case empty
         case preparing(Round)

@@ -13,8 +13,9 @@
 
 /// The coordinator of all groups.
 struct GroupCoordinator {
+    /// Bounds and times; all times in milliseconds.
     struct Settings: Hashable, Sendable {
-        /// How long an empty group waits for more members after the first; milliseconds, as all times here.
+        /// How long an empty group waits for more members after the first.
         var initialDelay: Int64 = 50
         var sessionTimeouts: ClosedRange<Int32> = 1_000...1_800_000
         var maxGroupSize = 1_000
@@ -28,6 +29,7 @@ struct GroupCoordinator {
     }
 
     var groups: [String: ClassicGroup] = [:]
+    /// In reach of the other files of this type, and of tests; nobody else's.
     var context: GroupContext
     private var random: any RandomNumberGenerator & Sendable
 
@@ -73,8 +75,6 @@ struct GroupCoordinator {
         guard context.settings.sessionTimeouts.contains(request.sessionTimeout) else {
             return refuse(.invalidSessionTimeout)
         }
-        // One that brings an id of a group that is gone has to begin anew.
-        guard groups[request.group] != nil || request.memberID.isEmpty else { return refuse(.unknownMemberID) }
         let newMemberID = request.memberID.isEmpty ? makeMemberID(for: request) : ""
         groups[request.group, default: ClassicGroup(id: request.group)]
             .join(request, token, newMemberID: newMemberID, &context)

@@ -67,6 +67,7 @@ extension GroupCoordinator {
         }
     }
 
+    /// JoinGroup: a client wants to be a member, or stays one into the next generation.
     struct JoinRequest: Hashable, Sendable {
         var group: String
         /// Empty from a client that has none yet.
@@ -93,7 +94,9 @@ extension GroupCoordinator {
         }
     }
 
+    /// What a member of the new generation has to know; of a refused one only the fault and its id count.
     struct JoinAnswer: Hashable, Sendable {
+        /// A member as the leader sees it, with its metadata in the protocol that was elected.
         struct Member: Hashable, Sendable {
             var memberID: String
             var instanceID: String?
@@ -117,7 +120,9 @@ extension GroupCoordinator {
         }
     }
 
+    /// SyncGroup: a member fetches its assignment.
     struct SyncRequest: Hashable, Sendable {
+        /// What a member is to do, in bytes that only the clients read.
         struct Assignment: Hashable, Sendable {
             var memberID: String
             var assignment: [UInt8]
@@ -134,6 +139,7 @@ extension GroupCoordinator {
         var assignments: [Assignment]
     }
 
+    /// A member's assignment.
     struct SyncAnswer: Hashable, Sendable {
         var fault: GroupFault
         var protocolType: String?
@@ -145,6 +151,7 @@ extension GroupCoordinator {
         }
     }
 
+    /// Heartbeat: a member lives.
     struct HeartbeatRequest: Hashable, Sendable {
         var group: String
         var generation: Int32
@@ -158,7 +165,9 @@ extension GroupCoordinator {
         var instanceID: String?
     }
 
+    /// Who has left.
     struct LeaveAnswer: Hashable, Sendable {
+        /// One who was to leave, named as in the request.
         struct Member: Hashable, Sendable {
             var memberID: String
             var instanceID: String?
@@ -170,7 +179,9 @@ extension GroupCoordinator {
         var members: [Member]
     }
 
+    /// OffsetCommit, of partitions that exist.
     struct CommitRequest: Hashable, Sendable {
+        /// How far one partition was read.
         struct Commit: Hashable, Sendable {
             var partition: GroupPartition
             var offset: CommittedOffset
@@ -184,16 +195,19 @@ extension GroupCoordinator {
         var commits: [Commit]
     }
 
+    /// What became of one partition of a request.
     struct PartitionAnswer: Hashable, Sendable {
         var partition: GroupPartition
         var fault: GroupFault
     }
 
+    /// What became of an OffsetDelete; with a fault of its own it names no partitions.
     struct OffsetDeleteAnswer: Hashable, Sendable {
         var fault: GroupFault
         var partitions: [PartitionAnswer]
     }
 
+    /// What became of one group of a request.
     struct GroupAnswer: Hashable, Sendable {
         var group: String
         var fault: GroupFault
@@ -205,13 +219,16 @@ extension GroupCoordinator {
         var committed: CommittedOffset?
     }
 
+    /// A group in a list.
     struct GroupListing: Hashable, Sendable {
         var group: String
         var protocolType: String
         var state: GroupState
     }
 
+    /// A group and who is in it.
     struct GroupDescription: Hashable, Sendable {
+        /// One member.
         struct Member: Hashable, Sendable {
             var memberID: String
             var instanceID: String?

@@ -59,6 +59,7 @@ extension GroupRecord {
         return writer.bytes
     }
 
+    /// Reads a record, whole and with nothing after it.
     init(bytes: some Collection<UInt8>) throws(GroupRecordFault) {
         var reader = Reader(rest: Array(bytes)[...])
         let version = try reader.integer(UInt8.self)
@@ -87,8 +88,10 @@ extension GroupRecord {
     }
 }
 
+/// The length of a string that is not there.
 private let absent = UInt32.max
 
+/// Appends fields.
 private struct Writer {
     var bytes: [UInt8] = []
 
@@ -129,6 +132,7 @@ private struct Writer {
     }
 }
 
+/// Takes fields from the front; none is read before its bytes are known to be there.
 private struct Reader {
     var rest: ArraySlice<UInt8>
 

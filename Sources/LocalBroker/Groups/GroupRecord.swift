@@ -11,6 +11,7 @@ enum GroupRecord: Hashable, Sendable {
         var members: [Member]
     }
 
+    /// One of those who agree, and what it was given to do.
     struct Member: Hashable, Sendable {
         var memberID: String
         var instanceID: String?

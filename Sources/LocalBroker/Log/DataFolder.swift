@@ -53,15 +53,17 @@ final class DataFolder {
     private static func makeFolders(_ path: String, _ files: any FileLayer) throws(SystemError) {
         var made = path.hasPrefix("/") ? "/" : ""
         for part in path.split(separator: "/") {
+            let parent = made.isEmpty ? "." : made
             made += (made.isEmpty || made == "/" ? "" : "/") + part
-            try files.makeDirectory(made)
+            // What is durable inside a folder whose own name is not, is not.
+            if try files.makeDirectory(made) { try files.syncDirectory(parent) }
         }
     }
 
     private static func checkFormat(_ path: String, _ files: any FileLayer) throws {
         let names = try files.list(path)
         if names.contains(formatName) {
-            let bytes = try SmallFile.read(path + "/" + formatName, limit: 256, files)
+            let bytes = try SmallFile.read(path + "/" + formatName, limit: 256, files) ?? []
             let found = String(decoding: bytes, as: UTF8.self)
             guard found == format + "\n" else {
                 throw DataFolderFault.format(path: path, found: String(found.prefix { $0 != "\n" }))

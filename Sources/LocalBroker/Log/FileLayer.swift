@@ -42,8 +42,9 @@ protocol FileLayer: Sendable {
     func open(_ path: String, _ mode: OpenMode) throws(SystemError) -> any OpenFile
     /// Names in a folder, without `.` and `..`, in no order.
     func list(_ directory: String) throws(SystemError) -> [String]
-    /// Makes the folder unless it exists; its parent must.
-    func makeDirectory(_ path: String) throws(SystemError)
+    /// Makes the folder unless it exists; its parent must. Returns whether it is new.
+    @discardableResult
+    func makeDirectory(_ path: String) throws(SystemError) -> Bool
     /// Makes the folder's names, new and removed ones, survive a power cut.
     func syncDirectory(_ path: String) throws(SystemError)
     func rename(_ path: String, to target: String) throws(SystemError)

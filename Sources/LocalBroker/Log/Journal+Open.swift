@@ -13,7 +13,7 @@ extension Journal {
             let path = directory + "/" + name
             let names = try files.list(directory)
             if names.contains(name + SmallFile.temporary) { try files.remove(path + SmallFile.temporary) }
-            let mark = SyncedMark(markPath(path), files)
+            let mark = try SyncedMark(markPath(path), files)
             if !names.contains(name) {
                 guard mark == nil else {
                     throw JournalFault.damaged(

@@ -72,7 +72,8 @@ final class Journal {
     @discardableResult
     func append(_ entries: [[UInt8]]) throws(SystemError) -> UInt64 {
         if let failure { throw failure }
-        let bytes = try Self.encoded(entries)
+        try checkSizes(entries)
+        let bytes = Self.encoded(entries)
         do {
             try Self.append(bytes, to: file, at: size)
         } catch {
@@ -94,8 +95,9 @@ final class Journal {
     /// When it throws the journal goes on as it was, unless `failure` is set.
     func rewrite(_ snapshot: [[UInt8]]) throws(SystemError) {
         if let failure { throw failure }
+        try checkSizes(snapshot)
         let target = directory + "/" + name
-        let bytes = Self.head(generation + 1) + (try Self.encoded(snapshot))
+        let bytes = Self.head(generation + 1) + Self.encoded(snapshot)
         let fresh = try files.open(target + SmallFile.temporary, .replaced)
         try fresh.write(bytes, at: 0)
         try fresh.sync()
@@ -157,6 +159,13 @@ final class Journal {
         }
     }
 
+    /// An error and no trap: what clients say goes into entries.
+    private func checkSizes(_ entries: [[UInt8]]) throws(SystemError) {
+        guard entries.allSatisfy({ $0.count <= Self.largestEntry }) else {
+            throw SystemError(code: EMSGSIZE, call: "journal entry", subject: name)
+        }
+    }
+
     private func ticket() -> SyncTicket {
         let mark = SyncTicket.Mark.journal(generation: generation, position: size, entry: lastEntry)
         return SyncTicket(files: [file], directories: [], mark: mark)
@@ -191,14 +200,9 @@ extension Journal {
     }
 
     /// Entries as they stand in the file.
-    ///
-    /// An entry that a reader would not take is refused before it is written.
-    static func encoded(_ entries: [[UInt8]]) throws(SystemError) -> [UInt8] {
+    static func encoded(_ entries: [[UInt8]]) -> [UInt8] {
         var writer = ByteWriter(capacity: entries.reduce(0) { $0 + $1.count + entryHeadBytes })
         for entry in entries {
-            guard entry.count <= largestEntry else {
-                throw SystemError(code: EFBIG, call: "append", subject: "an entry of \(entry.count) bytes")
-            }
             writer.put(UInt32(entry.count))
             writer.put(checksum(of: entry[...]))
             writer.put(entry)

@@ -31,6 +31,13 @@ struct LogRecovery {
     /// The last segment is sealed, so a new one must follow.
     private(set) var isLastSealed = false
     private(set) var damage: Damage?
+    private(set) var mark: SyncedMark?
+    private var hasRemoved = false
+
+    /// Whether a power cut could still undo names in the folder: new segments, or the removal of what must not return.
+    ///
+    /// The mark is put on a segment after the folder was synced, so it vouches for the name.
+    var hasUnsyncedNames: Bool { hasRemoved || isLastSealed || mark == nil || mark?.file != segments.last?.baseOffset }
 
     /// Where a segment is not what it was.
     struct Damage: Error {
@@ -54,7 +61,7 @@ struct LogRecovery {
     mutating func run() throws(SystemError) {
         var names = try files.list(directory)
         for name in names where name.hasSuffix(SmallFile.temporary) { try files.remove(path(name)) }
-        let notedStart = PartitionLog.notedStart(directory, files)
+        let notedStart = try PartitionLog.notedStart(directory, files)
         var bases = names.compactMap { SegmentName.baseOffset(ofLog: $0) }.sorted()
         if let notedStart {
             while bases.count > 1, bases[1] <= notedStart {
@@ -67,7 +74,7 @@ struct LogRecovery {
         }
         names = []
 
-        let mark = SyncedMark(path(PartitionLog.markFile), files)
+        mark = try SyncedMark(path(PartitionLog.markFile), files)
         logStart = max(notedStart ?? 0, bases.first ?? 0)
         if let mark, !bases.contains(mark.file), mark.file >= bases.first ?? 0 {
             let gone = SegmentName.log(mark.file)
@@ -91,7 +98,7 @@ struct LogRecovery {
     private mutating func load(_ base: Int64, _ mark: SyncedMark?) throws(SystemError) -> Bool {
         let file = try files.open(path(SegmentName.log(base)), .existing)
         let size = try file.size()
-        let index = SegmentIndex.read(path(SegmentName.index(base)), baseOffset: base, files)
+        let index = try SegmentIndex.read(path(SegmentName.index(base)), baseOffset: base, files)
         let isCovered = mark.map { base < $0.file } ?? false
         let syncedTo = isCovered ? size : mark.flatMap { base == $0.file ? $0.position : nil } ?? 0
 
@@ -175,10 +182,11 @@ struct LogRecovery {
     }
 
     /// Removes segments that began after bytes which did not last.
-    private func drop(_ bases: ArraySlice<Int64>) throws(SystemError) {
+    private mutating func drop(_ bases: ArraySlice<Int64>) throws(SystemError) {
         for base in bases.reversed() {
             log.warning("removed a segment that follows lost bytes", [("file", path(SegmentName.log(base)))])
             try files.remove(path(SegmentName.log(base)))
+            hasRemoved = true
         }
     }
 
@@ -192,7 +200,9 @@ struct LogRecovery {
             try files.remove(path(PartitionLog.markFile))
             try files.syncDirectory(directory)
         }
+        mark = nil
         for segment in segments.reversed() { try files.remove(segment.file.path) }
+        hasRemoved = true
         segments = []
         scanned = []
         unsynced = []

@@ -5,7 +5,7 @@ extension PartitionLog {
     /// Opens the log in `directory`, making both when they are missing; the parent folder must exist.
     ///
     /// What is found is on the disk, and so visible, when this returns. Damage does not throw: the log is then offline,
-    /// so that the other partitions can go on.
+    /// so that the other partitions can go on. `now` is the wall clock.
     static func open(
         directory: String, files: any FileLayer, settings: LogSettings, durability: Durability, log: Log, now: Int64
     ) throws(SystemError) -> PartitionLog {
@@ -41,19 +41,20 @@ extension PartitionLog {
             segments.append(Segment(baseOffset: base, file: file))
         }
         for segment in recovery.unsynced { try segment.file.sync() }
-        try files.syncDirectory(directory)
-        if let parent = directory.lastIndex(of: "/").map({ String(directory[..<$0]) }), !parent.isEmpty {
-            try files.syncDirectory(parent)
-        }
+        // Not always: with thousands of partitions these syncs would be most of a start.
+        if recovery.hasUnsyncedNames { try files.syncDirectory(directory) }
+        let parent = directory.lastIndex(of: "/").map { String(directory[..<$0]) } ?? ""
+        if recovery.mark == nil, !parent.isEmpty { try files.syncDirectory(parent) }
         // Only now: a mark must not exist before the name of the segment that it is about.
         let mark = try files.open(directory + "/" + markFile, .existingOrNew)
         let opened = PartitionLog(
             directory: directory, files: files, settings: settings, durability: durability, log: recovery.log,
             segments: segments, producers: recovery.producers, logStart: recovery.logStart, markHandle: mark,
             offlineReason: nil)
-        try mark.write(SyncedMark(file: opened.syncedTo.segment, position: opened.syncedTo.position).encoded(), at: 0)
+        let now = SyncedMark(file: opened.syncedTo.segment, position: opened.syncedTo.position)
+        if now != recovery.mark { try mark.write(now.encoded(), at: 0) }
         // The mark's own name is synced with the first ticket.
-        opened.hasNewName = true
+        opened.hasNewName = recovery.mark == nil
         for sealed in recovery.scanned where sealed.segment !== segments.last { opened.writeIndex(sealed) }
         return opened
     }

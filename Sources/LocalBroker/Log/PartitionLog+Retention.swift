@@ -21,12 +21,12 @@ extension PartitionLog {
 
     /// Removes what is past its time or beyond the size, seals a segment that is old, forgets idle producers.
     ///
-    /// To be called now and then; a failure is logged and the next call tries again.
+    /// To be called now and then with the wall clock; a failure is logged and the next call tries again.
     func enforceRetention(now: Int64) {
         guard !isOffline else { return }
         producers.expire(now: now)
         do {
-            if let active = segments.last, !active.isEmpty, isOld(active, now: now) || isExpired(active, now: now) {
+            if let active = segments.last, isOld(active, now: now) || isExpired(active, now: now) {
                 try roll()
             }
             try moveStart(to: retained(now: now))
@@ -71,14 +71,15 @@ extension PartitionLog {
         let first = segments.removeFirst()
         sealed.removeAll { $0.segment === first }
         let names = try files.list(directory)
-        for name in [SegmentName.log(first.baseOffset), SegmentName.index(first.baseOffset)] where names.contains(name) {
+        for name in [SegmentName.log(first.baseOffset), SegmentName.index(first.baseOffset)] where names.contains(name)
+        {
             try files.remove(path(name))
         }
     }
 
     /// The start that was noted in a folder; nil when there is none, or none that its checksum confirms.
-    static func notedStart(_ directory: String, _ files: any FileLayer) -> Int64? {
-        guard let bytes = try? SmallFile.read(directory + "/" + startFile, limit: 64, files),
+    static func notedStart(_ directory: String, _ files: any FileLayer) throws(SystemError) -> Int64? {
+        guard let bytes = try SmallFile.read(directory + "/" + startFile, limit: 64, files),
             var reader = ByteReader(sealed: bytes), let start = reader.take(Int64.self),
             (0...SegmentName.largestOffset).contains(start)
         else { return nil }

@@ -7,7 +7,8 @@ internal import Platform
 extension PartitionLog {
     /// What should be synced now; nil when there is nothing, or the last ticket was not answered yet.
     ///
-    /// Each ticket must be answered by `synced` or `syncFailed`.
+    /// `now` is of a clock that never goes back, and `nextSync` of the same. Each ticket must be answered by `synced` or
+    /// `syncFailed`.
     func takeUnsynced(now: Int64) -> SyncTicket? {
         guard !isOffline, !isSyncing, let active = segments.last else { return nil }
         var takesActive = syncedTo.offset < active.endOffset

@@ -92,7 +92,7 @@ final class PartitionLog {
     /// Bytes of all segments.
     var size: Int64 { segments.reduce(0) { $0 + $1.size } }
 
-    /// Appends the batches in `records`, all or none, and sets their offsets in place.
+    /// Appends the batches in `records`, all or none, and sets their offsets in place. `now` is the wall clock.
     ///
     /// Important: with durability `batch` it may be acknowledged when `visibleEnd` has passed its last offset; that
     /// holds for a duplicate too, whose first copy may still be on its way to the disk.
@@ -157,7 +157,7 @@ final class PartitionLog {
     private func rollIfFull(for count: Int, now: Int64) throws(AppendFault) -> Segment {
         guard let active = segments.last else { throw .storage }
         let isFull = active.size + Int64(count) > settings.segmentBytes
-        guard !active.isEmpty, isFull || isOld(active, now: now) else { return active }
+        guard isFull || isOld(active, now: now) else { return active }
         do {
             return try roll()
         } catch {
@@ -171,9 +171,10 @@ final class PartitionLog {
         return now - first >= settings.segmentMilliseconds
     }
 
-    /// Seals the active segment and starts the next; without effect when the file cannot be made.
+    /// Seals the active segment, unless it is empty, and starts the next; without effect when that cannot be made.
     @discardableResult
     func roll() throws(SystemError) -> Segment {
+        if let active = segments.last, active.isEmpty { return active }
         let next = logEnd
         let file = try files.open(path(SegmentName.log(next)), .new)
         if let active = segments.last {

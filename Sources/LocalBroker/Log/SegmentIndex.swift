@@ -42,8 +42,8 @@ struct SegmentIndex {
     }
 
     /// The index file at `path`; nil when there is none that can be trusted.
-    static func read(_ path: String, baseOffset: Int64, _ files: any FileLayer) -> SegmentIndex? {
-        guard let bytes = try? SmallFile.read(path, limit: largestFile, files) else { return nil }
+    static func read(_ path: String, baseOffset: Int64, _ files: any FileLayer) throws(SystemError) -> SegmentIndex? {
+        guard let bytes = try SmallFile.read(path, limit: largestFile, files) else { return nil }
         guard let index = SegmentIndex(bytes), index.baseOffset == baseOffset else { return nil }
         return index
     }

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Platform
 
 /// Files of a few bytes that are read and written whole.
@@ -5,10 +6,17 @@ enum SmallFile {
     /// Leftovers with this ending are removed at the next start.
     static let temporary = ".tmp"
 
-    /// The content, at most `limit` bytes of it.
-    static func read(_ path: String, limit: Int64, _ files: any FileLayer) throws(SystemError) -> [UInt8] {
-        let file = try files.open(path, .existing)
-        return try file.read(count: Int(min(try file.size(), limit)), at: 0)
+    /// The content, at most `limit` bytes of it; nil when there is no such file.
+    ///
+    /// A file that is there and cannot be read is not the same as none: it may forbid what its absence would allow.
+    static func read(_ path: String, limit: Int64, _ files: any FileLayer) throws(SystemError) -> [UInt8]? {
+        do {
+            let file = try files.open(path, .existing)
+            return try file.read(count: Int(min(try file.size(), limit)), at: 0)
+        } catch {
+            guard error.code == ENOENT else { throw error }
+            return nil
+        }
     }
 
     /// Replaces the file at once: after a crash it is the old one or the new one, and after this call the new one.
@@ -46,8 +54,8 @@ struct SyncedMark: Equatable {
     }
 
     /// The mark in `path`; nil when there is none, or none that its checksum confirms.
-    init?(_ path: String, _ files: any FileLayer) {
-        guard let bytes = try? SmallFile.read(path, limit: Int64(Self.bytes), files),
+    init?(_ path: String, _ files: any FileLayer) throws(SystemError) {
+        guard let bytes = try SmallFile.read(path, limit: Int64(Self.bytes), files),
             var reader = ByteReader(sealed: bytes),
             let file = reader.take(Int64.self), let position = reader.take(Int64.self)
         else { return nil }

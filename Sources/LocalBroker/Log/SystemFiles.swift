@@ -25,8 +25,11 @@ struct SystemFiles: FileLayer {
         return names
     }
 
-    func makeDirectory(_ path: String) throws(SystemError) {
-        guard unsafe mkdir(path, 0o755) == 0 || errno == EEXIST else { throw .last("mkdir", path) }
+    @discardableResult
+    func makeDirectory(_ path: String) throws(SystemError) -> Bool {
+        if unsafe mkdir(path, 0o755) == 0 { return true }
+        guard errno == EEXIST else { throw .last("mkdir", path) }
+        return false
     }
 
     func syncDirectory(_ path: String) throws(SystemError) {

@@ -33,12 +33,11 @@ final class Exchange {
         connection.answersAreReady()
     }
 
-    /// Hangs up instead, when no answer would be true.
-    func abandon() {
+    /// There is no answer that could be given: the connection ends.
+    func fail(_ reason: CloseReason) {
         guard !isAnswered else { return }
-        isAnswered = true
-        connection?.isAbandoned = true
-        connection?.answersAreReady()
+        connection?.doom = reason
+        answer(nil)
     }
 }
 
@@ -75,14 +74,14 @@ struct OutgoingFrame {
     /// Bytes of answers that were given and not taken, also of those that wait for an earlier one.
     fileprivate(set) var outputBytes = 0
     private(set) var isClosed = false
-    /// Whether it is to be closed because an answer cannot be given.
-    fileprivate(set) var isAbandoned = false
     /// When bytes last moved.
     private(set) var lastProgress: Int64
     /// When a client that keeps us waiting is taken for stalled. Each byte that moves puts it off by a millisecond, up
     /// to the whole of `stallMilliseconds`: so a slow line has all the time it needs, and a byte a second is not enough.
     private(set) var patienceEnds: Int64
     var isMarkedForWriting = false
+    /// Set when the connection is to be closed instead of written to.
+    var doom: CloseReason?
     /// What the loop has counted of `heldBytes` and `outputBytes`.
     var accounted = (held: 0, output: 0)
     /// What epoll was last told, so that it is only told changes.
@@ -224,7 +223,6 @@ struct OutgoingFrame {
 
     /// Writes the answers that are ready, in order, up to a fair share. False when the connection is broken.
     func send(now: Int64) -> Bool {
-        guard !isAbandoned else { return false }
         if !isWaitingForPeer { renewPatience(now: now) }
         while firstExchange < exchanges.count, exchanges[firstExchange].isAnswered {
             if let frame = exchanges[firstExchange].response { queue(frame) }
@@ -325,6 +323,7 @@ enum CloseReason: CustomStringConvertible {
     case malformed(String)
     case tooManyConnections
     case tooMuchMemory
+    case answerTooLarge
     case stalled
     case idle
     case stopping
@@ -334,7 +333,9 @@ enum CloseReason: CustomStringConvertible {
     var isOrdinary: Bool {
         switch self {
         case .byPeer, .idle, .stopping: true
-        case .cutOff, .notAFrame, .malformed, .tooManyConnections, .tooMuchMemory, .stalled, .noTrueAnswer: false
+        case .cutOff, .notAFrame, .malformed, .tooManyConnections, .tooMuchMemory, .answerTooLarge, .noTrueAnswer,
+            .stalled:
+            false
         }
     }
 
@@ -351,6 +352,7 @@ enum CloseReason: CustomStringConvertible {
         case .malformed(let what): what
         case .tooManyConnections: "too many connections"
         case .tooMuchMemory: "too many unfinished requests at once"
+        case .answerTooLarge: "the answer to its request does not fit into one frame: ask for less at a time"
         case .stalled: "the client neither finished its request nor took its answers"
         case .idle: "idle"
         case .stopping: "the broker is stopping"

@@ -216,8 +216,8 @@ protocol LoopService: AnyObject {
         for connection in ready {
             connection.isMarkedForWriting = false
             guard !connection.isClosed else { continue }
-            guard connection.send(now: now) else {
-                close(connection, connection.isAbandoned ? .noTrueAnswer : .byPeer)
+            guard connection.doom == nil, connection.send(now: now) else {
+                close(connection, connection.doom ?? .byPeer)
                 continue
             }
             if connection.hasBacklog, connection.mayRead, !isStopping {

@@ -4,8 +4,9 @@ internal import Platform
 
 extension BrokerCore {
     func describeConfigs(_ request: DescribeConfigsRequest) -> DescribeConfigsResponse {
-        DescribeConfigsResponse(
-            resources: request.resources.distinct.map { asked in
+        var seen = Set<ConfigResource>()
+        return DescribeConfigsResponse(
+            resources: request.resources.filter { seen.insert($0.resource).inserted }.map { asked in
                 var answer = DescribeConfigsResponse.Resource(resource: asked.resource)
                 do throws(TopicRefusal) {
                     answer.configs = try configs(of: asked.resource)

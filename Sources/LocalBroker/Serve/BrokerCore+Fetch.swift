@@ -107,7 +107,7 @@ extension BrokerCore {
     }
 
     private func answer(_ call: Call, _ found: Found) {
-        call.exchange.answer(OutgoingFrame(found.response.frame(answering: call.header), payloads: found.slices))
+        call.answer(found.response, payloads: found.slices)
     }
 
     private func note(_ pending: PendingFetch) {

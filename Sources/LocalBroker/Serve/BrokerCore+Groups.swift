@@ -175,8 +175,9 @@ extension BrokerCore {
     }
 
     func describeGroups(_ request: DescribeGroupsRequest) -> DescribeGroupsResponse {
-        DescribeGroupsResponse(
-            groups: request.groups.distinct.map { id in
+        var seen = Set<String>()
+        return DescribeGroupsResponse(
+            groups: request.groups.filter { seen.insert($0).inserted }.map { id in
                 let group = groups.describe(group: id)
                 return DescribeGroupsResponse.Group(
                     id: id, state: group.state.rawValue, protocolType: group.protocolType,
@@ -191,15 +192,6 @@ extension BrokerCore {
 
     func deleteGroups(_ request: DeleteGroupsRequest, _ call: Call, now: Int64) {
         emit(groups.deleteGroups(request.groups, owe(call), now: now))
-    }
-}
-
-extension Array where Element: Hashable {
-    /// Each element once, where it first is. For requests that name what has a long answer: a name repeated a thousand
-    /// times must not make an answer that fills the memory.
-    var distinct: [Element] {
-        var seen = Set<Element>()
-        return filter { seen.insert($0).inserted }
     }
 }
 

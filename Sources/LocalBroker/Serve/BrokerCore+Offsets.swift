@@ -1,11 +1,19 @@
 extension BrokerCore {
     /// Where a log begins and ends, and what was there at a time.
     func listOffsets(_ request: ListOffsetsRequest) -> ListOffsetsResponse {
-        ListOffsetsResponse(
+        // A lookup may have to read and decompress a batch, so each partition gets one a request, as in Kafka.
+        var seen = Set<GroupPartition>()
+        return ListOffsetsResponse(
             topics: request.topics.map { topic in
                 let served = topics[topic.name]
                 return PerTopic(
-                    name: topic.name, partitions: topic.partitions.map { find($0, served?[$0.index]) })
+                    name: topic.name,
+                    partitions: topic.partitions.map { asked in
+                        let isFirst = seen.insert(GroupPartition(topic: topic.name, partition: asked.index)).inserted
+                        return isFirst
+                            ? find(asked, served?[asked.index])
+                            : ListOffsetsResponse.Partition(index: asked.index, error: .invalidRequest)
+                    })
             })
     }
 

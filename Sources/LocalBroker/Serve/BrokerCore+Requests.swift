@@ -13,8 +13,9 @@ extension BrokerCore {
         var peer: String { exchange.connection?.peer ?? "gone" }
         var peerHost: String { peer.lastIndex(of: ":").map { String(peer[..<$0]) } ?? peer }
 
-        func answer(_ response: some WireEncodable) {
-            exchange.answer(OutgoingFrame(response.frame(answering: header)))
+        func answer(_ response: some WireEncodable, payloads: [LogSlice] = []) {
+            guard let frame = response.frame(answering: header) else { return exchange.fail(.answerTooLarge) }
+            exchange.answer(OutgoingFrame(frame, payloads: payloads))
         }
     }
 
@@ -71,13 +72,13 @@ extension BrokerCore {
     /// of the failure.
     private func answerWhenDurable(_ call: Call, _ response: some WireEncodable) {
         whenDurable { isDurable in
-            if isDurable { call.answer(response) } else { call.exchange.abandon() }
+            if isDurable { call.answer(response) } else { call.exchange.fail(.noTrueAnswer) }
         }
     }
 }
 
 extension OutgoingFrame {
-    init(_ frame: WireFrame, payloads: [LogSlice] = []) {
+    init(_ frame: WireFrame, payloads: [LogSlice]) {
         bytes = frame.bytes
         slices = frame.splices.map { ($0.position, payloads[$0.payload]) }
     }

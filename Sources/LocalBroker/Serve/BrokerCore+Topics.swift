@@ -22,7 +22,11 @@ extension BrokerCore {
     func metadata(_ request: MetadataRequest) -> MetadataResponse {
         var described: [MetadataResponse.Topic] = []
         if let asked = request.topics {
-            for topic in asked.distinct { described.append(describe(topic, mayCreate: request.allowsAutoCreation)) }
+            // Each once: what a client repeats must not multiply what it is told.
+            var seen = Set<MetadataRequest.Topic>()
+            for topic in asked where seen.insert(topic).inserted {
+                described.append(describe(topic, mayCreate: request.allowsAutoCreation))
+            }
         } else {
             described = topics.values.sorted { $0.name < $1.name }.map(describe)
         }

@@ -24,8 +24,8 @@ extension WireEncodable {
         writer.noTaggedFields()
     }
 
-    /// The whole frame that answers a request.
-    func frame(answering header: RequestHeader, reusing buffer: consuming [UInt8] = []) -> WireFrame {
+    /// The whole frame that answers a request; nil when it would be larger than the protocol can say.
+    func frame(answering header: RequestHeader, reusing buffer: consuming [UInt8] = []) -> WireFrame? {
         var writer = WireWriter(answering: header, reusing: buffer)
         encode(into: &writer, version: header.version)
         return writer.finish()

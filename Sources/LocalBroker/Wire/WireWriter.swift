@@ -36,13 +36,9 @@ struct WireWriter {
         if header.api != .apiVersions { noTaggedFields() }
     }
 
-    /// Puts the length in its place and gives the frame out.
-    ///
-    /// A frame of 2 GiB cannot be said in the protocol. All that can make one large is the records of a fetch, and they
-    /// are bounded by the broker.
-    consuming func finish() -> WireFrame {
-        let length = bytes.count - 4 + splicedBytes
-        guard let length = Int32(exactly: length) else { preconditionFailure("a response of \(length) bytes") }
+    /// Puts the length in its place and gives the frame out; nil for more than the protocol can say in one frame, 2 GiB.
+    consuming func finish() -> WireFrame? {
+        guard let length = Int32(exactly: bytes.count - 4 + splicedBytes) else { return nil }
         unsafe withUnsafeBytes(of: length.bigEndian) { prefix in
             for index in 0..<4 { unsafe bytes[index] = prefix[index] }
         }

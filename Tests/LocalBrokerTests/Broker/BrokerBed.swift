@@ -10,10 +10,11 @@ struct BrokerBed {
     var configuration: BrokerConfiguration
     var files: any FileLayer = SystemFiles()
     let folder: TemporaryFolder
-    let lines = LogLines()
+    let lines: LogLines
 
     init(_ folder: TemporaryFolder = TemporaryFolder(), under path: String? = nil) {
         self.folder = folder
+        lines = LogLines(folder)
         configuration = BrokerConfiguration(dataFolder: path ?? folder.path)
         configuration.listen.port = 0
         // What a test does not do itself must not come in between: whoever needs the clock sets it.

@@ -78,7 +78,7 @@ final class ControlledFiles: FileLayer {
         try perform("list", directory) { () throws(SystemError) in try base.list(directory) }
     }
 
-    func makeDirectory(_ path: String) throws(SystemError) {
+    func makeDirectory(_ path: String) throws(SystemError) -> Bool {
         try perform("mkdir", path) { () throws(SystemError) in try base.makeDirectory(path) }
     }
 

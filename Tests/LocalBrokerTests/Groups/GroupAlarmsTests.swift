@@ -40,9 +40,9 @@ import Testing
     }
 
     /// Against a plain table, for many random steps.
-    @Test(arguments: [1, 2, 3] as [UInt64])
+    @Test(arguments: TestDice.seeds(3))
     func doesWhatAPlainTableWould(seed: UInt64) {
-        var random = SeededNumbers(seed: seed)
+        var random = TestDice(seed: seed)
         var alarms = GroupAlarms()
         var table: [GroupAlarm: Int64] = [:]
         var now: Int64 = 0

@@ -52,7 +52,7 @@ struct GroupModel {
 
     var world: GroupWorld
     let seed: UInt64
-    var random: SeededNumbers
+    var random: TestDice
     var clients: [Int: Client] = [:]
     private var nextClient = 0
     private var read = 0
@@ -70,7 +70,7 @@ struct GroupModel {
 
     init(seed: UInt64) {
         self.seed = seed
-        random = SeededNumbers(seed: seed)
+        random = TestDice(seed: seed)
         var settings = C.Settings()
         // Generations are compared over the whole run.
         settings.emptyGroupRetention = .max / 4

@@ -1,20 +1,10 @@
-import Glibc
 import Testing
 
 @testable import LocalBroker
 
 @Suite struct GroupModelTests {
-    /// The seed in `FLOTILLA_SEED`, or a few fixed ones and a new one.
-    static let seeds: [UInt64] = {
-        if let given = unsafe getenv("FLOTILLA_SEED").map({ unsafe String(cString: $0) }), let seed = UInt64(given) {
-            return [seed]
-        }
-        return Array(1...6) + [UInt64.random(in: 0...UInt64(UInt32.max))]
-    }()
-
-    @Test(arguments: seeds)
+    @Test(arguments: TestDice.seeds(6))
     func whateverHappensTheRulesHold(seed: UInt64) {
-        print("group model: FLOTILLA_SEED=\(seed)")
         var model = GroupModel(seed: seed)
         for _ in 0..<5_000 { model.step() }
         model.settle()

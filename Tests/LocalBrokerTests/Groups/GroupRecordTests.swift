@@ -62,9 +62,9 @@ import Testing
     }
 
     /// Damaged bytes are read or refused, and a coordinator takes whatever can be read.
-    @Test(arguments: [11, 12, 13] as [UInt64])
+    @Test(arguments: TestDice.seeds(3))
     func damagedBytesDoNoHarm(seed: UInt64) {
-        var random = SeededNumbers(seed: seed)
+        var random = TestDice(seed: seed)
         var coordinator = GroupCoordinator()
         var refused = 0
         for _ in 0..<5_000 {

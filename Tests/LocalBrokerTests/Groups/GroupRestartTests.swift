@@ -58,6 +58,20 @@ import Testing
     }
 
     @Test(arguments: [false, true])
+    func anOlderAgreementIsNoWayBack(fromSnapshot: Bool) {
+        var world = W()
+        let (members, _) = world.stableGroup(1, instances: ["i"])
+        world.join(W.joinRequest(member: members[0], instance: "i"))
+        world.restart(fromSnapshot: fromSnapshot)
+        // Under the first generation again, a static member comes back, which is written down.
+        let back = world.join(W.joinRequest(instance: "i"))
+        #expect(world.joined[back]?.generation == 1)
+        world.restart(fromSnapshot: fromSnapshot)
+        let next = world.join(W.joinRequest(member: world.joined[back]?.memberID ?? "", instance: "i"))
+        #expect(world.joined[next]?.generation == 3)
+    }
+
+    @Test(arguments: [false, true])
     func aFirstRoundThatDidNotEndLeavesItsNumber(fromSnapshot: Bool) {
         var world = W()
         let first = world.join()

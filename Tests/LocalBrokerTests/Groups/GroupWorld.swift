@@ -2,21 +2,6 @@ import Testing
 
 @testable import LocalBroker
 
-/// Numbers that a seed decides.
-struct SeededNumbers: RandomNumberGenerator, Sendable {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
-    }
-}
-
 /// A coordinator, its clock and its journal, and what it has answered.
 struct GroupWorld {
     typealias C = GroupCoordinator
@@ -35,7 +20,7 @@ struct GroupWorld {
     private var lastToken: UInt64 = 0
 
     init(_ settings: C.Settings = C.Settings(), seed: UInt64 = 1) {
-        coordinator = GroupCoordinator(settings: settings, random: SeededNumbers(seed: seed))
+        coordinator = GroupCoordinator(settings: settings, random: TestDice(seed: seed))
     }
 
     mutating func token() -> ReplyToken {
@@ -191,7 +176,7 @@ struct GroupWorld {
         if fromSnapshot { journal = coordinator.snapshot() }
         let before = journal
         coordinator = GroupCoordinator(
-            settings: coordinator.context.settings, random: SeededNumbers(seed: UInt64(now) &+ lastToken))
+            settings: coordinator.context.settings, random: TestDice(seed: UInt64(now) &+ lastToken))
         for record in before { coordinator.restore(record) }
         coordinator.resume(now: now)
     }

@@ -87,6 +87,18 @@ import Testing
         #expect(world.joined[back]?.leader == members[0])
     }
 
+    @Test func aRestartDoesNotExcuseFromFetching() {
+        var world = W()
+        let tokens = ["a", "b"].map { world.join(W.joinRequest(instance: $0, session: 100_000)) }
+        world.pass(200)
+        let members = tokens.compactMap { world.joined[$0]?.memberID }
+        world.sync(members[0], 1, instance: "a")
+        let back = world.join(W.joinRequest(instance: "b", session: 100_000))
+        #expect(world.joined[back]?.generation == 1)
+        world.pass(60_000)
+        #expect(world.coordinator.groups["g"]?.members.keys.sorted() == [members[0]])
+    }
+
     @Test func aRestartDuringTheRoundTakesThePlaceOfTheFirst() {
         var world = W()
         let first = world.join(W.joinRequest(instance: "a"))
@@ -107,6 +119,14 @@ import Testing
         #expect(world.joined[token]?.generation == 2)
         #expect(world.joined[token]?.leader == members[1])
         #expect(world.joined[token]?.members.map(\.memberID) == members)
+        // When it comes back the other one still leads.
+        let back = world.join(W.joinRequest(member: members[0], instance: "a"))
+        #expect(world.joined[back]?.leader == members[1])
+        world.join(W.joinRequest(member: members[0], instance: "a", protocols: W.protocols(["range"], topics: ["v"])))
+        let again = world.join(
+            W.joinRequest(member: members[1], protocols: W.protocols(["range"], topics: ["u"])))
+        #expect(world.joined[again]?.generation == 3)
+        #expect(world.joined[again]?.leader == members[1])
     }
 
     @Test func aRoundThatNobodyJoinedGoesOn() {
@@ -121,16 +141,19 @@ import Testing
         #expect(world.joined[token]?.generation == 2)
     }
 
+    /// A rebalance timeout of nothing at all must not make the machine spin.
     @Test func sessionsOfRoundsThatNobodyJoinedEndToo() {
         var world = W()
-        let tokens = ["a", "b"].map { world.join(W.joinRequest(instance: $0, rebalance: 0)) }
-        world.pass(50)
-        let members = tokens.compactMap { world.joined[$0]?.memberID }
-        #expect(members.count == 2)
-        // A rebalance timeout of nothing at all must not make the machine spin.
-        world.pass(1_000_000)
-        #expect(world.state() == .dead)
-        #expect(world.log.count < 50)
+        let (members, _) = world.stableGroup(3, instances: ["a", "b"])
+        let back = ["a", "b"].map { world.join(W.joinRequest(instance: $0, rebalance: 0)) }
+        #expect(back.map { world.joined[$0]?.generation } == [1, 1])
+        world.leave(members[2])
+        world.pass(9_999)
+        #expect(world.state() == .preparingRebalance)
+        #expect(world.coordinator.groups["g"]?.members.count == 2)
+        world.pass(1)
+        #expect(world.state() == .empty)
+        #expect(world.coordinator.context.alarms.examined < 100)
     }
 
     @Test func anOperatorRemovesAStaticMember() {

@@ -5,8 +5,13 @@ import Testing
 @testable import LocalBroker
 
 /// Log lines, for tests that look at what was said.
+///
+/// They keep the folder: an open log has them, and so its files stay as long as it may use them.
 final class LogLines: Sendable {
     private let lines = Mutex<[String]>([])
+    private let folder: TemporaryFolder
+
+    init(_ folder: TemporaryFolder) { self.folder = folder }
 
     var log: Log { Log(level: .debug, format: .text) { [self] line in lines.withLock { $0.append(line) } } }
     var all: [String] { lines.withLock { $0 } }
@@ -18,18 +23,22 @@ final class LogLines: Sendable {
 struct LogBed {
     let folder: TemporaryFolder
     let files: any FileLayer
-    let lines = LogLines()
+    let lines: LogLines
     var settings = LogSettings()
     var durability = Durability.batch
     var now: Int64 = 1_000_000
 
-    init(_ folder: TemporaryFolder = TemporaryFolder(), files: any FileLayer = SystemFiles()) {
+    let directory: String
+
+    init(
+        _ folder: TemporaryFolder = TemporaryFolder(), files: any FileLayer = SystemFiles(), at directory: String? = nil
+    ) {
         self.folder = folder
+        self.directory = directory ?? folder.path + "/topic-0"
         self.files = files
+        lines = LogLines(folder)
         settings.retentionMilliseconds = nil
     }
-
-    var directory: String { folder.path + "/topic-0" }
 
     func open() throws(SystemError) -> PartitionLog {
         try PartitionLog.open(
@@ -39,7 +48,7 @@ struct LogBed {
     func path(_ name: String) -> String { directory + "/" + name }
     func segment(_ base: Int64) -> String { path(SegmentName.log(base)) }
 
-    func bytes(_ path: String) throws -> [UInt8] { try SmallFile.read(path, limit: .max, SystemFiles()) }
+    func bytes(_ path: String) throws -> [UInt8] { try SmallFile.read(path, limit: .max, SystemFiles()) ?? [] }
 
     func overwrite(_ path: String, _ bytes: [UInt8]) throws {
         try SystemFile(path, .replaced).write(bytes, at: 0)
@@ -71,7 +80,9 @@ extension PartitionLog {
     }
 
     /// All visible batches from `offset` on, each as its bytes, checked for being whole and in order.
-    func batches(from offset: Int64? = nil, maxBytes: Int = 1 << 20) throws -> [(header: RecordBatchHeader, bytes: [UInt8])] {
+    func batches(from offset: Int64? = nil, maxBytes: Int = 1 << 20) throws -> [(
+        header: RecordBatchHeader, bytes: [UInt8]
+    )] {
         var next = offset ?? logStart
         var batches: [(header: RecordBatchHeader, bytes: [UInt8])] = []
         while let slice = try read(from: next, maxBytes: maxBytes, atLeastOne: true) {

@@ -58,9 +58,10 @@ final class FailingFiles: FileLayer {
         return try base.list(directory)
     }
 
-    func makeDirectory(_ path: String) throws(SystemError) {
+    @discardableResult
+    func makeDirectory(_ path: String) throws(SystemError) -> Bool {
         try check("mkdir", writes: true)
-        try base.makeDirectory(path)
+        return try base.makeDirectory(path)
     }
 
     func syncDirectory(_ path: String) throws(SystemError) {

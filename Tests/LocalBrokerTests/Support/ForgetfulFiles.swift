@@ -87,14 +87,15 @@ final class ForgetfulFiles: FileLayer {
 
     func list(_ directory: String) throws(SystemError) -> [String] { try real.list(directory) }
 
-    func makeDirectory(_ path: String) throws(SystemError) {
-        try real.makeDirectory(path)
+    @discardableResult
+    func makeDirectory(_ path: String) throws(SystemError) -> Bool {
+        guard try real.makeDirectory(path) else { return false }
         let (folder, name) = Self.split(path)
         state.withLock { state in
-            guard state.names[path] == nil else { return }
             state.names[path] = [:]
             state.names[folder, default: [:]][name] = .folder
         }
+        return true
     }
 
     func syncDirectory(_ path: String) throws(SystemError) {
@@ -129,7 +130,9 @@ final class ForgetfulFiles: FileLayer {
 
     fileprivate func written(_ id: Int, _ range: Range<Int64>) {
         guard !range.isEmpty else { return }
-        state.withLock { $0.contents[id].dirtyPages.formUnion(range.lowerBound / Self.page...(range.upperBound - 1) / Self.page) }
+        state.withLock {
+            $0.contents[id].dirtyPages.formUnion(range.lowerBound / Self.page...(range.upperBound - 1) / Self.page)
+        }
     }
 
     fileprivate func truncated(_ id: Int, to size: Int64) {
@@ -189,10 +192,9 @@ final class ForgetfulFiles: FileLayer {
         var bytes = Array(content.durable.prefix(size))
         bytes += [UInt8](repeating: 0, count: size - bytes.count)
         for page in content.dirtyPages.sorted() where thrown.chance(percent) {
-            let end = min(Int((page + 1) * Self.page), size, live.count)
-            guard page * Self.page < Int64(end) else { continue }
-            let range = Int(page * Self.page)..<end
-            bytes.replaceSubrange(range, with: live[range])
+            let from = Int(page * Self.page)
+            let to = min(from + Int(Self.page), size, live.count)
+            if from < to { bytes.replaceSubrange(from..<to, with: live[from..<to]) }
         }
         return bytes
     }

@@ -40,7 +40,7 @@ import Testing
         #expect(header.correlationID == 5)
         #expect(header.clientID == "x")
         #expect(request == .apiVersions(nil))
-        let answer = ApiVersionsResponse(answering: header).frame(answering: header)
+        let answer = try #require(ApiVersionsResponse(answering: header).frame(answering: header))
         #expect(answer.bytes.prefix(12) == [0, 0, 0, UInt8(answer.bytes.count - 4), 0, 0, 0, 5, 0, 35, 0, 0])
     }
 

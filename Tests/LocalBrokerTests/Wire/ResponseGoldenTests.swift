@@ -9,7 +9,7 @@ import Testing
         let header = RequestHeader(
             api: vector.api, version: vector.version, correlationID: 0x0102_0304, isTooNew: vector.variant == "too-new")
         let response = try #require(vector.expectedResponse(to: header))
-        let frame = response.frame(answering: header, reusing: [1, 2, 3])
+        let frame = try #require(response.frame(answering: header, reusing: [1, 2, 3]))
         #expect(Self.joined(frame) == vector.bytes)
         #expect(frame.splices.isEmpty == (vector.api != .fetch))
     }

@@ -5,7 +5,7 @@ import Testing
 @testable import LocalBroker
 
 /// The power goes at a random file operation of a broker at work, and another one starts on what the disk holds. Twice.
-@Suite(.serialized) struct PowerCutTests {
+@Suite(.serialized) struct BrokerPowerCutTests {
     @Test(arguments: TestDice.seeds(12))
     func whatWasAcknowledgedOrShownSurvives(_ seed: UInt64) throws {
         var dice = TestDice(seed: seed)

@@ -1,0 +1,214 @@
+"""What `make bench` runs: the broker under librdkafka's shortest loops, and what the Swift client adds to them.
+
+Everything is measured in rounds, each case once a round, so that whatever else the machine does falls on all of them;
+the table has each case's median and its ratio to the first. Put another broker beside it with
+BENCH_KAFKA=HOST:PORT (Apache Kafka, say: it is then what the others are compared with).
+
+    make bench
+    BENCH_ROUNDS=9 BENCH_RECORDS=2000000 BENCH_KAFKA=127.0.0.1:9092 make bench
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / ".build" / "release"
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+RECORDS = int(os.environ.get("BENCH_RECORDS", "1000000"))
+SIZE = 300
+PARTITIONS = 6
+
+
+class Broker:
+    """A `flotilla broker` of its own, or an address somebody gave us."""
+
+    def __init__(self, name: str, address: str | None = None, fsync: str = "batch") -> None:
+        self.name = name
+        self.fsync = fsync
+        self.process: subprocess.Popen[bytes] | None = None
+        self.folder: Path | None = None
+        self.address = address or f"127.0.0.1:{free_port()}"
+        if address is None:
+            self.folder = Path(tempfile.mkdtemp(prefix="flotilla-bench-", dir=ROOT / ".build"))
+            self.start()
+        self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+
+    def start(self) -> float:
+        """Starts the process; seconds until it answers a client."""
+        arguments = [BUILD / "flotilla", "broker", "--data", self.folder, "--listen", self.address, "--fsync", self.fsync]
+        began = time.monotonic()
+        self.process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
+        host, port = self.address.split(":")
+        while True:
+            try:
+                with socket.create_connection((host, int(port)), 10) as connection:
+                    # ApiVersions, version 0, from no client in particular. The port takes connections before recovery
+                    # is over, so only an answer counts.
+                    connection.sendall(bytes.fromhex("0000000a 0012 0000 00000001 ffff"))
+                    if connection.recv(4):
+                        return time.monotonic() - began
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() - began > 30:
+                    raise SystemExit(f"bench: the broker {self.name} does not start")
+                time.sleep(0.002)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self.process:
+            self.process.send_signal(how)
+            self.process.wait()
+            self.process = None
+
+    def create(self, topic: str) -> None:
+        for future in self.admin.create_topics([NewTopic(topic, PARTITIONS, 1)]).values():
+            future.result()
+
+    def delete(self, topic: str) -> None:
+        for future in self.admin.delete_topics([topic]).values():
+            future.result()
+
+    def close(self) -> None:
+        self.stop()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def client(program: str, *arguments: object) -> list[float]:
+    """The numbers that a client prints."""
+    done = subprocess.run([BUILD / program, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"bench: {program} {' '.join(map(str, arguments))}: {done.stderr.strip()}")
+    return [float(number) for number in done.stdout.split()]
+
+
+@dataclass
+class Case:
+    name: str
+    unit: str
+    run: Callable[[], float]
+    figures: list[float] = field(default_factory=list)
+
+
+def table(title: str, cases: list[Case], higher_is_better: bool = True) -> None:
+    print(f"\n{title}")
+    width = max(len(case.name) for case in cases)
+    base = statistics.median(cases[0].figures)
+    print(f"  {'':{width}}  {'median':>12}  {'lowest':>12}  {'highest':>12}  ratio")
+    for case in cases:
+        median = statistics.median(case.figures)
+        ratio = median / base if base else 0
+        bar = "█" * round(20 * min(ratio, 3) / 3)
+        numbers = "  ".join(f"{number:>12,.{0 if number >= 100 else 2}f}" for number in
+                            (median, min(case.figures), max(case.figures)))
+        print(f"  {case.name:{width}}  {numbers}  {ratio:5.2f}  {bar}")
+    print(f"  ({cases[0].unit}; {'more' if higher_is_better else 'less'} is better)")
+
+
+def progress(done: int, total: int, what: str) -> None:
+    if sys.stderr.isatty():
+        filled = round(30 * done / total)
+        end = "\n" if done == total else ""
+        print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {done}/{total} {what:<40}", end=end, file=sys.stderr, flush=True)
+
+
+def throughput(brokers: list[Broker]) -> None:
+    produce: dict[str, Case] = {}
+    consume: dict[str, Case] = {}
+
+    def note(cases: dict[str, Case], name: str, figures: list[float]) -> None:
+        case = cases.setdefault(name, Case(name, f"records/s of {SIZE} bytes, {PARTITIONS} partitions", lambda: 0))
+        case.figures.append(figures[0] / figures[1])
+
+    programs = [("C", "RawClient"), ("Swift", "SwiftClient")]
+    total = ROUNDS * len(brokers) * len(programs)
+    done = 0
+    for round_number in range(ROUNDS):
+        for broker in brokers:
+            for language, program in programs:
+                topic = f"bench-{os.getpid()}-{round_number}-{language}"
+                broker.create(topic)
+                name = f"{broker.name}, {language}"
+                note(produce, name, client(program, broker.address, topic, "produce", RECORDS, SIZE))
+                note(consume, name, client(program, broker.address, topic, "consume", RECORDS))
+                broker.delete(topic)
+                done += 1
+                progress(done, total, name)
+    table("One idempotent producer, acks=all", list(produce.values()))
+    table("One consumer, all partitions from their start", list(consume.values()))
+
+
+def latency(brokers: list[Broker]) -> None:
+    halves: list[Case] = []
+    tails: list[Case] = []
+    for broker in brokers:
+        halves.append(Case(broker.name, "µs, half of them", lambda: 0))
+        tails.append(Case(broker.name, "µs, 99 of 100", lambda: 0))
+    for round_number in range(ROUNDS):
+        for broker, half, tail in zip(brokers, halves, tails):
+            topic = f"bench-{os.getpid()}-latency-{round_number}"
+            broker.create(topic)
+            p50, p99 = client("RawClient", broker.address, topic, "latency", 2000, SIZE)
+            half.figures.append(p50)
+            tail.figures.append(p99)
+            broker.delete(topic)
+    table("One record at a time, until it is acknowledged: half are faster than", halves, False)
+    table("One record at a time, until it is acknowledged: 99 of 100 are faster than", tails, False)
+
+
+def starts() -> None:
+    """From the process's start until it answers: on nothing, and after kill -9 on a gigabyte."""
+    empty = Case("empty folder", "ms", lambda: 0)
+    full = Case("1 GB, killed", "ms", lambda: 0)
+    broker = Broker("start", fsync="interval")
+    try:
+        for _ in range(ROUNDS):
+            broker.stop()
+            shutil.rmtree(broker.folder)
+            empty.figures.append(broker.start() * 1000)
+        broker.create("full")
+        client("RawClient", broker.address, "full", "produce", 3_300_000, SIZE)
+        for _ in range(ROUNDS):
+            broker.stop(signal.SIGKILL)
+            full.figures.append(broker.start() * 1000)
+    finally:
+        broker.close()
+    table("Start, until the first request is answered", [empty, full], False)
+
+
+def main() -> None:
+    print(f"{ROUNDS} rounds of {RECORDS:,} records, {os.cpu_count()} cores shared by broker and client")
+    brokers: list[Broker] = []
+    try:
+        if other := os.environ.get("BENCH_KAFKA"):
+            brokers.append(Broker(other, address=other))
+        for fsync in ("interval", "batch", "never"):
+            brokers.append(Broker(f"--fsync {fsync}", fsync=fsync))
+        throughput(brokers)
+        latency(brokers)
+    finally:
+        for broker in brokers:
+            broker.close()
+    starts()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+internal import CRdKafka
+
+/// How far a group is behind on one partition.
+public struct GroupLag: Hashable, Sendable {
+    /// Where it goes on; nil when it never committed, and then all that is there counts as lag.
+    public let committed: Offset?
+    /// What is in the log.
+    public let watermarks: Watermarks
+
+    public var records: Int64 {
+        let from = max(committed ?? watermarks.low, watermarks.low)
+        return max(0, watermarks.high.rawValue &- from.rawValue)
+    }
+}
+
+extension Admin {
+    /// Which place in a partition is asked for.
+    public enum OffsetQuery: Hashable, Sendable {
+        case earliest, latest
+        /// The first record of that time, in milliseconds since 1970, or later.
+        case time(Int64)
+    }
+
+    /// The offset of that place; nil when no record is as young as the time asked for.
+    public func offset(of place: TopicPartition, at query: OffsetQuery) async throws(KafkaFault) -> Offset? {
+        let (client, patience) = (core.client, core.patience)
+        return try await core.lane.run("list offsets") { () throws(KafkaFault) in
+            switch query {
+            case .earliest: try client.watermarks(place, within: patience).low
+            case .latest: try client.watermarks(place, within: patience).high
+            case .time(let timestamp): try client.offsets(at: timestamp, of: [place], within: patience)[place]
+            }
+        }
+    }
+
+    /// What a group has committed.
+    public func committed(by group: GroupID) async throws(KafkaFault) -> [TopicPartition: PartitionOffset] {
+        let operation = "committed offsets of \(group)"
+        let result = try await groupCall(
+            operation, make: { unsafe rd_kafka_ListConsumerGroupOffsets_new(group.rawValue, nil) },
+            free: { unsafe rd_kafka_ListConsumerGroupOffsets_destroy($0) },
+            call: { unsafe rd_kafka_ListConsumerGroupOffsets($0, $1, 1, $2, $3) },
+            read: { event, count in
+                unsafe rd_kafka_ListConsumerGroupOffsets_result_groups(
+                    rd_kafka_event_ListConsumerGroupOffsets_result(event), count)
+            })
+        var committed: [TopicPartition: PartitionOffset] = [:]
+        for element in result.partitions {
+            try element.check(operation)
+            guard let offset = element.knownOffset else { continue }
+            committed[element.place] = PartitionOffset(element.place, offset, metadata: element.metadata)
+        }
+        return committed
+    }
+
+    /// Sets what a group has committed. The group must have no members.
+    public func commit(_ offsets: [PartitionOffset], for group: GroupID) async throws(KafkaFault) {
+        let operation = "set offsets of \(group)"
+        let result = try await groupCall(
+            operation,
+            make: {
+                let list = PartitionList(offsets)
+                return list.lend { unsafe rd_kafka_AlterConsumerGroupOffsets_new(group.rawValue, $0) }
+            },
+            free: { unsafe rd_kafka_AlterConsumerGroupOffsets_destroy($0) },
+            call: { unsafe rd_kafka_AlterConsumerGroupOffsets($0, $1, 1, $2, $3) },
+            read: { event, count in
+                unsafe rd_kafka_AlterConsumerGroupOffsets_result_groups(
+                    rd_kafka_event_AlterConsumerGroupOffsets_result(event), count)
+            })
+        for element in result.partitions { try element.check(operation) }
+    }
+
+    /// Makes a group forget what it committed for these partitions. It must not be reading their topics.
+    public func forget(_ partitions: [TopicPartition], of group: GroupID) async throws(KafkaFault) {
+        let operation = "delete offsets of \(group)"
+        let result = try await groupCall(
+            operation,
+            make: {
+                let list = PartitionList(partitions)
+                return list.lend { unsafe rd_kafka_DeleteConsumerGroupOffsets_new(group.rawValue, $0) }
+            },
+            free: { unsafe rd_kafka_DeleteConsumerGroupOffsets_destroy($0) },
+            call: { unsafe rd_kafka_DeleteConsumerGroupOffsets($0, $1, 1, $2, $3) },
+            read: { event, count in
+                unsafe rd_kafka_DeleteConsumerGroupOffsets_result_groups(
+                    rd_kafka_event_DeleteConsumerGroupOffsets_result(event), count)
+            })
+        for element in result.partitions { try element.check(operation) }
+    }
+
+    /// How far a group is behind on every partition it ever committed, and on all of these topics.
+    public func lag(
+        of group: GroupID, on topics: Set<TopicName> = []
+    ) async throws(KafkaFault) -> [TopicPartition: GroupLag] {
+        let committed = try await committed(by: group)
+        var places = Set(committed.keys)
+        if !topics.isEmpty {
+            for topic in try await self.topics(topics).values {
+                places.formUnion(topic.partitions.map { TopicPartition(topic.name, $0.partition) })
+            }
+        }
+        let (client, patience, asked) = (core.client, core.patience, places.sorted())
+        return try await core.lane.run("lag of \(group)") { () throws(KafkaFault) in
+            var lag: [TopicPartition: GroupLag] = [:]
+            for place in asked {
+                let watermarks = try client.watermarks(place, within: patience)
+                lag[place] = GroupLag(committed: committed[place]?.offset, watermarks: watermarks)
+            }
+            return lag
+        }
+    }
+
+    /// Deletes the records below an offset and returns the first offset that is left of each partition.
+    public func deleteRecords(below offsets: [TopicPartition: Offset]) async throws(KafkaFault) -> [TopicPartition:
+        Offset]
+    {
+        let operation = "delete records"
+        return try await core.call(
+            operation,
+            start: { client, options, queue in
+                let list = PartitionList(offsets.map { PartitionOffset($0.key, $0.value) })
+                var request = list.lend { unsafe rd_kafka_DeleteRecords_new($0) }
+                unsafe rd_kafka_DeleteRecords(client, &request, 1, options, queue)
+                unsafe rd_kafka_DeleteRecords_destroy(request)
+            },
+            read: { event throws(KafkaFault) in
+                let result = unsafe rd_kafka_event_DeleteRecords_result(event)
+                var left: [TopicPartition: Offset] = [:]
+                for element in PartitionList.read(unsafe rd_kafka_DeleteRecords_result_offsets(result)) {
+                    try element.check(operation)
+                    left[element.place] = element.knownOffset
+                }
+                return left
+            })
+    }
+
+    /// A call about one group: they all have the same shape, and none of their types.
+    @safe private func groupCall(
+        _ operation: String, make: @escaping @Sendable () -> OpaquePointer?,
+        free: @escaping @Sendable (OpaquePointer?) -> Void,
+        call:
+            @escaping @Sendable (
+                OpaquePointer, UnsafeMutablePointer<OpaquePointer?>?, OpaquePointer?, OpaquePointer
+            ) -> Void,
+        read: @escaping @Sendable (OpaquePointer, UnsafeMutablePointer<Int>) -> UnsafeMutablePointer<OpaquePointer?>?
+    ) async throws(KafkaFault) -> GroupResult {
+        try await core.call(
+            operation,
+            start: { client, options, queue in
+                var request = unsafe make()
+                unsafe call(client, &request, options, queue)
+                unsafe free(request)
+            },
+            read: { event throws(KafkaFault) in
+                let results = readNatives({ unsafe read(event, $0) }) { GroupResult($0, operation) }
+                guard let result = results.first else {
+                    throw KafkaFault(RD_KAFKA_RESP_ERR__FAIL, at: KafkaFault.Site(operation))
+                }
+                if let fault = result.fault { throw fault }
+                return result
+            })
+    }
+}

@@ -1,0 +1,1 @@
+"""The adapters: one module a client library, all of one shape (base.py)."""

@@ -1,0 +1,89 @@
+import Glibc
+import Platform
+import Testing
+
+@testable import LocalBroker
+
+/// Every call that a log makes fails once, one after the other; and so does it with all writes that follow.
+@Suite struct FullDiskTests {
+    /// A life in short, with all that a log does. Returns the batches that were acknowledged, by offset.
+    private func live(_ bed: LogBed) -> (acknowledged: [Int64: Int32], sent: Set<Int32>) {
+        var acknowledged: [Int64: Int32] = [:]
+        var sent: Set<Int32> = []
+        var waiting: [Int64: Int32] = [:]
+        guard let log = try? bed.open() else { return ([:], []) }
+        for step in 0..<14 {
+            let sequence = Int32(step * 2)
+            // Each from a producer of its own, so that none depends on another's success.
+            let batch = RecordBatchBuilder(count: 2).idempotent(Int64(step), sequence: sequence).bytes()
+            sent.insert(sequence)
+            if let place = try? log.append(batch, now: bed.now) {
+                waiting[place.baseOffset] = sequence
+            } else if !log.isOffline, let place = try? log.append(batch, now: bed.now) {
+                // The disk had a bad moment, and the client sent it again.
+                waiting[place.baseOffset] = sequence
+            }
+            if step % 2 == 1, let ticket = log.takeUnsynced(now: bed.now) { answer(ticket, log) }
+            let visible = log.visibleEnd
+            for (offset, sequence) in waiting where offset < visible {
+                acknowledged[offset] = sequence
+                waiting[offset] = nil
+            }
+            if step == 6 { _ = try? log.deleteRecords(before: 3) }
+            if step == 9 {
+                log.settings.retentionBytes = 1000
+                log.enforceRetention(now: bed.now)
+            }
+        }
+        let start = log.logStart
+        return (acknowledged.filter { $0.key >= start }, sent)
+    }
+
+    private func answer(_ ticket: SyncTicket, _ log: PartitionLog) {
+        do throws(SystemError) {
+            for file in ticket.files { try file.sync() }
+            for directory in ticket.directories { try log.files.syncDirectory(directory) }
+            log.synced(ticket)
+        } catch {
+            log.syncFailed(ticket, error)
+        }
+    }
+
+    @Test(arguments: [false, true]) func losesNothingAcknowledged(staysFull: Bool) throws {
+        for call in 1... {
+            let failing = FailingFiles(SystemFiles())
+            var bed = LogBed(files: failing)
+            bed.settings.segmentBytes = 600
+            failing.fail(atCall: call, stayBroken: staysFull)
+            let (acknowledged, sent) = live(bed)
+            let failed = failing.heal()
+            let what: Comment = "call \(call), stays full: \(staysFull)"
+            let log = try bed.open()
+            try #require(!log.isOffline, what)
+            var found: [Int64: Int32] = [:]
+            for batch in try log.batches() { found[batch.header.baseOffset] = batch.header.baseSequence }
+            for (offset, sequence) in acknowledged where offset >= log.logStart {
+                #expect(found[offset] == sequence, what)
+            }
+            #expect(Set(found.values).count == found.count && sent.isSuperset(of: found.values), what)
+            try log.append(RecordBatchBuilder(count: 1).bytes())
+            try log.syncNow()
+            #expect(log.visibleEnd == log.logEnd, what)
+            if !failed { break }
+        }
+    }
+
+    @Test func aRefusedAppendLeavesNothing() throws {
+        let failing = FailingFiles(SystemFiles())
+        let bed = LogBed(files: failing)
+        let log = try bed.open()
+        let batch = RecordBatchBuilder(count: 2).idempotent(1, sequence: 0).bytes()
+        failing.fail(atCall: 1)
+        #expect(throws: AppendFault.storage) { try log.append(batch) }
+        failing.heal()
+        #expect(try bed.bytes(bed.segment(0)).isEmpty)
+        #expect(!log.isOffline && log.logEnd == 0)
+        #expect(bed.lines.contains("append refused"))
+        #expect(try log.append(batch) == Appended(baseOffset: 0, lastOffset: 1, logStart: 0, isDuplicate: false))
+    }
+}
