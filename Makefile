@@ -47,7 +47,7 @@ unit: .build/setup
 	swift test --skip-build --disable-xctest --skip '^FaultTests[.]'
 
 live: build release
-	$(PYTHON) -m pytest -q Tests/Live
+	$(PYTHON) -m pytest -q -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live
 
 faults: .build/setup
 	swift test --skip-build --disable-xctest --filter '^FaultTests[.]'

@@ -162,7 +162,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if report.failed:
         for each in Broker.running:
             said = each.tail(item.stash[LOG_STARTS].get(each.log, 0))
-            report.sections.append((f"broker {each.address}", said or "(said nothing)"))
+            # The word stderr in its name is what --show-capture shows.
+            report.sections.append((f"stderr of the broker at {each.address}", said or "(said nothing)"))
     if isinstance(item, pytest.Function):
         report.user_properties = [("row", row(item)), ("column", column(item))]
     return report

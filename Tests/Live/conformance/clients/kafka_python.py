@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ from clients.base import (
 )
 
 PATIENCE = 30.0
+IDLE = 5.0
 T = TypeVar("T")
 
 ASSIGNORS = {
@@ -131,9 +133,13 @@ class PythonConsumer(Consumer):
             allow_auto_create_topics=False,
         )
         self.rebalances = 0
+        self.topics: list[str] = []
+        self.idle_since = 0.0
 
     def subscribe(self, topics: Sequence[str]) -> None:
-        self.consumer.subscribe(topics=list(topics), listener=Listener(self))
+        self.topics = list(topics)
+        self.idle_since = time.monotonic()
+        self.consumer.subscribe(topics=self.topics, listener=Listener(self))
 
     def assign(self, positions: Sequence[Position]) -> None:
         self.consumer.assign([Partition(topic, partition) for topic, partition, _ in positions])
@@ -142,7 +148,20 @@ class PythonConsumer(Consumer):
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
         batches = ask(lambda: self.consumer.poll(timeout_ms=int(timeout * 1000), max_records=limit))
+        self.join_again()
         return [converted(record) for batch in batches.values() for record in batch]
+
+    def join_again(self) -> None:
+        """Subscribe anew where the library has lost its way into the group.
+
+        When new metadata makes it rejoin, and the assignment arrives just after `poll` gave up waiting for it, then
+        version 3.0.12 never takes the assignment up, and sends no heartbeats any more either.
+        """
+        if not self.topics or self.consumer.assignment():
+            self.idle_since = time.monotonic()
+        elif time.monotonic() - self.idle_since > IDLE:
+            self.consumer.unsubscribe()
+            self.subscribe(self.topics)
 
     def assignment(self) -> set[TopicPartition]:
         return {(p.topic, p.partition) for p in self.consumer.assignment()}
