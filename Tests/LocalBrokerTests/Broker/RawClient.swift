@@ -159,6 +159,7 @@ struct WireBody {
 
     init() {}
     init(_ build: (inout WireBody) -> Void) { build(&self) }
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
 
     private mutating func put<Value: FixedWidthInteger>(_ value: Value) { bytes += RecordBatchBuilder.integer(value) }
     mutating func int8(_ value: Int8) { put(value) }
