@@ -96,9 +96,7 @@ private struct Writer {
     var bytes: [UInt8] = []
 
     mutating func integer<Number: FixedWidthInteger>(_ value: Number) {
-        for shift in stride(from: Number.bitWidth - 8, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: value >> Number(shift)))
-        }
+        unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
     }
 
     mutating func data(_ data: some Collection<UInt8>) {

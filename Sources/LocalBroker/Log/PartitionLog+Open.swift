@@ -5,9 +5,11 @@ extension PartitionLog {
     /// Opens the log in `directory`, making both when they are missing; the parent folder must exist.
     ///
     /// What is found is on the disk, and so visible, when this returns. Damage does not throw: the log is then offline,
-    /// so that the other partitions can go on. `now` is the wall clock.
+    /// so that the other partitions can go on. `now` is the wall clock. With `syncsParent` false the caller makes the name
+    /// of `directory` survive a power cut, at every opening, before it relies on anything inside: once for many partitions.
     static func open(
-        directory: String, files: any FileLayer, settings: LogSettings, durability: Durability, log: Log, now: Int64
+        directory: String, files: any FileLayer, settings: LogSettings, durability: Durability, log: Log, now: Int64,
+        syncsParent: Bool = true
     ) throws(SystemError) -> PartitionLog {
         try files.makeDirectory(directory)
         var recovery = LogRecovery(directory: directory, files: files, log: log, now: now)
@@ -26,11 +28,11 @@ extension PartitionLog {
             opened.reportDamage(recovery.damage, unreadable)
             return opened
         }
-        return try opened(recovery, settings, durability)
+        return try opened(recovery, settings, durability, syncsParent: syncsParent)
     }
 
     private static func opened(
-        _ recovery: LogRecovery, _ settings: LogSettings, _ durability: Durability
+        _ recovery: LogRecovery, _ settings: LogSettings, _ durability: Durability, syncsParent: Bool
     ) throws(SystemError) -> PartitionLog {
         let files = recovery.files
         let directory = recovery.directory
@@ -44,7 +46,7 @@ extension PartitionLog {
         // Not always: with thousands of partitions these syncs would be most of a start.
         if recovery.hasUnsyncedNames { try files.syncDirectory(directory) }
         let parent = directory.lastIndex(of: "/").map { String(directory[..<$0]) } ?? ""
-        if recovery.mark == nil, !parent.isEmpty { try files.syncDirectory(parent) }
+        if syncsParent, recovery.mark == nil, !parent.isEmpty { try files.syncDirectory(parent) }
         // Only now: a mark must not exist before the name of the segment that it is about.
         let mark = try files.open(directory + "/" + markFile, .existingOrNew)
         let opened = PartitionLog(

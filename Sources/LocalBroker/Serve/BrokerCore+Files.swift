@@ -15,38 +15,52 @@ extension BrokerCore {
 
     private func path(_ name: String, _ id: UUID128) -> String { "\(topicsFolder)/\(name)/\(id)" }
 
-    /// Opens a topic's partitions, making the folders that are missing.
-    func open(_ entry: TopicEntry) throws(BrokerFault) -> Topic {
+    /// Opens all topics at the start, making the folders that are missing.
+    func openTopics() throws(BrokerFault) {
+        do throws(SystemError) {
+            try files.makeDirectory(topicsFolder)
+            try files.syncDirectory(root)
+            for entry in catalog.topics.values { topics[entry.name] = try open(entry) }
+            try files.syncDirectory(topicsFolder)
+        } catch {
+            throw BrokerFault("cannot open the topics in \(topicsFolder): \(error)")
+        }
+    }
+
+    /// Makes the folders and opens the partitions of a new topic.
+    func openNew(_ entry: TopicEntry) throws(SystemError) -> Topic {
+        let topic = try open(entry)
+        try files.syncDirectory(topicsFolder)
+        return topic
+    }
+
+    private func open(_ entry: TopicEntry) throws(SystemError) -> Topic {
         let topic = Topic(entry)
         try openPartitions(of: entry, into: topic)
         return topic
     }
 
     /// Opens those partitions of `entry` that `topic` has not got yet.
-    func openPartitions(of entry: TopicEntry, into topic: Topic) throws(BrokerFault) {
-        do throws(SystemError) {
-            try makeFolder(topicsFolder, in: root)
-            try makeFolder("\(topicsFolder)/\(entry.name)", in: topicsFolder)
-            try makeFolder(path(entry.name, entry.id), in: "\(topicsFolder)/\(entry.name)")
-            for number in Int32(topic.partitions.count)..<max(entry.partitions, Int32(topic.partitions.count)) {
-                let directory = "\(path(entry.name, entry.id))/\(number)"
-                let log = try PartitionLog.open(
-                    directory: directory, files: files, settings: LogSettings(entry.config),
-                    durability: configuration.durability, log: log, now: Time.wallMilliseconds)
-                let partition = Partition(id: nextPartitionID, topic: entry.name, number: number, log: log)
-                nextPartitionID += 1
-                topic.add(partition)
-                markUnsynced(partition)
-            }
-        } catch {
-            throw BrokerFault("cannot open topic \(entry.name): \(error)")
+    ///
+    /// The folders' names are on the disk before anything in them is relied on: that of the topic's by the caller, the
+    /// others by this. They are synced whether they are new or not, since the process that made them may have been
+    /// killed before it came to that; and once for all partitions, since with thousands that is what the time goes to.
+    func openPartitions(of entry: TopicEntry, into topic: Topic) throws(SystemError) {
+        let name = "\(topicsFolder)/\(entry.name)"
+        let folder = path(entry.name, entry.id)
+        try files.makeDirectory(name)
+        try files.makeDirectory(folder)
+        try files.syncDirectory(name)
+        for number in Int32(topic.partitions.count)..<max(entry.partitions, Int32(topic.partitions.count)) {
+            let log = try PartitionLog.open(
+                directory: "\(folder)/\(number)", files: files, settings: LogSettings(entry.config),
+                durability: configuration.durability, log: log, now: Time.wallMilliseconds, syncsParent: false)
+            let partition = Partition(id: nextPartitionID, topic: entry.name, number: number, log: log)
+            nextPartitionID += 1
+            topic.add(partition)
+            markUnsynced(partition)
         }
-    }
-
-    /// A folder whose name is on the disk before anything in it is relied on.
-    private func makeFolder(_ path: String, in parent: String) throws(SystemError) {
-        try files.makeDirectory(path)
-        try files.syncDirectory(parent)
+        try files.syncDirectory(folder)
     }
 
     /// Removes a partition whose topic is deleted. Those who wait for it are told.

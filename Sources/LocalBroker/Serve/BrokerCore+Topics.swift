@@ -161,7 +161,7 @@ extension BrokerCore {
         let entry = TopicEntry(name: name, id: .random(), partitions: partitions, config: config)
         try commit(.topic(entry))
         do {
-            let topic = try open(entry)
+            let topic = try openNew(entry)
             topics[name] = topic
             return topic
         } catch {

@@ -95,7 +95,7 @@ final class BrokerCore: LoopService {
             if catalog.clusterID == nil, !write(.catalog(.cluster(id: "\(UUID128.random())"))) {
                 throw BrokerFault("cannot write the journal in \(root); see the log")
             }
-            for entry in catalog.topics.values { topics[entry.name] = try open(entry) }
+            try openTopics()
             removeDeletedTopics()
         } catch {
             syncer.stop()

@@ -102,6 +102,25 @@ import Testing
         #expect(try log.offset(at: 300)?.offset == 0, "not reached, so the batch's first")
     }
 
+    /// Batches whose heads promise a time that none of their records has: each has to be opened, but not all of a log.
+    @Test(arguments: [TestCodec.none, .gzip]) func doesNotOpenAWholeLogOfLies(codec: TestCodec) throws {
+        let log = try LogBed().open()
+        var lie = RecordBatchBuilder(count: 1, valueBytes: 1_000, timestamp: 100, codec: codec).bytes()
+        lie.replaceSubrange(35..<43, with: RecordBatchBuilder.integer(Int64(5_000)))
+        RecordBatchBuilder.fixChecksum(&lie)
+        for _ in 0..<50 { try log.append(lie) }
+        try log.append(RecordBatchBuilder(count: 3, timestamp: 1_998).bytes())
+        try log.syncNow()
+        // With enough to spend the truth is found; with less, a batch that is too early; never one that is too late.
+        #expect(try log.offset(at: 2_000)?.offset == 52)
+        let budget = LookupBudget(bytes: 10_500)
+        let early = try #require(try log.offset(at: 2_000, budget))
+        #expect((9...11).contains(early.offset))
+        #expect(budget.isSpent)
+        // Of another partition of the same request, the first candidate.
+        #expect(try log.offset(at: 2_000, budget)?.offset == 0)
+    }
+
     @Test(arguments: TestDice.seeds(3)) func survivesAnyBody(seed: UInt64) throws {
         var dice = TestDice(seed: seed)
         for codec in TestCodec.allCases {
