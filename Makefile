@@ -49,7 +49,7 @@ unit: .build/setup
 live: build release
 	$(PYTHON) -m pytest -q -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live
 
-faults: .build/setup
+faults: build release
 	swift test --skip-build --disable-xctest --filter '^FaultTests[.]'
 
 prove:  ## the long proofs
