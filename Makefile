@@ -1,7 +1,7 @@
 # Flotilla's entry points. `make` builds the release binary; `make help` lists the rest.
 
 PACKAGES := librdkafka-dev libisal-dev zlib1g-dev libsnappy-dev liblz4-dev libzstd-dev pkg-config \
-            kcat python3-venv valgrind
+            kcat python3-venv
 VENV     := .build/venv
 PYTHON   := $(VENV)/bin/python
 SOURCES  := Package.swift Sources Tests Benchmarks
@@ -17,7 +17,7 @@ release: .build/setup  ## build the release binary as bin/flotilla
 	@mkdir -p bin && ln -sf ../.build/release/flotilla bin/flotilla
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1#\2/p' $(MAKEFILE_LIST) | column -t -s '#'
+	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## install the Debian packages and Python clients that building, running and testing need
 	@rm -f .build/setup && $(MAKE) --no-print-directory .build/setup
@@ -49,7 +49,7 @@ unit: .build/setup
 live: build release
 	$(PYTHON) -m pytest -q -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live
 
-faults: .build/setup
+faults: build release
 	swift test --skip-build --disable-xctest --filter '^FaultTests[.]'
 
 prove:  ## the long proofs

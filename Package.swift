@@ -92,6 +92,7 @@ let package = Package(
             dependencies: ["Kafka", "LocalBroker", "Model", "Platform", "MockCluster"],
             swiftSettings: strict
         ),
+        .testTarget(name: "flotillaTests", dependencies: ["flotilla"], swiftSettings: strict),
         // Kills the broker as a process.
         .testTarget(
             name: "FaultTests",

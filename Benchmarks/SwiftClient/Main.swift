@@ -17,7 +17,9 @@ enum SwiftClient {
 
     static func main() async {
         let arguments = CommandLine.arguments
-        guard arguments.count >= 5, let count = Int(arguments[4]) else { return fail("see the first lines of the source") }
+        guard arguments.count >= 5, let count = Int(arguments[4]) else {
+            return fail("see the first lines of the source")
+        }
         let client = ClientConfiguration(brokers: [arguments[1]])
         let topic = TopicName(arguments[2])
         do {

@@ -65,10 +65,7 @@ extension ConsumerCore {
     private func haveStopped(_ places: [TopicPartition]) -> Bool {
         guard !places.isEmpty else { return true }
         let list = PartitionList(places.map { PartitionOffset($0, 0) })
-        let fault = list.lend { list in
-            unsafe KafkaFault.taking(
-                rd_kafka_seek_partitions(client.handle, list, 1000), at: KafkaFault.Site("assign"))
-        }
+        let fault = seekNow(list, at: KafkaFault.Site("assign"))
         return fault == nil && list.elements().allSatisfy { $0.error != RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS }
     }
 

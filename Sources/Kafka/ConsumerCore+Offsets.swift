@@ -26,6 +26,12 @@ extension ConsumerCore {
     /// How long a seek waits for a partition that was only just assigned.
     private static let seekPatience: Int64 = 5000
 
+    /// Seeks, or says of each partition why not. librdkafka's own thread answers this without asking a broker, so there
+    /// is no time limit: before 2.1 librdkafka takes the one it is given for microseconds.
+    func seekNow(_ list: borrowing PartitionList, at site: KafkaFault.Site) -> KafkaFault? {
+        list.lend { list in unsafe KafkaFault.taking(rd_kafka_seek_partitions(client.handle, list, -1), at: site) }
+    }
+
     func seek(_ place: TopicPartition, to point: Consumer.StartingPoint, _ reply: Reply<Void>) {
         guard closing == nil else { return reply.fail(.closed("seek")) }
         guard table.assigned.contains(place) else {
@@ -50,11 +56,7 @@ extension ConsumerCore {
         let site = KafkaFault.Site("seek", seek.place)
         var list = PartitionList(capacity: 1)
         list.add(seek.place, offset: seek.offset)
-        // librdkafka's own thread answers this without asking a broker.
-        let fault = list.lend { list in
-            unsafe KafkaFault.taking(rd_kafka_seek_partitions(client.handle, list, 1000), at: site)
-        }
-        if let fault { return seek.reply.fail(fault) }
+        if let fault = seekNow(list, at: site) { return seek.reply.fail(fault) }
         let code = list.elements().first?.error ?? RD_KAFKA_RESP_ERR_NO_ERROR
         // Assigned, but not yet being fetched: that comes by itself.
         if code == RD_KAFKA_RESP_ERR__STATE, now < seek.deadline, table.assigned.contains(seek.place) {
