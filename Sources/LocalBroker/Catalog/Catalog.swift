@@ -10,18 +10,19 @@ struct Catalog {
     private(set) var producerIDsEnd: Int64 = 0
     private(set) var settings = BrokerSettings()
     /// Topics that were deleted and may still have a folder: what a crash left of them can go.
-    private(set) var deletedTopics: [(name: String, id: UUID128)] = []
-
+    private(set) var deletedTopics: [UUID128: String] = [:]
     /// Partitions of all topics together.
-    var partitionCount: Int { topics.values.reduce(0) { $0 + Int($1.partitions) } }
+    private(set) var partitionCount = 0
 
     mutating func apply(_ record: CatalogRecord) {
         switch record {
         case .cluster(let id): clusterID = id
-        case .topic(let entry): topics[entry.name] = entry
+        case .topic(let entry):
+            partitionCount += Int(entry.partitions)
+            partitionCount -= Int(topics.updateValue(entry, forKey: entry.name)?.partitions ?? 0)
         case .topicDeleted(let name, let id):
-            topics[name] = nil
-            deletedTopics.append((name, id))
+            partitionCount -= Int(topics.removeValue(forKey: name)?.partitions ?? 0)
+            deletedTopics[id] = name
         case .producerIDs(let end): producerIDsEnd = max(producerIDsEnd, end)
         case .settings(let settings): self.settings = settings
         }
@@ -32,11 +33,12 @@ struct Catalog {
         var records: [CatalogRecord] = [.settings(settings), .producerIDs(end: producerIDsEnd)]
         if let clusterID { records.append(.cluster(id: clusterID)) }
         records += topics.values.sorted { $0.name < $1.name }.map(CatalogRecord.topic)
-        return deletedTopics.map { .topicDeleted(name: $0.name, id: $0.id) } + records
+        // First: what is said later of a name is of the topic that has it now.
+        return deletedTopics.map { .topicDeleted(name: $0.value, id: $0.key) } + records
     }
 
     /// To be called when its folder is gone.
-    mutating func forgetDeletedTopic(_ id: UUID128) { deletedTopics.removeAll { $0.id == id } }
+    mutating func forgetDeletedTopic(_ id: UUID128) { deletedTopics[id] = nil }
 
     /// Why a name cannot be a topic's, in Kafka's rules; nil when it can.
     static func fault(inTopicName name: String) -> String? {

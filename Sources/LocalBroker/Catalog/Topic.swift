@@ -22,8 +22,10 @@ final class Partition {
     let topic: String
     let number: Int32
     let log: PartitionLog
-    /// Fetches that wait for the next records.
-    var waitingForRecords: [PendingFetch] = []
+    /// Fetches that wait for the next records. A table, as thousands may wait and each leaves on its own.
+    var waitingForRecords: [ObjectIdentifier: PendingFetch] = [:]
+    /// The last look of a fetch at it, see `BrokerCore.collect`.
+    var lastLook: UInt64 = 0
     /// Answers that wait until the record at an offset is on the disk, by offset.
     var waitingForDisk = Queue<(offset: Int64, wait: DurableWait)>()
     /// Whether it is in the list of partitions whose waiting fetches this turn will look again.

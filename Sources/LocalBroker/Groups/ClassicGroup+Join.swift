@@ -10,10 +10,10 @@ extension ClassicGroup {
             context.answer(token, .refusal(fault, memberID: memberID))
         }
 
-        guard hasRoom(for: request, context.settings) else {
-            refuse(.groupMaxSizeReached, memberID: "")
+        if let fault = boundsFault(request, context) {
+            refuse(fault, memberID: "")
             // It was given an id in vain; a round must not wait for it.
-            if pending.remove(request.memberID) != nil {
+            if removePending(request.memberID) {
                 context.alarms.cancel(alarm(.session(memberID: request.memberID)))
                 completeIfAllJoined(&context)
             }
@@ -27,7 +27,7 @@ extension ClassicGroup {
                 return replace(oldMemberID, by: newMemberID, request, token, &context)
             }
             guard isGivenID(request) else { return add(newMemberID, request, token, &context) }
-            pending.insert(newMemberID)
+            addPending(newMemberID)
             context.alarms.set(
                 alarm(.session(memberID: newMemberID)), at: context.now + Int64(request.sessionTimeout))
             return refuse(.memberIDRequired, memberID: newMemberID)
@@ -75,7 +75,7 @@ extension ClassicGroup {
     private mutating func add(
         _ memberID: String, _ request: GroupCoordinator.JoinRequest, _ token: ReplyToken, _ context: inout GroupContext
     ) {
-        pending.remove(memberID)
+        _ = removePending(memberID)
         if members.isEmpty { protocolType = request.protocolType }
         if case .preparing(var round) = phase, round.isInitial {
             round.grew = true
@@ -151,22 +151,8 @@ extension ClassicGroup {
     }
 
     /// Whether a newcomer is only told its id at first.
-    private func isGivenID(_ request: GroupCoordinator.JoinRequest) -> Bool {
+    func isGivenID(_ request: GroupCoordinator.JoinRequest) -> Bool {
         request.requiresMemberID && request.instanceID == nil
-    }
-
-    /// Whether there is a place; who is here already has one.
-    private func hasRoom(for request: GroupCoordinator.JoinRequest, _ settings: GroupCoordinator.Settings) -> Bool {
-        // Whoever leads is sent all of it in one answer, and the journal keeps all of it in one entry.
-        let others = members.values.reduce(0) { $1.memberID == request.memberID ? $0 : $0 + $1.byteCount }
-        guard others + request.byteCount <= settings.maxGroupBytes else { return false }
-        if members[request.memberID] != nil { return true }
-        if request.memberID.isEmpty {
-            if let instanceID = request.instanceID, instances[instanceID] != nil { return true }
-            // Ids given out hold places of their own kind: a client that asks again and again is bounded too.
-            if isGivenID(request), pending.count >= settings.maxGroupSize { return false }
-        }
-        return members.count < settings.maxGroupSize
     }
 
     // MARK: Answers

@@ -14,6 +14,9 @@ extension ClassicGroup {
         case .empty: context.answer(token, .refusal(.unknownMemberID))
         case .preparing: context.answer(token, .refusal(.rebalanceInProgress))
         case .completing:
+            if leader == member.memberID, let fault = boundsFault(request, context) {
+                return context.answer(token, .refusal(fault))
+            }
             supersede(member.memberID, &context)
             var waiting = members[member.memberID] ?? member
             waiting.waiting = .sync(token)
@@ -98,7 +101,7 @@ extension ClassicGroup {
             remove(memberID, &context)
             return .none
         }
-        if pending.remove(leaving.memberID) != nil {
+        if removePending(leaving.memberID) {
             context.alarms.cancel(alarm(.session(memberID: leaving.memberID)))
             return .none
         }
@@ -109,7 +112,7 @@ extension ClassicGroup {
 
     /// A member, or the owner of an id, was not heard of in time.
     mutating func sessionIsOver(_ memberID: String, _ context: inout GroupContext) {
-        let wasPending = pending.remove(memberID) != nil
+        let wasPending = removePending(memberID)
         if !wasPending { remove(memberID, &context) }
         goOn(withFewerMembers: !wasPending, &context)
     }

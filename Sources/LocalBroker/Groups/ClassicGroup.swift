@@ -22,6 +22,8 @@ struct GroupContext {
     }
 
     let settings: GroupCoordinator.Settings
+    /// What the members of all groups are kept as, before the event.
+    var memberBytes = 0
     /// Milliseconds of a clock that never goes backwards; its zero means nothing.
     var now: Int64 = 0
     var alarms = GroupAlarms()
@@ -74,12 +76,16 @@ struct ClassicGroup {
     /// Member ids of static members by instance id.
     private(set) var instances: [String: String] = [:]
     /// Member ids that were given out and not joined with yet.
-    var pending: Set<String> = []
+    private(set) var pending: Set<String> = []
     /// Members of this generation that have not fetched their assignment.
     var unsynced: Set<String> = []
     /// How many members speak a protocol.
     private var speakers: [String: Int] = [:]
     private(set) var awaitingJoin = 0
+    /// What members, and those about to join, said about themselves, as it is kept.
+    private(set) var saidBytes = 0
+    /// What members are to do, as it is kept.
+    private(set) var assignmentBytes = 0
     private var nextSequence: UInt64 = 0
     /// The group as the journal knows it: its last agreement, which is what a restart goes back to.
     var durable: GroupRecord.Group?
@@ -106,6 +112,9 @@ struct ClassicGroup {
 
     var membersBySeniority: [GroupMember] { members.values.sorted { $0.sequence < $1.sequence } }
 
+    /// What its members are kept as. The last agreement shares that, but while the group shares anew may be as much again.
+    var memberBytes: Int { saidBytes + assignmentBytes }
+
     // MARK: Members
 
     mutating func takeSequence() -> UInt64 {
@@ -130,12 +139,30 @@ struct ClassicGroup {
         return member
     }
 
+    /// Gives out a member id.
+    mutating func addPending(_ memberID: String) {
+        if pending.insert(memberID).inserted { saidBytes += Self.pendingByteCount(memberID) }
+    }
+
+    /// Takes a member id back; whether it was given out and not joined with.
+    mutating func removePending(_ memberID: String) -> Bool {
+        guard pending.remove(memberID) != nil else { return false }
+        saidBytes -= Self.pendingByteCount(memberID)
+        return true
+    }
+
+    static func pendingByteCount(_ memberID: String) -> Int { 128 + memberID.utf8.count }
+
     private mutating func count(_ member: GroupMember) {
+        saidBytes += member.byteCount
+        assignmentBytes += member.assignment.count
         for proto in member.protocols { speakers[proto.name, default: 0] += 1 }
         if member.awaitsJoin { awaitingJoin += 1 }
     }
 
     private mutating func discount(_ member: GroupMember) {
+        saidBytes -= member.byteCount
+        assignmentBytes -= member.assignment.count
         for proto in member.protocols {
             let rest = (speakers[proto.name] ?? 0) - 1
             speakers[proto.name] = rest > 0 ? rest : nil

@@ -9,26 +9,30 @@ extension GroupCoordinator {
     mutating func restore(_ record: GroupRecord) {
         switch record {
         case .group(let agreement):
-            var group = groups.removeValue(forKey: agreement.group) ?? ClassicGroup(id: agreement.group)
-            group.restore(agreement)
-            groups[agreement.group] = group
+            groups.make(agreement.group)
+            groups[agreement.group]?.restore(agreement)
         case .generation(let id, let generation):
             let last = groups[id]?.lastGeneration ?? 0
-            groups[id, default: ClassicGroup(id: id)].lastGeneration = max(last, generation)
+            groups.make(id)
+            groups[id]?.lastGeneration = max(last, generation)
         case .groupRemoved(let id): groups[id] = nil
         case .offset(let id, let partition, let offset):
-            groups[id, default: ClassicGroup(id: id)].offsets.set(partition, offset)
+            groups.make(id)
+            groups[id]?.offsets.set(partition, offset)
         case .offsetRemoved(let id, let partition): _ = groups[id]?.offsets.remove(partition)
         }
     }
 
+    /// The journal says, at this place among the records, that a topic was deleted.
+    mutating func restore(removalOf topic: String) { _ = removeOffsets(of: [topic]) }
+
     /// After the last record: every member has a session's time from `now` to show itself.
     mutating func resume(now: Int64) {
         context.now = now
-        for (id, group) in groups {
+        for group in groups.values {
             for member in group.members.values { group.touch(member, &context) }
             group.noteIfIdle(&context)
-            dropIfBlank(id)
+            dropIfBlank(group.id)
         }
     }
 

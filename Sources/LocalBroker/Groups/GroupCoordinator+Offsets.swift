@@ -1,32 +1,47 @@
 // Committed offsets: of members, and of whoever only stores them here.
 
 extension GroupCoordinator {
-    /// OffsetCommit, of partitions that exist. All partitions are refused or none, but for metadata that is too long.
+    /// OffsetCommit, of partitions that exist. All partitions are refused or none, but for metadata that is too long and
+    /// for what there is no room for. The error of the latter, INVALID_COMMIT_OFFSET_SIZE, is one that all clients hand
+    /// to the application.
     mutating func commit(_ request: CommitRequest, _ token: ReplyToken, now: Int64) -> [Effect] {
         context.now = now
         if let fault = commitFault(request) {
             let answers = request.commits.map { PartitionAnswer(partition: $0.partition, fault: fault) }
             return [.committed(token, answers)]
         }
-        var group = groups.removeValue(forKey: request.group) ?? ClassicGroup(id: request.group)
-        let answers = request.commits.map { commit in
-            guard commit.offset.metadata.utf8.count <= context.settings.maxOffsetMetadataBytes else {
-                return PartitionAnswer(partition: commit.partition, fault: .offsetMetadataTooLarge)
-            }
-            group.offsets.set(commit.partition, commit.offset)
-            context.persist(.offset(group: request.group, partition: commit.partition, offset: commit.offset))
-            return PartitionAnswer(partition: commit.partition, fault: .none)
+        groups.make(request.group)
+        var answers: [PartitionAnswer] = []
+        answers.reserveCapacity(request.commits.count)
+        for commit in request.commits {
+            answers.append(PartitionAnswer(partition: commit.partition, fault: store(commit, group: request.group)))
         }
-        groups[request.group] = group
         dropIfBlank(request.group)
         context.effects.append(.committed(token, answers))
         return takeEffects()
     }
 
+    /// Stores one offset of a commit that is allowed.
+    private mutating func store(_ commit: CommitRequest.Commit, group: String) -> GroupFault {
+        let settings = context.settings
+        guard commit.offset.metadata.utf8.count <= settings.maxOffsetMetadataBytes else {
+            return .offsetMetadataTooLarge
+        }
+        let growth = groups[group]?.offsets.growth(setting: commit.partition, to: commit.offset) ?? 0
+        guard growth <= 0 || groups.offsetBytes + growth <= settings.maxOffsetBytes else {
+            return .invalidCommitOffsetSize
+        }
+        groups[group]?.offsets.set(commit.partition, commit.offset)
+        context.persist(.offset(group: group, partition: commit.partition, offset: commit.offset))
+        return .none
+    }
+
     private mutating func commitFault(_ request: CommitRequest) -> GroupFault? {
         guard let group = groups[request.group] else {
             // Of a generation of a group that is gone.
-            return request.generation < 0 ? nil : .illegalGeneration
+            guard request.generation < 0 else { return .illegalGeneration }
+            guard request.group.utf8.count <= context.settings.maxGroupIDBytes else { return .invalidGroupID }
+            return mayUse(group: request.group) ? nil : .invalidCommitOffsetSize
         }
         return group.commitFault(request, &context)
     }
@@ -68,16 +83,19 @@ extension GroupCoordinator {
         return takeEffects()
     }
 
-    /// A topic is gone, and with it what any group has read of it.
-    mutating func removeTopic(_ topic: String, now: Int64) -> [Effect] {
+    /// Topics are gone, and with them what any group has read of them. One pass over the groups, however many topics.
+    ///
+    /// Nothing is written down: the journal has it that the topics are gone, and `restore(removalOf:)` follows from it.
+    mutating func removeTopics(_ gone: Set<String>, now: Int64) {
         context.now = now
-        for id in groups.keys.sorted() {
-            let partitions = groups[id]?.offsets.partitions(of: topic) ?? []
-            guard !partitions.isEmpty else { continue }
-            for partition in partitions { removeOffset(group: id, partition) }
-            settleAfterRemoval(id)
-        }
-        return takeEffects()
+        for id in removeOffsets(of: gone) { settleAfterRemoval(id) }
+    }
+
+    /// The groups that had any.
+    mutating func removeOffsets(of gone: Set<String>) -> [String] {
+        let readers = groups.values.filter { !gone.isDisjoint(with: $0.offsets.topicNames) }.map(\.id)
+        for id in readers { groups[id]?.offsets.remove(topics: gone) }
+        return readers
     }
 
     private mutating func removeOffset(group: String, _ partition: GroupPartition) {

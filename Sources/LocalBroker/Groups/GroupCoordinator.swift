@@ -18,9 +18,22 @@ struct GroupCoordinator {
         /// How long an empty group waits for more members after the first.
         var initialDelay: Int64 = 50
         var sessionTimeouts: ClosedRange<Int32> = 1_000...1_800_000
+        var maxGroups = 10_000
+        var maxGroupIDBytes = 1_024
         var maxGroupSize = 1_000
-        /// What the members of a group may say about themselves, all together.
+        /// What one member may say about itself.
+        var maxMemberBytes = 1 << 20
+        /// What the members of a group may say about themselves, all together: whoever leads is sent all of it in one
+        /// answer, and the journal keeps it in one entry, together with the assignments.
         var maxGroupBytes = 8 << 20
+        /// What one member may be given to do.
+        var maxAssignmentBytes = 1 << 20
+        /// What the members of a group may be given to do, all together.
+        var maxGroupAssignmentBytes = 16 << 20
+        /// What the members of all groups may say and be given.
+        var maxMemberBytesInAll = 256 << 20
+        /// What all committed offsets may take.
+        var maxOffsetBytes = 64 << 20
         /// How long a first join is held.
         var newMemberJoinTimeout: Int64 = 300_000
         /// How long the generation of a group without members and offsets is remembered.
@@ -28,7 +41,7 @@ struct GroupCoordinator {
         var maxOffsetMetadataBytes = 4_096
     }
 
-    var groups: [String: ClassicGroup] = [:]
+    var groups = GroupTable()
     /// In reach of the other files of this type, and of tests; nobody else's.
     var context: GroupContext
     private var random: any RandomNumberGenerator & Sendable
@@ -71,13 +84,15 @@ struct GroupCoordinator {
     mutating func join(_ request: JoinRequest, _ token: ReplyToken, now: Int64) -> [Effect] {
         context.now = now
         func refuse(_ fault: GroupFault) -> [Effect] { [.joined(token, .refusal(fault, memberID: request.memberID))] }
-        guard !request.group.isEmpty else { return refuse(.invalidGroupID) }
+        guard isValid(groupID: request.group) else { return refuse(.invalidGroupID) }
+        guard mayUse(group: request.group) else { return refuse(.groupMaxSizeReached) }
         guard context.settings.sessionTimeouts.contains(request.sessionTimeout) else {
             return refuse(.invalidSessionTimeout)
         }
         let newMemberID = request.memberID.isEmpty ? makeMemberID(for: request) : ""
-        groups[request.group, default: ClassicGroup(id: request.group)]
-            .join(request, token, newMemberID: newMemberID, &context)
+        groups.make(request.group)
+        context.memberBytes = groups.memberBytes
+        groups[request.group]?.join(request, token, newMemberID: newMemberID, &context)
         dropIfBlank(request.group)
         return takeEffects()
     }
@@ -86,7 +101,8 @@ struct GroupCoordinator {
     mutating func sync(_ request: SyncRequest, _ token: ReplyToken, now: Int64) -> [Effect] {
         context.now = now
         guard !request.group.isEmpty else { return [.synced(token, .refusal(.invalidGroupID))] }
-        guard groups[request.group] != nil else { return [.synced(token, .refusal(.unknownMemberID))] }
+        guard groups.contains(request.group) else { return [.synced(token, .refusal(.unknownMemberID))] }
+        context.memberBytes = groups.memberBytes
         groups[request.group]?.sync(request, token, &context)
         return takeEffects()
     }
@@ -120,6 +136,13 @@ struct GroupCoordinator {
     }
 
     // MARK: Helpers
+
+    func isValid(groupID: String) -> Bool {
+        !groupID.isEmpty && groupID.utf8.count <= context.settings.maxGroupIDBytes
+    }
+
+    /// Whether the group is there, or there is room for one more.
+    func mayUse(group: String) -> Bool { groups.contains(group) || groups.count < context.settings.maxGroups }
 
     mutating func takeEffects() -> [Effect] {
         var effects: [Effect] = []

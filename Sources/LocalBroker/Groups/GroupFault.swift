@@ -2,6 +2,7 @@
 enum GroupFault: Int16, Error, Hashable, Sendable {
     case none = 0
     case unknownTopicOrPartition = 3
+    case messageTooLarge = 10
     case offsetMetadataTooLarge = 12
     case coordinatorNotAvailable = 15
     case illegalGeneration = 22
@@ -10,6 +11,7 @@ enum GroupFault: Int16, Error, Hashable, Sendable {
     case unknownMemberID = 25
     case invalidSessionTimeout = 26
     case rebalanceInProgress = 27
+    case invalidCommitOffsetSize = 28
     case nonEmptyGroup = 68
     case groupIDNotFound = 69
     case memberIDRequired = 79

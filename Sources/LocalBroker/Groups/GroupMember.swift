@@ -29,12 +29,14 @@ struct GroupMember: Hashable, Sendable {
     var assignment: [UInt8] = []
     var waiting = Waiting.nothing
 
-    /// What it says about itself.
+    /// What it says about itself is kept as, roughly.
     var byteCount: Int {
-        protocols.reduce(memberID.utf8.count + (instanceID?.utf8.count ?? 0) + clientID.utf8.count) {
-            $0 + $1.name.utf8.count + $1.metadata.count
-        }
+        Self.overhead + memberID.utf8.count + (instanceID?.utf8.count ?? 0) + clientID.utf8.count
+            + clientHost.utf8.count + protocols.reduce(0) { $0 + $1.byteCount }
     }
+
+    /// What a member's places in tables and the heads of its strings cost, rather more than less.
+    static let overhead = 512
 
     var isStatic: Bool { instanceID != nil }
 

@@ -19,6 +19,9 @@ enum GroupState: String, Hashable, Sendable, CaseIterable {
 struct GroupProtocol: Hashable, Sendable {
     var name: String
     var metadata: [UInt8]
+
+    /// What it is kept as, roughly: a member may name thousands of which each says nothing.
+    var byteCount: Int { 128 + name.utf8.count + metadata.count }
 }
 
 /// A partition as offsets know it.
@@ -86,12 +89,15 @@ extension GroupCoordinator {
         /// From version 9 on a leader that came back can be told to assign nothing.
         var canSkipAssignment: Bool
 
-        /// What the member says about itself.
+        /// What the member would be kept as, also before it has an id: as `GroupMember.byteCount`.
         var byteCount: Int {
-            protocols.reduce(memberID.utf8.count + (instanceID?.utf8.count ?? 0) + 2 * clientID.utf8.count) {
-                $0 + $1.name.utf8.count + $1.metadata.count
-            }
+            let id = memberID.isEmpty ? (instanceID ?? clientID).utf8.count + Self.idSuffixBytes : memberID.utf8.count
+            return GroupMember.overhead + id + (instanceID?.utf8.count ?? 0) + clientID.utf8.count
+                + clientHost.utf8.count + protocols.reduce(0) { $0 + $1.byteCount }
         }
+
+        /// What the coordinator puts behind a client's name to make a member id: a dash and a UUID.
+        static let idSuffixBytes = 37
     }
 
     /// What a member of the new generation has to know; of a refused one only the fault and its id count.

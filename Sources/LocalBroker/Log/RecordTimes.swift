@@ -15,11 +15,13 @@ enum RecordTimes {
 
     /// The first record of a batch, at or after offset `start`, that is not earlier than `timestamp`.
     static func first(
-        in body: [UInt8], of header: RecordBatchHeader, from start: Int64, notBefore timestamp: Int64
+        in body: [UInt8], of header: RecordBatchHeader, from start: Int64, notBefore timestamp: Int64,
+        _ budget: LookupBudget
     ) -> Answer {
         guard let content = Decompression.expanded(body, codec: header.compression, limit: largestBody) else {
             return .unreadable
         }
+        budget.spend(content.count)
         return unsafe content.withUnsafeBytes { bytes in
             var cursor = unsafe RecordCursor(bytes)
             for _ in 0..<header.recordCount {

@@ -15,7 +15,7 @@ protocol LoopService: AnyObject {
     /// One request; `frame` is lent for the call. Throwing closes the connection.
     func handle(_ frame: UnsafeMutableRawBufferPointer, from connection: Connection, now: Int64) throws(WireFault)
     /// Called after connections were closed, once a turn.
-    func connectionClosed(now: Int64)
+    func connectionsClosed(_ ids: [UInt64], now: Int64)
     /// Called when the doorbell rang.
     func wake(now: Int64)
     /// Called once a turn, when all that had arrived was handled and before answers are written.
@@ -40,7 +40,7 @@ protocol LoopService: AnyObject {
     private var heldBytes = 0
     private var outputBytes = 0
     let gauges = LoopGauges()
-    private var hasClosedConnections = false
+    private var closedConnections: [UInt64] = []
     /// Requests were taken in after the service had finished its turn.
     private var hasServedLate = false
     private var isAccepting = false
@@ -75,7 +75,7 @@ protocol LoopService: AnyObject {
             let before = Time.monotonicMilliseconds
             var deadline = min(nextHousekeeping, stopBy ?? .max)
             if let wanted = service.nextDeadline { deadline = min(deadline, wanted) }
-            let hasMore = !toWrite.isEmpty || hasClosedConnections || hasServedLate
+            let hasMore = !toWrite.isEmpty || !closedConnections.isEmpty || hasServedLate
             hasServedLate = false
             let sleep = hasMore ? 0 : Int32(clamping: max(0, deadline - before))
             var now = before
@@ -95,9 +95,9 @@ protocol LoopService: AnyObject {
                 closeStalledConnections(service, now: now)
                 service.housekeeping(now: now)
             }
-            if hasClosedConnections {
-                hasClosedConnections = false
-                service.connectionClosed(now: now)
+            if !closedConnections.isEmpty {
+                service.connectionsClosed(closedConnections, now: now)
+                closedConnections.removeAll(keepingCapacity: true)
             }
             service.endOfTurn(now: now)
             writeWhatIsReady(service, now: now)
@@ -261,7 +261,7 @@ protocol LoopService: AnyObject {
         outputBytes -= connection.accounted.output
         poller.remove(connection.descriptor)
         connections[connection.id] = nil
-        hasClosedConnections = true
+        closedConnections.append(connection.id)
         connection.close()
     }
 

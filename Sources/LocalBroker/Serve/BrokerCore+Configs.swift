@@ -75,9 +75,10 @@ extension BrokerCore {
 
     /// Replaces all that was set: what is not named returns to its default.
     func alterConfigs(_ request: AlterConfigsRequest) -> AlterConfigsResponse {
-        AlterConfigsResponse(
+        var seen = Set<ConfigResource>()
+        return AlterConfigsResponse(
             resources: request.resources.map { asked in
-                answer(asked.resource) { () throws(TopicRefusal) in
+                answer(asked.resource, &seen) { () throws(TopicRefusal) in
                     let changes: [Change] = asked.configs.map { ($0.name, $0.value) }
                     try alter(asked.resource, changes, startingOver: true, validateOnly: request.validateOnly)
                 }
@@ -85,9 +86,10 @@ extension BrokerCore {
     }
 
     func incrementalAlterConfigs(_ request: IncrementalAlterConfigsRequest) -> AlterConfigsResponse {
-        AlterConfigsResponse(
+        var seen = Set<ConfigResource>()
+        return AlterConfigsResponse(
             resources: request.resources.map { asked in
-                answer(asked.resource) { () throws(TopicRefusal) in
+                answer(asked.resource, &seen) { () throws(TopicRefusal) in
                     var changes: [Change] = []
                     for config in asked.configs {
                         switch config.operation {
@@ -104,10 +106,14 @@ extension BrokerCore {
             })
     }
 
+    /// What was changed of a resource, or why not. `seen` holds those that the request has named already.
     private func answer(
-        _ resource: ConfigResource, _ change: () throws(TopicRefusal) -> Void
+        _ resource: ConfigResource, _ seen: inout Set<ConfigResource>, _ change: () throws(TopicRefusal) -> Void
     ) -> AlterConfigsResponse.Resource {
         do throws(TopicRefusal) {
+            guard seen.insert(resource).inserted else {
+                throw TopicRefusal(code: .invalidRequest, message: "\(resource.name) is named twice in the request")
+            }
             try change()
             return AlterConfigsResponse.Resource(resource: resource)
         } catch {

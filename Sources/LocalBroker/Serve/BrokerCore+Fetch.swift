@@ -44,7 +44,10 @@ extension BrokerCore {
         note(pending)
         polls.add(pending, at: pending.deadline)
         if polls.count > pollsBeforeTidying {
-            polls.keep { !$0.isOver }
+            polls.keep { pending in
+                if pending.isOver { forget(pending) }
+                return !pending.isOver
+            }
             pollsBeforeTidying = max(1024, 2 * polls.count)
         }
     }
@@ -60,13 +63,18 @@ extension BrokerCore {
 
     private func collect(_ request: FetchRequest) -> Found {
         var found = Found()
+        looks += 1
         let limit = min(max(0, Int(request.maxBytes)), Self.largestAnswer)
         for topic in request.topics {
             let served = topics[topic.name]
             var answers: [FetchResponse.Partition] = []
             answers.reserveCapacity(topic.partitions.count)
             for asked in topic.partitions {
-                answers.append(collect(asked, served?[asked.index], limit, &found))
+                let partition = served?[asked.index]
+                // Each once: a look costs some reads, and naming one a thousand times costs the client nothing.
+                if let partition, partition.lastLook == looks { continue }
+                partition?.lastLook = looks
+                answers.append(collect(asked, partition, limit, &found))
             }
             found.response.topics.append(PerTopic(name: topic.name, partitions: answers))
         }
@@ -114,12 +122,9 @@ extension BrokerCore {
         for topic in pending.request.topics {
             guard let served = topics[topic.name] else { continue }
             for asked in topic.partitions {
-                // Named before, it has this fetch as its last.
-                guard let partition = served[asked.index], partition.waitingForRecords.last !== pending else {
-                    continue
-                }
-                partition.waitingForRecords.append(pending)
-                pending.partitions.append(partition)
+                guard let partition = served[asked.index] else { continue }
+                let known = partition.waitingForRecords.updateValue(pending, forKey: ObjectIdentifier(pending))
+                if known == nil { pending.partitions.append(partition) }
             }
         }
     }
@@ -138,8 +143,7 @@ extension BrokerCore {
         var woken: [PendingFetch] = []
         for partition in partitionsToWake {
             partition.isMarkedForWaking = false
-            partition.waitingForRecords.removeAll { $0.isOver }
-            for pending in partition.waitingForRecords where !pending.isWoken {
+            for pending in partition.waitingForRecords.values where !pending.isWoken {
                 pending.isWoken = true
                 woken.append(pending)
             }
@@ -147,6 +151,10 @@ extension BrokerCore {
         partitionsToWake.removeAll(keepingCapacity: true)
         for pending in woken {
             pending.isWoken = false
+            guard !pending.isOver else {
+                forget(pending)
+                continue
+            }
             let found = collect(pending.request)
             if found.mustAnswer || found.bytes >= pending.request.minBytes { end(pending, found) }
         }
@@ -161,13 +169,16 @@ extension BrokerCore {
     private func end(_ pending: PendingFetch, _ found: Found) {
         pending.isAnswered = true
         answer(pending.call, found)
-        for partition in pending.partitions { partition.waitingForRecords.removeAll { $0 === pending } }
+        forget(pending)
+    }
+
+    private func forget(_ pending: PendingFetch) {
+        for partition in pending.partitions { partition.waitingForRecords[ObjectIdentifier(pending)] = nil }
         pending.partitions = []
     }
 
     /// Ends the fetches that wait on a partition that is going away.
     func endFetches(on partition: Partition) {
-        for pending in partition.waitingForRecords where !pending.isOver { end(pending, collect(pending.request)) }
-        partition.waitingForRecords.removeAll()
+        for pending in partition.waitingForRecords.values { end(pending, collect(pending.request)) }
     }
 }

@@ -7,6 +7,7 @@
 // The id tells a topic from a deleted one of the same name. What belongs to no topic is never removed on a guess: only
 // what the journal says was deleted.
 
+internal import Glibc
 internal import Platform
 
 extension BrokerCore {
@@ -60,17 +61,15 @@ extension BrokerCore {
 
     /// Completes the removals that a crash cut short.
     func removeDeletedTopics() {
-        for topic in catalog.deletedTopics { removeFolder(topic.name, topic.id) }
+        for (id, name) in catalog.deletedTopics { removeFolder(name, id) }
     }
 
     /// Removes what is left of a deleted topic. A failure costs only space, and the next start tries again.
     func removeFolder(_ name: String, _ id: UUID128) {
         do throws(SystemError) {
-            guard try files.list(root).contains("topics"), try files.list(topicsFolder).contains(name),
-                try files.list("\(topicsFolder)/\(name)").contains("\(id)")
-            else { return catalog.forgetDeletedTopic(id) }
             let folder = path(name, id)
-            for number in try files.list(folder) {
+            guard let numbers = try list(ifThere: folder) else { return catalog.forgetDeletedTopic(id) }
+            for number in numbers {
                 for file in try files.list("\(folder)/\(number)") { try files.remove("\(folder)/\(number)/\(file)") }
                 try files.removeDirectory("\(folder)/\(number)")
             }
@@ -81,6 +80,15 @@ extension BrokerCore {
             catalog.forgetDeletedTopic(id)
         } catch {
             log.warning("cannot remove a deleted topic's files", [("topic", name), ("reason", error)])
+        }
+    }
+
+    private func list(ifThere folder: String) throws(SystemError) -> [String]? {
+        do throws(SystemError) {
+            return try files.list(folder)
+        } catch {
+            guard error.code == ENOENT else { throw error }
+            return nil
         }
     }
 
@@ -96,6 +104,17 @@ extension BrokerCore {
         }
         if case .catalog(let record) = entry { catalog.apply(record) }
         return true
+    }
+
+    /// Writes changes of groups to the journal, all or none; they are made already.
+    func write(_ records: [GroupRecord]) -> Bool {
+        do throws(SystemError) {
+            try journal.append(records.map { JournalEntry.group($0).encoded })
+            return true
+        } catch {
+            log.error("cannot write the journal", [("reason", error)])
+            return false
+        }
     }
 
     /// Rewrites the journal when most of it is history.

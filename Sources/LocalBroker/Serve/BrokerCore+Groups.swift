@@ -7,10 +7,13 @@ extension BrokerCore {
     /// Does what follows from a call of the coordinator, in order.
     func emit(_ effects: [GroupCoordinator.Effect]) {
         guard !effects.isEmpty else { return }
+        var unwritten: [GroupRecord] = effects.compactMap { if case .persist(let record) = $0 { record } else { nil } }
         var cannotWrite = false
         for effect in effects {
-            if case .persist(let record) = effect {
-                if !cannotWrite, !write(.group(record)) { cannotWrite = true }
+            if case .persist = effect {
+                // All at the first, in one write: a commit of a thousand partitions is one change.
+                if !unwritten.isEmpty { cannotWrite = !write(unwritten) }
+                unwritten = []
                 continue
             }
             // Told of a failure, the client asks again; by then the coordinator's state may be on the disk.
@@ -44,15 +47,22 @@ extension BrokerCore {
     private func owe(_ call: Call) -> ReplyToken {
         let token = ReplyToken(rawValue: nextReplyToken)
         nextReplyToken += 1
-        owedGroupAnswers[token] = call
+        let connection = call.exchange.connection?.id ?? 0
+        owedGroupAnswers[token] = (call, connection)
+        owedByConnection[connection, default: []].insert(token)
         return token
     }
 
-    private func take(_ token: ReplyToken) -> Call? { owedGroupAnswers.removeValue(forKey: token) }
+    private func take(_ token: ReplyToken) -> Call? {
+        guard let owed = owedGroupAnswers.removeValue(forKey: token) else { return nil }
+        owedByConnection[owed.connection]?.remove(token)
+        if owedByConnection[owed.connection]?.isEmpty == true { owedByConnection[owed.connection] = nil }
+        return owed.call
+    }
 
     /// Forgets what is owed to connections that are gone, so that their members' sessions begin to run out.
-    func forgetGoneMembers(now: Int64) {
-        for (token, call) in owedGroupAnswers where call.exchange.connection == nil {
+    func forgetMembers(behind connections: [UInt64], now: Int64) {
+        for token in connections.flatMap({ owedByConnection.removeValue(forKey: $0) ?? [] }) {
             owedGroupAnswers[token] = nil
             groups.disconnected(token, now: now)
         }
@@ -140,11 +150,12 @@ extension BrokerCore {
     func offsetFetch(_ request: OffsetFetchRequest) -> OffsetFetchResponse {
         let found: [GroupCoordinator.FetchedOffset]
         if let topics = request.topics {
-            found = groups.fetch(
-                group: request.group,
-                topics.flatMap { topic in
-                    topic.partitions.map { GroupPartition(topic: topic.name, partition: $0) }
-                })
+            // Each once: what a client repeats must not multiply what it is told.
+            var seen = Set<GroupPartition>()
+            let asked = topics.flatMap { topic in
+                topic.partitions.map { GroupPartition(topic: topic.name, partition: $0) }
+            }
+            found = groups.fetch(group: request.group, asked.filter { seen.insert($0).inserted })
         } else {
             found = groups.fetchAll(group: request.group)
         }
@@ -174,10 +185,18 @@ extension BrokerCore {
             })
     }
 
+    /// What one answer tells of members, and one group more: then whoever asks has to ask for fewer at once.
+    private static let largestDescription = 16 << 20
+
     func describeGroups(_ request: DescribeGroupsRequest) -> DescribeGroupsResponse {
         var seen = Set<String>()
+        var bytes = 0
         return DescribeGroupsResponse(
             groups: request.groups.filter { seen.insert($0).inserted }.map { id in
+                guard bytes <= Self.largestDescription else {
+                    return DescribeGroupsResponse.Group(error: .messageTooLarge, id: id)
+                }
+                bytes += groups.groups[id]?.memberBytes ?? 0
                 let group = groups.describe(group: id)
                 return DescribeGroupsResponse.Group(
                     id: id, state: group.state.rawValue, protocolType: group.protocolType,

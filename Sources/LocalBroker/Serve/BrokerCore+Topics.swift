@@ -24,8 +24,10 @@ extension BrokerCore {
         if let asked = request.topics {
             // Each once: what a client repeats must not multiply what it is told.
             var seen = Set<MetadataRequest.Topic>()
+            let names = namesByID(asked)
             for topic in asked where seen.insert(topic).inserted {
-                described.append(describe(topic, mayCreate: request.allowsAutoCreation))
+                described.append(
+                    describe(topic.name ?? names[topic.id], topic.id, mayCreate: request.allowsAutoCreation))
             }
         } else {
             described = topics.values.sorted { $0.name < $1.name }.map(describe)
@@ -35,11 +37,14 @@ extension BrokerCore {
             controller: Self.nodeID, topics: described)
     }
 
-    private func describe(_ asked: MetadataRequest.Topic, mayCreate: Bool) -> MetadataResponse.Topic {
-        guard let name = asked.name else {
-            if let topic = topics.values.first(where: { $0.entry.id == asked.id }) { return describe(topic) }
-            return MetadataResponse.Topic(error: .unknownTopicId, name: nil, id: asked.id)
-        }
+    /// The names of all topics by their ids, if somebody asks by id.
+    private func namesByID(_ asked: [MetadataRequest.Topic]) -> [UUID128: String] {
+        guard asked.contains(where: { $0.name == nil }) else { return [:] }
+        return Dictionary(uniqueKeysWithValues: topics.values.map { ($0.entry.id, $0.name) })
+    }
+
+    private func describe(_ name: String?, _ id: UUID128, mayCreate: Bool) -> MetadataResponse.Topic {
+        guard let name else { return MetadataResponse.Topic(error: .unknownTopicId, name: nil, id: id) }
         if let topic = topics[name] { return describe(topic) }
         if Catalog.fault(inTopicName: name) != nil {
             return MetadataResponse.Topic(error: .invalidTopicException, name: name)
@@ -222,27 +227,31 @@ extension BrokerCore {
     // MARK: Removing
 
     func deleteTopics(_ request: DeleteTopicsRequest, now: Int64) -> DeleteTopicsResponse {
-        DeleteTopicsResponse(
-            topics: request.topics.map { name in
-                guard let topic = topics[name] else {
-                    return DeleteTopicsResponse.Topic(
-                        name: name, error: .unknownTopicOrPartition, message: "there is no topic \(name)")
-                }
-                guard write(.catalog(.topicDeleted(name: name, id: topic.entry.id))) else {
-                    return DeleteTopicsResponse.Topic(
-                        name: name, error: .kafkaStorageError, message: "the broker cannot write its journal")
-                }
-                topics[name] = nil
-                emit(groups.removeTopic(name, now: now))
-                for partition in topic.partitions { endFetches(on: partition) }
-                // The folder goes only when its end is on the disk: else a power cut could bring an empty topic back.
-                whenDurable { [weak self] isDurable in
-                    guard isDurable else { return }
-                    for partition in topic.partitions { self?.destroy(partition) }
-                    self?.removeFolder(name, topic.entry.id)
-                }
-                return DeleteTopicsResponse.Topic(name: name)
-            })
+        var removed: [Topic] = []
+        let answers = request.topics.map { name in
+            guard let topic = topics[name] else {
+                return DeleteTopicsResponse.Topic(
+                    name: name, error: .unknownTopicOrPartition, message: "there is no topic \(name)")
+            }
+            guard write(.catalog(.topicDeleted(name: name, id: topic.entry.id))) else {
+                return DeleteTopicsResponse.Topic(
+                    name: name, error: .kafkaStorageError, message: "the broker cannot write its journal")
+            }
+            topics[name] = nil
+            removed.append(topic)
+            return DeleteTopicsResponse.Topic(name: name)
+        }
+        groups.removeTopics(Set(removed.map(\.name)), now: now)
+        for partition in removed.flatMap(\.partitions) { endFetches(on: partition) }
+        // The folders go only when their end is on the disk: else a power cut could bring empty topics back.
+        whenDurable { [weak self] isDurable in
+            guard isDurable else { return }
+            for topic in removed {
+                for partition in topic.partitions { self?.destroy(partition) }
+                self?.removeFolder(topic.name, topic.entry.id)
+            }
+        }
+        return DeleteTopicsResponse(topics: answers)
     }
 }
 

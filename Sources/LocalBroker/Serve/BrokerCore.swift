@@ -39,9 +39,13 @@ final class BrokerCore: LoopService {
     /// Most polls are answered long before their deadline; past this many the answered ones are let go.
     var pollsBeforeTidying = 1024
     var partitionsToWake: [Partition] = []
+    /// How often fetches looked at what there is.
+    var looks: UInt64 = 0
 
     // What the group coordinator owes (`+Groups`).
-    var owedGroupAnswers: [ReplyToken: Call] = [:]
+    var owedGroupAnswers: [ReplyToken: (call: Call, connection: UInt64)] = [:]
+    /// The same by connection, to be found when it is closed.
+    var owedByConnection: [UInt64: Set<ReplyToken>] = [:]
     var nextReplyToken: UInt64 = 1
 
     /// Producer ids that may be given out without asking the journal.
@@ -72,7 +76,9 @@ final class BrokerCore: LoopService {
         ) { bytes in
             do throws(BrokerFault) {
                 switch try JournalEntry(bytes) {
-                case .catalog(let record): catalog.apply(record)
+                case .catalog(let record):
+                    catalog.apply(record)
+                    if case .topicDeleted(let name, _) = record { groups.restore(removalOf: name) }
                 case .group(let record): groups.restore(record)
                 }
             } catch {
@@ -116,6 +122,7 @@ final class BrokerCore: LoopService {
         startSync(now: now)
         wakeFetches()
         endDuePolls(now: now)
+        compactJournal()
     }
 
     var nextDeadline: Int64? {
@@ -125,7 +132,7 @@ final class BrokerCore: LoopService {
     /// What was written is still owed its sync; those who only wait for records are let go.
     var hasFinished: Bool { syncing.isEmpty && waitingForJournal.isEmpty }
 
-    func connectionClosed(now: Int64) { forgetGoneMembers(now: now) }
+    func connectionsClosed(_ ids: [UInt64], now: Int64) { forgetMembers(behind: ids, now: now) }
 
     func housekeeping(now: Int64) {
         let wall = Time.wallMilliseconds
@@ -135,7 +142,6 @@ final class BrokerCore: LoopService {
                 markUnsynced(partition)
             }
         }
-        compactJournal()
     }
 
     /// Everything to the disk, and the folder free. Called once, when the loop has ended.

@@ -340,6 +340,7 @@ struct GroupModel {
 
     mutating func check() {
         collect()
+        world.coordinator.groups.expectCountedRight("seed \(seed)")
         let now = world.now
         let alarms = world.coordinator.context.alarms
         var stillHeld: Set<String> = []

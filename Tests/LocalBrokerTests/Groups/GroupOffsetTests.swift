@@ -156,14 +156,30 @@ import Testing
         world.commit(group: "b", offsets: [("t", 1, 5)])
         let (members, _) = world.stableGroup(1, group: "c")
         world.commit(members[0], 1, group: "c", offsets: [("t", 3, 5)])
-        world.take(world.coordinator.removeTopic("t", now: world.now))
+        world.coordinator.removeTopics(["t"], now: world.now)
         #expect(world.offset("t", 0, group: "a") == nil)
         #expect(world.offset("u", 0, group: "a") == 6)
         #expect(world.coordinator.groups["b"] == nil)
         #expect(world.state("c") == .stable)
-        world.restart()
+        world.restart(fromSnapshot: true)
         #expect(world.coordinator.fetchAll(group: "a").map(\.partition) == [partition("u", 0)])
         #expect(world.coordinator.groups["b"] == nil)
+    }
+
+    /// The journal says nothing of the offsets: that the topic was deleted stands among its records.
+    @Test func aDeletedTopicsOffsetsDoNotComeBack() {
+        var world = W()
+        world.commit(group: "a", offsets: [("t", 0, 5), ("u", 0, 6)])
+        let before = world.journal
+        world.coordinator.removeTopics(["t"], now: world.now)
+        world.commit(group: "a", offsets: [("t", 1, 7)])
+        var coordinator = GroupCoordinator()
+        for record in before { coordinator.restore(record) }
+        coordinator.restore(removalOf: "t")
+        for record in world.journal[before.count...] { coordinator.restore(record) }
+        coordinator.resume(now: 0)
+        #expect(coordinator.fetchAll(group: "a").map(\.partition) == [partition("t", 1), partition("u", 0)])
+        #expect(coordinator.snapshot() == world.coordinator.snapshot())
     }
 
     @Test(

@@ -113,7 +113,7 @@ import Testing
                 }
                 let header = unsafe batch.withUnsafeBytes { unsafe RecordBatchHeader($0) }
                 let body = Array(batch[RecordBatchHeader.bytes...])
-                _ = RecordTimes.first(in: body, of: header, from: 0, notBefore: .max)
+                _ = RecordTimes.first(in: body, of: header, from: 0, notBefore: .max, LookupBudget())
             }
         }
     }
