@@ -1,7 +1,23 @@
 internal import CRdKafka
+internal import Model
+internal import Platform
 
 // Calls that wait for a broker. They belong on a `BlockingLane`.
 extension NativeClient {
+    /// Learns where the partitions of these topics are. What cannot be learned in time is left to librdkafka.
+    func learn(_ topics: Set<TopicName>, within limit: Duration) {
+        let deadline = Time.monotonicMilliseconds + limit.milliseconds
+        for name in topics.sorted() {
+            guard let topic = unsafe rd_kafka_topic_new(handle, name.rawValue, nil) else { continue }
+            var metadata: UnsafePointer<rd_kafka_metadata>?
+            let rest = Int32(clamping: max(1, deadline - Time.monotonicMilliseconds))
+            if unsafe rd_kafka_metadata(handle, 0, topic, &metadata, rest) == RD_KAFKA_RESP_ERR_NO_ERROR {
+                unsafe rd_kafka_metadata_destroy(metadata)
+            }
+            unsafe rd_kafka_topic_destroy(topic)
+        }
+    }
+
     func watermarks(_ place: TopicPartition, within limit: Duration) throws(KafkaFault) -> Watermarks {
         var low: Int64 = 0
         var high: Int64 = 0
