@@ -6,6 +6,12 @@ enum ConsumerSubscription {
     /// The protocol type of consumers; other types' metadata mean other things.
     static let protocolType = "consumer"
 
+    /// How many topics the bytes say that they name; `nil` when they are not such metadata.
+    static func claimedCount(in metadata: [UInt8]) -> Int? {
+        var rest = metadata.prefix(6)
+        return integer(2, from: &rest) == nil ? nil : integer(4, from: &rest)
+    }
+
     /// `nil` when the bytes are not such metadata.
     static func topics(in metadata: [UInt8]) -> Set<String>? {
         var rest = metadata[...]

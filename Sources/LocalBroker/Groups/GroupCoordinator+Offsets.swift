@@ -113,7 +113,7 @@ extension ClassicGroup {
     /// What a group at work reads.
     enum Subscription {
         case topics(Set<String>)
-        /// A member's metadata cannot be read: it may be anything.
+        /// A member's metadata cannot be read, or names so much that it is not: it may be anything.
         case unknown
 
         func contains(_ topic: String) -> Bool {
@@ -127,10 +127,17 @@ extension ClassicGroup {
     /// The topics of all members, under whatever protocol they name them.
     var subscription: Subscription {
         var topics = Set<String>()
+        var left = Self.mostNames
         for proto in members.values.flatMap(\.protocols) {
-            guard let named = ConsumerSubscription.topics(in: proto.metadata) else { return .unknown }
+            guard let count = ConsumerSubscription.claimedCount(in: proto.metadata), count <= left,
+                let named = ConsumerSubscription.topics(in: proto.metadata)
+            else { return .unknown }
+            left -= count
             topics.formUnion(named)
         }
         return .topics(topics)
     }
+
+    /// Names that are read at one request: a thousand members with a hundred topics each, in two protocols.
+    static let mostNames = 200_000
 }

@@ -182,6 +182,21 @@ import Testing
         #expect(coordinator.snapshot() == world.coordinator.snapshot())
     }
 
+    /// To read all names at each request would let a group with many hold up everybody.
+    @Test func aGroupThatNamesTooMuchKeepsItsOffsets() {
+        var world = W()
+        func metadata(_ names: Int) -> [UInt8] {
+            [0, 0] + RecordBatchBuilder.integer(Int32(names)) + [UInt8](repeating: 0, count: 2 * names)
+        }
+        for (names, fault) in [(100_000, GroupFault.none), (100_001, .groupSubscribedToTopic)] {
+            let group = "g\(names)"
+            let protocols = ["a", "b"].map { GroupProtocol(name: $0, metadata: metadata(names)) }
+            let (members, _) = world.stableGroup(1, group: group, protocols: protocols)
+            world.commit(members[0], 1, group: group)
+            #expect(delete(&world, [partition("t", 0)], group: group)?.partitions.map(\.fault) == [fault])
+        }
+    }
+
     @Test(
         arguments: [
             ([0, 0, 0, 0, 0, 1, 0, 1, 0x74], ["t"]),
@@ -197,5 +212,6 @@ import Testing
         ] as [([UInt8], Set<String>?)])
     func readsSubscriptions(metadata: [UInt8], topics: Set<String>?) {
         #expect(ConsumerSubscription.topics(in: metadata) == topics)
+        if let topics { #expect(ConsumerSubscription.claimedCount(in: metadata) == topics.count) }
     }
 }
