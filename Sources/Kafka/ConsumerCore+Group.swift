@@ -74,6 +74,8 @@ extension ConsumerCore {
     /// Called by librdkafka while its queue is drained. It waits for our `assign` or `unassign`, now or later.
     func rebalance(_ code: rd_kafka_resp_err_t, _ partitions: [TopicPartition]) {
         switch code {
+        // The group has let go of a closing member: nobody would answer an assignment, and it waits for an answer.
+        case _ where closing != nil && isDown: break
         case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
             for place in partitions { splitOff(place) }
             let list = PartitionList(partitions)

@@ -109,7 +109,7 @@ internal import Synchronization
         tearDown()
     }
 
-    private var isDown: Bool { unsafe rd_kafka_consumer_closed(client.handle) != 0 }
+    var isDown: Bool { unsafe rd_kafka_consumer_closed(client.handle) != 0 }
 
     /// How long to sleep when nothing rings: a second at most, so that `max.poll.interval.ms` never passes.
     private func pause(now: Int64) -> Int64 {
