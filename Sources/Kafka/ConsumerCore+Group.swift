@@ -13,6 +13,7 @@ extension ConsumerCore {
         }
         let list = PartitionList(topics: topics)
         try KafkaFault.check(list.lend { unsafe rd_kafka_subscribe(handle.handle, $0) }, at: site)
+        hasSubscribed = true
     }
 
     func unsubscribe() throws(KafkaFault) {
@@ -74,8 +75,9 @@ extension ConsumerCore {
     /// Called by librdkafka while its queue is drained. It waits for our `assign` or `unassign`, now or later.
     func rebalance(_ code: rd_kafka_resp_err_t, _ partitions: [TopicPartition]) {
         switch code {
-        // The group has let go of a closing member: nobody would answer an assignment, and it waits for an answer.
-        case _ where closing != nil && isDown: break
+        case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS where closing != nil && !isCooperative:
+            // Too late. The group waits for an answer all the same, and "nothing" is one.
+            _ = unsafe rd_kafka_assign(client.handle, nil)
         case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
             for place in partitions { splitOff(place) }
             let list = PartitionList(partitions)
@@ -134,6 +136,16 @@ extension ConsumerCore {
             fault = Self.fault(unsafe rd_kafka_assign(client.handle, nil), "unassign")
         }
         if let fault { tell(.fault(fault)) }
+    }
+
+    var assignmentIsEmpty: Bool {
+        var list: PartitionList.Native?
+        guard unsafe rd_kafka_assignment(client.handle, &list) == RD_KAFKA_RESP_ERR_NO_ERROR, let list = unsafe list
+        else {
+            return false
+        }
+        defer { unsafe rd_kafka_topic_partition_list_destroy(list) }
+        return unsafe list.pointee.cnt == 0
     }
 
     private var isCooperative: Bool {

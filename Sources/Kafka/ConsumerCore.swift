@@ -52,6 +52,9 @@ internal import Synchronization
     /// A close under way.
     struct Closing {
         let deadline: Int64
+        /// When the group is left even if it has not taken its partitions back.
+        let leaveBy: Int64
+        var hasLeft = false
         var replies: [Reply<Void>]
     }
 
@@ -64,6 +67,8 @@ internal import Synchronization
     var commits: [UInt: Reply<Void>?] = [:]
     var lastCommit: UInt = 0
     var closing: Closing?
+    /// Whether a group may give us partitions.
+    var hasSubscribed = false
 
     init(_ configuration: ConsumerConfiguration) throws(KafkaFault) {
         let site = KafkaFault.Site("open consumer")
@@ -99,6 +104,7 @@ internal import Synchronization
             for job in mailbox.take() { job.run(self) }
             let now = Time.monotonicMilliseconds
             serveControl()
+            leaveWhenSettled(now: now)
             if let late = table.expired(now: now) { giveUp(late.partitions) }
             retryAssignment(now: now)
             retrySeeks(now: now)
@@ -109,13 +115,13 @@ internal import Synchronization
         tearDown()
     }
 
-    var isDown: Bool { unsafe rd_kafka_consumer_closed(client.handle) != 0 }
+    private var isDown: Bool { unsafe rd_kafka_consumer_closed(client.handle) != 0 }
 
     /// How long to sleep when nothing rings: a second at most, so that `max.poll.interval.ms` never passes.
     private func pause(now: Int64) -> Int64 {
         var until = now + 1000
         if let deadline = table.pending?.deadline { until = min(until, deadline) }
-        if let closing { until = min(until, closing.deadline, now + 100) }
+        if let closing { until = min(until, closing.deadline, now + (closing.hasLeft ? 100 : 5)) }
         if !seeks.isEmpty || assigning != nil { until = min(until, now + 10) }
         for waiter in waiters { until = min(until, waiter.deadline ?? until) }
         return until - now
@@ -157,12 +163,27 @@ internal import Synchronization
             closing?.replies.append(reply)
             return
         }
-        closing = Closing(deadline: deadline, replies: [reply])
+        let now = Time.monotonicMilliseconds
+        closing = Closing(deadline: deadline, leaveBy: min(deadline, now + Self.leavePatience), replies: [reply])
         for waiter in waiters { waiter.reply.fail(.closed("next")) }
         waiters = []
         events = []
         if let pending = table.abandoned() { giveUp(pending.partitions) }
         // From here on every revocation is answered as it comes, until the group is left.
+        if hasSubscribed { _ = unsafe rd_kafka_unsubscribe(client.handle) }
+    }
+
+    /// How long a closing member waits for its group to take the partitions back.
+    private static let leavePatience: Int64 = 1000
+
+    /// Closes the client when nothing is assigned to it any more.
+    ///
+    /// Not sooner: librdkafka 2.0.2 drops what is asked of a group that it is just closing, without an answer, and
+    /// `rd_kafka_assign`, called for a rebalance that came at the wrong moment, would wait for that answer for ever.
+    private func leaveWhenSettled(now: Int64) {
+        guard let closing, !closing.hasLeft else { return }
+        guard !hasSubscribed || now >= closing.leaveBy || assignmentIsEmpty else { return }
+        self.closing?.hasLeft = true
         let fault = unsafe KafkaFault.taking(
             rd_kafka_consumer_close_queue(client.handle, client.queue), at: KafkaFault.Site("close"))
         if let fault { hooks.fault(fault) }
