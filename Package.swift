@@ -20,6 +20,8 @@ let package = Package(
     name: "flotilla",
     products: [
         .executable(name: "flotilla", targets: ["flotilla"]),
+        .library(name: "Flotilla", targets: ["Flotilla"]),
+        .library(name: "FlotillaTesting", targets: ["FlotillaTesting"]),
         .library(name: "Kafka", targets: ["Kafka"]),
         .library(name: "LocalBroker", targets: ["LocalBroker"]),
     ],
@@ -31,16 +33,52 @@ let package = Package(
             name: "CCompression",
             providers: [.apt(["zlib1g-dev", "libsnappy-dev", "liblz4-dev", "libzstd-dev"])]
         ),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CLinux"),
 
         // Values, no I/O.
         .target(name: "Model", swiftSettings: lending),
 
-        // Threads, clocks, signals, logs.
-        .target(name: "Platform", dependencies: ["CLinux"], swiftSettings: strict),
+        // Threads, clocks, signals, logs, digests.
+        .target(name: "Platform", dependencies: ["CLinux", "COpenSSL"], swiftSettings: strict),
+
+        // simdjson in Swift.
+        .target(name: "JSON", dependencies: ["CSimdjson"], swiftSettings: lending),
 
         // librdkafka in Swift.
         .target(name: "Kafka", dependencies: ["Model", "Platform", "CRdKafka"], swiftSettings: strict),
+
+        // hiredis in Swift, on a socket of ours.
+        .target(name: "Redis", dependencies: ["Platform", "CHiredis", "COpenSSL"], swiftSettings: strict),
+
+        // libpq in Swift.
+        .target(name: "Postgres", dependencies: ["Platform", "CPostgres"], swiftSettings: strict),
+
+        // What topics/ says: topics, schemas, policies; and how it gets to a broker.
+        .target(
+            name: "Contracts",
+            dependencies: ["Model", "Platform", "JSON", "Kafka", "CYaml", "CPCRE2"],
+            swiftSettings: strict
+        ),
+
+        // The product: handlers, and the worker that runs them.
+        .target(
+            name: "Flotilla",
+            dependencies: ["Model", "Platform", "JSON", "Kafka", "Redis", "Postgres", "Contracts"],
+            swiftSettings: lending
+        ),
+
+        // A handler tested with no broker.
+        .target(
+            name: "FlotillaTesting",
+            dependencies: ["Flotilla", "Model", "Platform", "Kafka", "Contracts"],
+            swiftSettings: strict
+        ),
 
         // The embedded log that speaks Kafka's protocol.
         .target(
@@ -52,7 +90,7 @@ let package = Package(
         // The command line: the only place where ports meet adapters.
         .executableTarget(
             name: "flotilla",
-            dependencies: ["Platform", "LocalBroker"],
+            dependencies: ["Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Flotilla"],
             swiftSettings: strict
         ),
 
@@ -92,6 +130,26 @@ let package = Package(
             dependencies: ["Kafka", "LocalBroker", "Model", "Platform", "MockCluster"],
             swiftSettings: strict
         ),
+        // Real servers for tests, each private and on a socket of its own.
+        .target(name: "TestServers", dependencies: ["Platform"], path: "Tests/Servers", swiftSettings: strict),
+        .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
+        .testTarget(name: "RedisTests", dependencies: ["Redis", "Platform", "TestServers"], swiftSettings: strict),
+        .testTarget(
+            name: "PostgresTests", dependencies: ["Postgres", "Platform", "TestServers"], swiftSettings: strict),
+        .testTarget(
+            name: "ContractsTests",
+            dependencies: ["Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "FlotillaTests",
+            dependencies: [
+                "Flotilla", "FlotillaTesting", "Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
+                "Postgres",
+                "Redis", "TestServers",
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "flotillaTests", dependencies: ["flotilla"], swiftSettings: strict),
         // Kills the broker as a process.
         .testTarget(
@@ -108,5 +166,6 @@ let package = Package(
             path: "Tests/Live/KafkaDriver",
             swiftSettings: strict
         ),
-    ]
+    ],
+    cxxLanguageStandard: .cxx17
 )
