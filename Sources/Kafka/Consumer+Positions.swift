@@ -17,6 +17,16 @@ extension Consumer {
         try await core.mailbox.perform("resume") { core throws(KafkaFault) in try core.resume(partitions) }.value()
     }
 
+    /// `pause` without waiting, in the order of the calls; a failure goes to `ClientHooks.fault`.
+    public func pauseLater(_ partitions: [TopicPartition]) {
+        core.later { core throws(KafkaFault) in try core.pause(partitions) }
+    }
+
+    /// `resume` without waiting, in the order of the calls; a failure goes to `ClientHooks.fault`.
+    public func resumeLater(_ partitions: [TopicPartition]) {
+        core.later { core throws(KafkaFault) in try core.resume(partitions) }
+    }
+
     /// Goes on elsewhere. No record of before comes after this returns.
     public func seek(_ place: TopicPartition, to point: StartingPoint) async throws(KafkaFault) {
         try await core.mailbox.ask("seek") { core, reply in core.seek(place, to: point, reply) }.value()

@@ -61,7 +61,9 @@ public final class Consumer: Sendable {
     /// A cancelled task gets `.cancelled`, or the event that came first: none is lost.
     public func next(max: Int = 500, maxBytes: Int = 8 << 20) async throws(KafkaFault) -> ConsumerEvent {
         // Without a limit it ends only with an event.
-        guard let event = try await next(max: max, maxBytes: maxBytes, until: nil) else { throw .closed("next") }
+        guard let event = try await take(max: max, maxBytes: maxBytes, until: nil, all: false).first else {
+            throw .closed("next")
+        }
         return event
     }
 
@@ -69,14 +71,31 @@ public final class Consumer: Sendable {
     public func next(
         max: Int = 500, maxBytes: Int = 8 << 20, within limit: Duration
     ) async throws(KafkaFault) -> ConsumerEvent? {
-        let deadline = Time.monotonicMilliseconds &+ min(limit.milliseconds, Int64(Int32.max))
-        return try await next(max: max, maxBytes: maxBytes, until: deadline)
+        try await take(max: max, maxBytes: maxBytes, until: Self.deadline(limit), all: false).first
     }
 
-    private func next(max: Int, maxBytes: Int, until deadline: Int64?) async throws(KafkaFault) -> ConsumerEvent? {
+    /// All that there is by now, in one go, or nothing when nothing came in time: what happened in its order, and the
+    /// records of each partition as a batch of their own.
+    ///
+    /// For those who work on partitions apart: one that is held up keeps the memory of its own records alone.
+    public func nextAll(
+        max: Int = 5000, maxBytes: Int = 8 << 20, within limit: Duration
+    ) async throws(KafkaFault) -> [ConsumerEvent] {
+        try await take(max: max, maxBytes: maxBytes, until: Self.deadline(limit), all: true)
+    }
+
+    private static func deadline(_ limit: Duration) -> Int64 {
+        Time.monotonicMilliseconds &+ min(limit.milliseconds, Int64(Int32.max))
+    }
+
+    private func take(
+        max: Int, maxBytes: Int, until deadline: Int64?, all: Bool
+    ) async throws(KafkaFault) -> [ConsumerEvent] {
         let mailbox = core.mailbox
-        let reply: Reply<ConsumerEvent?> = mailbox.ask("next") { core, reply in
-            core.wait(ConsumerCore.Waiter(max: Swift.max(1, max), maxBytes: maxBytes, deadline: deadline, reply: reply))
+        let reply: Reply<[ConsumerEvent]> = mailbox.ask("next") { core, reply in
+            core.wait(
+                ConsumerCore.Waiter(
+                    max: Swift.max(1, max), maxBytes: maxBytes, deadline: deadline, wantsAll: all, reply: reply))
         }
         // The owner decides the race between a batch and a cancellation: what it took from librdkafka is delivered.
         return try await reply.value {

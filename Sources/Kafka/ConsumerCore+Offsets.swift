@@ -21,6 +21,15 @@ extension ConsumerCore {
         try KafkaFault.check(code, at: KafkaFault.Site("resume"))
     }
 
+    /// Has the owner do something that nobody waits for; a failure goes to `ClientHooks.fault`.
+    func later(_ body: @escaping @Sendable (ConsumerCore) throws(KafkaFault) -> Void) {
+        let job = Mailbox<ConsumerCore>.Job(
+            run: { core in
+                do throws(KafkaFault) { try body(core) } catch { core.hooks.fault(error) }
+            }, refuse: {})
+        mailbox.post(job)
+    }
+
     // MARK: Seeking
 
     /// How long a seek waits for a partition that was only just assigned.

@@ -37,23 +37,31 @@ extension ConsumerCore {
         }
     }
 
-    /// The records that are there, up to the limits; nil when there is none. What is not a record ends the batch and
-    /// becomes an event behind it.
-    func takeBatch(max: Int, maxBytes: Int) -> RecordBatch? {
-        guard let first = unsafe takeMessage() else { return nil }
-        var filler = BatchFiller(capacity: max)
-        var message = unsafe Optional(first)
-        while let current = unsafe message {
-            defer { unsafe rd_kafka_message_destroy(current) }
-            guard unsafe current.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
-                events.append(event(current))
+    /// The records that are there, up to the limits, in one batch or in one for each partition. What is not a record
+    /// ends them and becomes an event behind them.
+    func takeBatches(max: Int, maxBytes: Int, aPartitionEach apart: Bool) -> [RecordBatch] {
+        var fillers: [BatchFiller] = []
+        var last = 0
+        var (count, bytes) = (0, 0)
+        while count < max, bytes < maxBytes, let message = unsafe takeMessage() {
+            defer { unsafe rd_kafka_message_destroy(message) }
+            guard unsafe message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
+                events.append(event(message))
                 break
             }
-            filler.add(current)
-            guard filler.count < max, filler.byteCount < maxBytes else { break }
-            unsafe message = takeMessage()
+            // Records of a partition come in long runs, so the last batch is mostly the right one.
+            if unsafe fillers.isEmpty || (apart && !fillers[last].isOf(message)) {
+                if let known = fillers.firstIndex(where: { unsafe $0.isOf(message) }) {
+                    last = known
+                } else {
+                    unsafe fillers.append(BatchFiller(for: message, capacity: max))
+                    last = fillers.count - 1
+                }
+            }
+            bytes += fillers[last].add(message)
+            count += 1
         }
-        return filler.finish()
+        return fillers.map { $0.finish() }
     }
 
     /// The next message: a stray of a partition that is not paused, else the data queue's next.
@@ -87,29 +95,38 @@ extension ConsumerCore {
 }
 
 /// Copies messages into an arena.
-@safe private struct BatchFiller: ~Copyable {
+@safe private final class BatchFiller {
     private var builder: RecordArena.Builder
     /// The topics met so far, by librdkafka's handle, which stays the same while its partitions are assigned.
     private var handles: [OpaquePointer]
+    /// The partition of the first message.
+    private let topic: OpaquePointer?
+    private let partition: Int32
 
-    init(capacity: Int) {
-        builder = RecordArena.Builder(records: min(capacity, 4096))
+    init(for first: ConsumerCore.Message, capacity: Int) {
+        builder = RecordArena.Builder(records: min(capacity, 512))
         unsafe handles = []
+        unsafe topic = first.pointee.rkt
+        partition = unsafe first.pointee.partition
     }
 
-    var count: Int { builder.count }
-    var byteCount: Int { builder.byteCount }
+    func isOf(_ message: ConsumerCore.Message) -> Bool {
+        unsafe message.pointee.partition == partition && message.pointee.rkt == topic
+    }
 
-    /// Nil when nothing was added.
-    consuming func finish() -> RecordBatch? {
-        builder.isEmpty ? nil : RecordBatch(builder.finish())
+    func finish() -> RecordBatch {
+        var full = RecordArena.Builder(records: 0, bytes: 1)
+        swap(&full, &builder)
+        return RecordBatch(full.finish())
     }
 
     @safe static func topic(of message: ConsumerCore.Message) -> TopicName {
         TopicName(unsafe string(rd_kafka_topic_name(message.pointee.rkt)) ?? "")
     }
 
-    @safe mutating func add(_ message: ConsumerCore.Message) {
+    /// Copies a message and tells how many bytes it has.
+    @safe func add(_ message: ConsumerCore.Message) -> Int {
+        let before = builder.byteCount
         let (headers, start) = unsafe (addHeaders(message), builder.byteCount)
         let key = unsafe builder.append(Self.bytes(message.pointee.key, message.pointee.key_len))
         let value = unsafe builder.append(Self.bytes(message.pointee.payload, message.pointee.len))
@@ -120,16 +137,17 @@ extension ConsumerCore {
                 topic: number(of: message), partition: message.pointee.partition, offset: message.pointee.offset,
                 timestamp: kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : timestamp, start: start,
                 counts: (key, value), headers: headers))
+        return builder.byteCount - before
     }
 
-    private mutating func number(of message: ConsumerCore.Message) -> Int32 {
+    private func number(of message: ConsumerCore.Message) -> Int32 {
         guard let handle = unsafe message.pointee.rkt else { return 0 }
         if let known = unsafe handles.lastIndex(of: handle) { return Int32(clamping: known) }
         unsafe handles.append(handle)
         return builder.intern(Self.topic(of: message))
     }
 
-    private mutating func addHeaders(_ message: ConsumerCore.Message) -> (first: Int32, count: Int32) {
+    private func addHeaders(_ message: ConsumerCore.Message) -> (first: Int32, count: Int32) {
         let first = Int32(clamping: builder.headerTotal)
         var headers: OpaquePointer?
         guard unsafe rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR else {

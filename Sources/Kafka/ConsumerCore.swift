@@ -25,12 +25,15 @@ internal import Synchronization
     let drainTimeout: Int64
     private let ended = Atomic<Bool>(false)
 
-    /// A task in `next`.
+    /// A task in `next` or `nextAll`.
     struct Waiter {
         let max: Int
         let maxBytes: Int
+        /// Nothing in time is an empty answer.
         let deadline: Int64?
-        let reply: Reply<ConsumerEvent?>
+        /// Whether it wants all that happened, and records a batch a partition.
+        let wantsAll: Bool
+        let reply: Reply<[ConsumerEvent]>
     }
 
     /// A seek that waits for its partition to be fetched at all.
@@ -134,7 +137,7 @@ internal import Synchronization
     }
 
     /// The task in `next` was cancelled. When it has its event already, this changes nothing.
-    func cancel(_ reply: Reply<ConsumerEvent?>) {
+    func cancel(_ reply: Reply<[ConsumerEvent]>) {
         waiters.removeAll { $0.reply === reply }
         reply.fail(.cancelled("next"))
     }
@@ -142,16 +145,19 @@ internal import Synchronization
     /// Gives those who wait what there is: first what happened, then records.
     private func deliver(now: Int64) {
         while let waiter = waiters.first {
-            if events.isEmpty, let batch = takeBatch(max: waiter.max, maxBytes: waiter.maxBytes) {
-                events.insert(.records(batch), at: 0)
+            if events.isEmpty {
+                let batches = takeBatches(max: waiter.max, maxBytes: waiter.maxBytes, aPartitionEach: waiter.wantsAll)
+                events.insert(contentsOf: batches.map { .records($0) }, at: 0)
             }
             guard !events.isEmpty else { break }
             waiters.removeFirst()
-            waiter.reply.fill(.success(events.removeFirst()))
+            let taken = waiter.wantsAll ? events : [events[0]]
+            events.removeFirst(taken.count)
+            waiter.reply.fill(.success(taken))
         }
         waiters.removeAll { waiter in
             guard let deadline = waiter.deadline, now >= deadline else { return false }
-            waiter.reply.fill(.success(nil))
+            waiter.reply.fill(.success([]))
             return true
         }
     }

@@ -86,6 +86,41 @@ public struct OutgoingBatch: Sendable {
                 headerCount: Int32(clamping: fields.count), timestamp: timestamp ?? Int64(Self.unset)))
     }
 
+    /// Appends a header of the record that `append(_:headersFrom:)` will name, with no array in between.
+    package mutating func addHeader(_ name: StaticString, _ value: RawSpan) {
+        let start = bytes.count
+        unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        let count = add(value as RawSpan?)
+        headers.append(
+            HeaderEntry(start: start, nameCount: Int32(clamping: name.utf8CodeUnitCount), valueCount: count))
+    }
+
+    package mutating func addHeader(_ name: StaticString, _ value: String) {
+        addHeader(name, value.utf8Span.bytes)
+    }
+
+    /// Appends a record whose headers are those added since there were `mark` of them.
+    package mutating func append(
+        topic: TopicName, partition: Partition? = nil, key: RawSpan?, value: RawSpan?, headersFrom mark: Int
+    ) {
+        let start = bytes.count
+        let keyCount = add(key)
+        let valueCount = add(value)
+        entries.append(
+            Entry(
+                topic: number(of: topic), partition: partition?.rawValue ?? Self.unset, start: start,
+                keyCount: keyCount, valueCount: valueCount, firstHeader: Int32(clamping: mark),
+                headerCount: Int32(clamping: headers.count - mark), timestamp: Int64(Self.unset)))
+    }
+
+    /// Takes the records off again that came after the first `count`.
+    package mutating func keep(_ count: Int) {
+        guard count < entries.count else { return }
+        let first = entries[count]
+        headers.removeLast(max(0, headers.count - Int(first.firstHeader)))
+        entries.removeLast(entries.count - count)
+    }
+
     private mutating func add(_ fields: [Header]) -> Int32 {
         let first = Int32(clamping: headers.count)
         for field in fields {

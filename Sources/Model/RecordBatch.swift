@@ -108,7 +108,7 @@ public struct Record: Sendable {
     }
 
     @_lifetime(borrow self)
-    private func nameSpan(at index: Int) -> RawSpan {
+    func nameSpan(at index: Int) -> RawSpan {
         let header = headerEntry(at: index)
         return unsafe _overrideLifetime(arena.span(header.start, Int(header.nameCount)), borrowing: self)
     }

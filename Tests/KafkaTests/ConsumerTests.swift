@@ -36,6 +36,27 @@ import Testing
         }
     }
 
+    @Test func allAtOnceIsABatchAPartition() async throws {
+        let fixture = try Fixture(partitions: 3)
+        for partition in 0..<3 { try await fixture.fill(Int32(partition), count: 200) }
+        try await fixture.withConsumer { consumer in
+            try await consumer.assign([
+                fixture.place(0): .earliest, fixture.place(1): .earliest, fixture.place(2): .earliest,
+            ])
+            var offsets: [Partition: [Int64]] = [:]
+            while offsets.values.reduce(0, { $0 + $1.count }) < 600 {
+                for event in try await consumer.nextAll(max: 70, within: .seconds(10)) {
+                    guard case .records(let batch) = event else { continue }
+                    #expect(Set(batch.map(\.topicPartition)).count == 1)
+                    #expect(!batch.isEmpty && batch.count <= 70)
+                    offsets[batch[0].partition, default: []] += batch.map(\.offset.rawValue)
+                }
+            }
+            for partition in 0..<3 { #expect(offsets[Partition(Int32(partition))] == Array(0..<200)) }
+            #expect(try await consumer.nextAll(within: .milliseconds(1)).isEmpty)
+        }
+    }
+
     @Test func seekingGoesWhereItWasAsked() async throws {
         let fixture = try Fixture()
         try await fixture.fill(count: 50)
