@@ -96,7 +96,13 @@ public struct OutgoingBatch: Sendable {
     }
 
     package mutating func addHeader(_ name: StaticString, _ value: String) {
-        addHeader(name, value.utf8Span.bytes)
+        let start = bytes.count
+        unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        bytes.append(contentsOf: value.utf8)
+        headers.append(
+            HeaderEntry(
+                start: start, nameCount: Int32(clamping: name.utf8CodeUnitCount),
+                valueCount: Int32(clamping: value.utf8.count)))
     }
 
     /// Appends a record whose headers are those added since there were `mark` of them.
