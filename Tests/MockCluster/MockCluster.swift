@@ -59,10 +59,10 @@ internal import CRdKafka
         unsafe rd_kafka_mock_topic_set_error(cluster, topic, rd_kafka_resp_err_t(rawValue: error))
     }
 
-    /// Stops or starts a broker; the first is 1.
-    public func set(broker: Int32, isUp: Bool) {
-        unsafe _ =
-            isUp ? rd_kafka_mock_broker_set_up(cluster, broker) : rd_kafka_mock_broker_set_down(cluster, broker)
+    /// Stops a broker for good; the first is 1. Started again it would end the process where another socket has got
+    /// its port meanwhile.
+    public func stop(broker: Int32) {
+        unsafe _ = rd_kafka_mock_broker_set_down(cluster, broker)
     }
 
     /// Every answer of a broker takes this long.
