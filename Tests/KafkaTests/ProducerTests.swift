@@ -47,7 +47,7 @@ import Testing
     @Test func aFullQueueIsAnErrorAtOnce() async throws {
         let fixture = try Fixture()
         // Nothing is acknowledged while the broker is away, so what is queued stays queued.
-        fixture.cluster.stop(broker: 1)
+        fixture.cluster.set(broker: 1, roundTripMilliseconds: 3_600_000)
         var batch = OutgoingBatch()
         for number in 0..<10 { batch.append(record(fixture, "\(number)")) }
         let (stream, verdicts) = AsyncStream.makeStream(of: DeliveryReport.self)
@@ -105,7 +105,7 @@ import Testing
 
     @Test func whatIsNeverAcknowledgedTimesOut() async throws {
         let fixture = try Fixture()
-        fixture.cluster.stop(broker: 1)
+        fixture.cluster.set(broker: 1, roundTripMilliseconds: 3_600_000)
         try await fixture.withProducer {
             $0.deliveryTimeout = .milliseconds(200)
         } _: { producer in

@@ -59,13 +59,8 @@ internal import CRdKafka
         unsafe rd_kafka_mock_topic_set_error(cluster, topic, rd_kafka_resp_err_t(rawValue: error))
     }
 
-    /// Stops a broker for good; the first is 1. Started again it would end the process where another socket has got
-    /// its port meanwhile.
-    public func stop(broker: Int32) {
-        unsafe _ = rd_kafka_mock_broker_set_down(cluster, broker)
-    }
-
-    /// Every answer of a broker takes this long.
+    /// Every answer of a broker takes this long; the first is 1. An hour is as good as a broker that is away: stopping
+    /// one would end the process where another socket has got its port meanwhile.
     public func set(broker: Int32, roundTripMilliseconds: Int32) {
         unsafe _ = rd_kafka_mock_broker_set_rtt(cluster, broker, roundTripMilliseconds)
     }
