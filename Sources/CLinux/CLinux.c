@@ -69,3 +69,5 @@ long flotilla_sendfile(int socket, int file, long offset, size_t count) {
 }
 
 int flotilla_try_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }
+
+char **flotilla_environment(void) { return environ; }
