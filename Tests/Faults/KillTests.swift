@@ -1,5 +1,6 @@
 import Glibc
 import Kafka
+import TestSupport
 import Testing
 
 /// kill -9 of the broker, twenty times, under a producer that promises exactly once and two consumers of one group.

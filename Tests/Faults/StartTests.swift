@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// What whoever starts the process sees of it.

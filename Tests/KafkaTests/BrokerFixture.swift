@@ -1,7 +1,7 @@
-import Foundation
 import Kafka
 import LocalBroker
 import Platform
+import TestSupport
 
 /// Our own broker in this process, with a log in a temporary folder: for what librdkafka's mock cluster does not do.
 struct BrokerFixture {
@@ -10,8 +10,7 @@ struct BrokerFixture {
     var client: ClientConfiguration { ClientConfiguration(brokers: brokers) }
 
     static func with(_ body: (BrokerFixture) async throws -> Void) async throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "kafka-tests-\(UUID())")
-        defer { try? FileManager.default.removeItem(at: folder) }
+        let folder = TemporaryFolder()
         var configuration = BrokerConfiguration(dataFolder: folder.path)
         configuration.listen.port = 0
         configuration.durability = .never

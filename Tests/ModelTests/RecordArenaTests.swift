@@ -1,10 +1,11 @@
 import Model
+import TestSupport
 import Testing
 
 /// Records go into an arena and come out as views; whatever they are, they must come out as they went in.
 @Suite struct RecordArenaTests {
-    @Test func randomRecordsComeOutAsTheyWentIn() {
-        var random = Seeded.fromEnvironment()
+    @Test(arguments: TestDice.seeds(1)) func randomRecordsComeOutAsTheyWentIn(seed: UInt64) {
+        var random = TestDice(seed: seed)
         for _ in 0..<50 {
             let records = (0..<Int.random(in: 1...60, using: &random)).map { _ in
                 OutgoingRecord(
@@ -77,7 +78,7 @@ import Testing
         return unsafe bytes.withUnsafeBytes { unsafe builder.append($0) }
     }
 
-    private func bytes(upTo limit: Int, _ random: inout Seeded) -> [UInt8]? {
+    private func bytes(upTo limit: Int, _ random: inout TestDice) -> [UInt8]? {
         let count = Int.random(in: -1...limit, using: &random)
         return count < 0 ? nil : (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &random) }
     }

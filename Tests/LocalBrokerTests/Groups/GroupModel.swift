@@ -3,6 +3,7 @@
 // A client here knows only what it was answered. It joins, fetches, beats, commits, and obeys each fault as the clients
 // of the field do; a random hand breaks its connection, silences it, restarts it, makes it leave, lets the broker die.
 
+import TestSupport
 import Testing
 
 @testable import LocalBroker

@@ -1,10 +1,10 @@
 import Glibc
 
 /// A folder that is removed with everything in it when the object goes.
-final class TemporaryFolder: Sendable {
-    let path: String
+package final class TemporaryFolder: Sendable {
+    package let path: String
 
-    init() {
+    package init() {
         let base = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
         var template = Array("\(base)/flotilla-test.XXXXXX".utf8CString)
         unsafe precondition(mkdtemp(&template) != nil, "cannot make a folder in \(base)")
