@@ -147,7 +147,7 @@ let package = Package(
             dependencies: [
                 "Flotilla", "FlotillaTesting", "Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
                 "Postgres",
-                "Redis", "TestServers",
+                "Redis", "TestServers", "TestSupport",
             ],
             swiftSettings: strict
         ),

@@ -44,6 +44,24 @@ import Testing
         }
     }
 
+    @Test func aRecordMayHaveEverythingAtOnce() async throws {
+        let fixture = try Fixture(partitions: 2)
+        try await fixture.withProducer { producer in
+            let record = OutgoingRecord(
+                topic: fixture.topic, partition: 1, key: [1], value: [2], headers: [Header("h", [3])], timestamp: 4)
+            // Repeated, because what is written beside its memory shows late.
+            let report = try await producer.send(OutgoingBatch(Array(repeating: record, count: 100)))
+            #expect(report.isAllDelivered)
+        }
+        try await fixture.withConsumer { consumer in
+            try await consumer.assign([fixture.place(1): .earliest])
+            for record in try await consumer.records(100) {
+                #expect(record.keyBytes == [1] && record.valueBytes == [2] && record.timestamp == 4)
+                #expect(record.headers == [Header("h", [3])])
+            }
+        }
+    }
+
     @Test func aFullQueueIsAnErrorAtOnce() async throws {
         let fixture = try Fixture()
         // Nothing is acknowledged while the broker is away, so what is queued stays queued.

@@ -1,4 +1,4 @@
-internal import Model
+package import Model
 package import Platform
 
 /// What the copies of a record say beside the record itself: who worked on it, and what went wrong.
@@ -37,15 +37,10 @@ package struct FailureReport: Hashable, Sendable {
     /// What the same trouble has in common: the handler, the error's type, and its words without numbers and ids.
     package var fingerprint: String {
         let words = ErrorText.withoutNumbers(errorMessage)
-        return Digest.sha256(Array("\(handler)\u{0}\(errorType)\u{0}\(words)".utf8).span.bytes).hex(first: 8)
+        return unsafe Digest.sha256(Array("\(handler)\u{0}\(errorType)\u{0}\(words)".utf8).span.bytes).hex(first: 8)
     }
 
-    /// A dead letter's name: the same however often it is written, and however often it comes back.
-    package var deadLetterID: UUIDValue {
-        let source = state.source
-        return UUIDValue.version5(
-            in: .flotillaEvents, Array("dlq\u{0}\(handler)\u{0}\(source.topic)\u{0}\(source.partition)\u{0}\(source.offset)".utf8))
-    }
+    package var deadLetterID: UUIDValue { state.source.deadLetterID(for: handler) }
 }
 
 /// Copies of records for retry topics and dead letters: key, value and everybody's headers byte for byte, ours written
@@ -120,7 +115,7 @@ package enum CopyWriter {
         headers += self.source(report) + replay(report)
         var value = record.valueBytes
         if rung >= .withoutBody, let body = value {
-            headers += [
+            unsafe headers += [
                 Header(HeaderName.dlqBody, "omitted"),
                 Header(HeaderName.dlqBodySHA256, Digest.sha256(body.span.bytes).hex()),
                 Header(HeaderName.dlqBodyBytes, "\(body.count)"),

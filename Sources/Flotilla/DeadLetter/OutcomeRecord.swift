@@ -1,6 +1,6 @@
 internal import JSON
 package import Model
-internal import Platform
+package import Platform
 
 /// What became of a replayed record: told to `flotilla.outcomes` before the record is finished, so that whoever
 /// replayed it measures its end and does not assume it.
@@ -30,7 +30,7 @@ package struct OutcomeRecord: Hashable, Sendable {
     }
 
     /// The dead letter that was replayed.
-    package var deadLetterID: UUIDValue { SourceCoordinates.deadLetterID(of: source, handler: handler) }
+    package var deadLetterID: UUIDValue { source.deadLetterID(for: handler) }
 
     package func record(to topic: TopicName) -> OutgoingRecord {
         let at = Timestamp(milliseconds: at)

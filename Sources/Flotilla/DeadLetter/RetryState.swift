@@ -1,5 +1,6 @@
-package import Contracts
+internal import Contracts
 package import Model
+package import Platform
 
 /// What a record's headers say of its way so far.
 ///
@@ -60,5 +61,11 @@ package struct SourceCoordinates: Hashable, Sendable {
         self.partition = partition
         self.offset = offset
         self.timestamp = timestamp
+    }
+
+    /// A dead letter's name: the same however often it is written, and however often it comes back.
+    package func deadLetterID(for handler: HandlerName) -> UUIDValue {
+        let name = "dlq\u{0}\(handler)\u{0}\(topic)\u{0}\(partition)\u{0}\(offset)"
+        return UUIDValue.version5(in: .flotillaEvents, Array(name.utf8))
     }
 }

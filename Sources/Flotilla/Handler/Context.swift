@@ -1,4 +1,4 @@
-public import Model
+internal import Model
 public import Platform
 
 /// What a handler is told beside the event.

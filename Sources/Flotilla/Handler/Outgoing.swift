@@ -1,4 +1,4 @@
-public import JSON
+internal import JSON
 public import Model
 internal import Platform
 
@@ -45,7 +45,7 @@ public struct Outgoing: Sendable {
     public init(
         to topic: TopicName, from cause: Event, type: String? = nil, key: String? = nil, _ value: some Encodable
     ) throws {
-        try self.init(to: topic, from: cause, type: type, key: key, json: JSONWriter.encode(value))
+        try self.init(to: topic, from: cause, type: type, key: key, json: value.jsonBytes())
     }
 
     /// An event that follows from no other: a window that closed, a timer that fired. `name` says what it is, and with

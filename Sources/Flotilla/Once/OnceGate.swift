@@ -1,7 +1,6 @@
 package import Contracts
-internal import Model
-internal import Platform
-internal import Synchronization
+package import Model
+package import Platform
 
 /// The once-only memory as a handler's lanes use it: events in, what may be worked on out.
 ///

@@ -49,14 +49,16 @@ package struct EventEncoder: Sendable {
         if let subject = output.subject { batch.addHeader("ce_subject", subject) }
         if let schema = output.schema { batch.addHeader("ce_dataschema", schema) }
         batch.addHeader("content-type", output.contentType)
-        if case .event(let cause) = output.cause, let trace = cause.traceParent { batch.addHeader("traceparent", trace) }
+        if case .event(let cause) = output.cause, let trace = cause.traceParent {
+            batch.addHeader("traceparent", trace)
+        }
         switch (output.key, output.cause) {
         case (.bytes(let key), _):
-            batch.append(topic: target, key: key.span.bytes, value: output.value.span.bytes, headersFrom: mark)
+            unsafe batch.append(topic: target, key: key.span.bytes, value: output.value.span.bytes, headersFrom: mark)
         case (.ofCause, .event(let cause)):
-            batch.append(topic: target, key: cause.record.key, value: output.value.span.bytes, headersFrom: mark)
+            unsafe batch.append(topic: target, key: cause.record.key, value: output.value.span.bytes, headersFrom: mark)
         case (.ofCause, .named), (.none, _):
-            batch.append(topic: target, key: nil, value: output.value.span.bytes, headersFrom: mark)
+            unsafe batch.append(topic: target, key: nil, value: output.value.span.bytes, headersFrom: mark)
         }
     }
 

@@ -35,7 +35,8 @@ package enum RetryDecision: Hashable, Sendable {
         case .timeout:
             self = .next(policy: policy, tries: tries, tier: tier, after: nil, age: age, random: random, dead: .timeout)
         case .retry(let after):
-            self = .next(policy: policy, tries: tries, tier: tier, after: after, age: age, random: random, dead: .exhausted)
+            self = .next(
+                policy: policy, tries: tries, tier: tier, after: after, age: age, random: random, dead: .exhausted)
         }
     }
 

@@ -1,6 +1,5 @@
 internal import JSON
 internal import Kafka
-internal import Postgres
 
 extension Failure {
     /// What an error means that a handler threw.
@@ -17,8 +16,6 @@ extension Failure {
             self = .timeout
         case is EnvelopeFault, is JSONFault:
             self = .undecodable
-        case let fault as PostgresFault where fault.isUnreachable:
-            self = .unavailable(dependency: "postgres")
         case let fault as KafkaFault where fault.isRetriable:
             self = .unavailable(dependency: "kafka")
         case _:

@@ -36,6 +36,8 @@ package struct TopicRole: Sendable {
     package let family: TopicFamily
     package let kind: Kind
     package let policy: ConsumerPolicy
+    /// What its topics take at least, of a copy with our headers.
+    package var maxRecordBytes = (1 << 20) + (64 << 10)
 
     package enum Kind: Hashable, Sendable {
         case source
@@ -48,13 +50,11 @@ package struct TopicRole: Sendable {
 package enum AnyHandler: Sendable {
     case events(any Handler)
     case batches(any BatchHandler)
-    case stateful(any StatefulHandler)
 
     package var name: HandlerName {
         switch self {
         case .events(let handler): handler.name
         case .batches(let handler): handler.name
-        case .stateful(let handler): handler.name
         }
     }
 }

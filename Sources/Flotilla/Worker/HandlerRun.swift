@@ -1,3 +1,4 @@
+internal import Contracts
 internal import Model
 internal import Platform
 
@@ -44,7 +45,6 @@ final class HandlerRun: @unchecked Sendable {
         switch scope.handler {
         case .events(let handler): await inTask { await self.runEach(handler) }
         case .batches(let handler): await inTask { await self.runEach(handler) }
-        case .stateful: preconditionFailure("a stateful handler has a lane of its own")
         }
     }
 
@@ -54,7 +54,7 @@ final class HandlerRun: @unchecked Sendable {
     }
 
     private func inTask(_ body: @escaping @Sendable () async -> Void) async {
-        let task = Task(operation: body)
+        let task = Task { await body() }
         watch.watch(task)
         await task.value
         watch.watch(nil)

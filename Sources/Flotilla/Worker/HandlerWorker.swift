@@ -1,3 +1,4 @@
+internal import Contracts
 package import Kafka
 package import Platform
 internal import Synchronization
@@ -86,7 +87,9 @@ package final class HandlerWorker: Sendable {
     private func hear(_ event: ConsumerEvent) async {
         switch event {
         case .records(let batch):
-            guard let first = batch.first, let runner = state.withLock({ $0.runners[first.topicPartition] }) else { return }
+            guard let first = batch.first, let runner = state.withLock({ $0.runners[first.topicPartition] }) else {
+                return
+            }
             if runner.admit(batch) { core.pause(.window, runner.place) }
         case .assigned(let places): begin(places)
         case .revoked(let revocation):

@@ -69,11 +69,14 @@ struct LaneSlice {
 /// Which lane a record goes to: each key always to the same, those without a key in turn.
 enum LaneChoice {
     static func lane(for record: Record, of lanes: Int) -> Int {
-        guard let key = record.key else { return Int(truncatingIfNeeded: UInt64(bitPattern: record.offset.rawValue) % UInt64(lanes)) }
+        guard let key = record.key else {
+            return Int(truncatingIfNeeded: UInt64(bitPattern: record.offset.rawValue) % UInt64(lanes))
+        }
         // FNV-1a: keys are short, and nobody gains by a collision within one partition.
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        unsafe key.withUnsafeBytes { bytes in
-            for byte in unsafe bytes { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+        for index in 0..<key.byteCount {
+            let byte = unsafe key.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
+            hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
         }
         return Int(truncatingIfNeeded: (hash ^ (hash >> 32)) % UInt64(lanes))
     }

@@ -34,9 +34,10 @@ extension PartitionRunner {
             case .fenced: preconditionFailure("a fenced owner has been replaced before")
             }
         }
-        hold((jobs.map { ($0.ticket, $0.hold) } + disposals.map { ($0.ticket, $0.hold) }).compactMap { ticket, hold in
-            hold.map { (ticket, $0) }
-        })
+        hold(
+            (jobs.map { ($0.ticket, $0.hold) } + disposals.map { ($0.ticket, $0.hold) }).compactMap { ticket, hold in
+                hold.map { (ticket, $0) }
+            })
         core.gauges.repeats.count(repeats.count)
         guard await tellOutcomes(of: repeats, "repeat") else { return nil }
         finish(repeats.map(\.ticket))
@@ -92,6 +93,7 @@ extension PartitionRunner {
             do {
                 let value = try await body(try await ownership(gate))
                 core.clear(.breaker, place)
+                core.onceBack()
                 return value
             } catch {
                 switch error.kind {

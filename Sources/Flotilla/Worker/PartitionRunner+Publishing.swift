@@ -134,7 +134,9 @@ extension PartitionRunner {
     }
 
     private func addOutcome(of disposal: Disposal, to batch: inout OutgoingBatch) {
-        if case .dead(let reason) = disposal.target { addOutcome("dead:\(reason.rawValue)", disposal.state, to: &batch) }
+        if case .dead(let reason) = disposal.target {
+            addOutcome("dead:\(reason.rawValue)", disposal.state, to: &batch)
+        }
     }
 
     private func addOutcome(_ outcome: String, _ state: RetryState, to batch: inout OutgoingBatch) {

@@ -1,3 +1,4 @@
+internal import Contracts
 internal import Kafka
 internal import Platform
 internal import Synchronization
@@ -35,8 +36,6 @@ final class PartitionRunner: Sendable {
         var owner: OnceOwner?
         /// What the once-only memory granted and has not heard of since, by ticket.
         var holds: [UInt64: OnceHold] = [:]
-        /// Where a stateful handler's own state says that reading goes on.
-        var holding: StateHolding?
     }
 
     init(_ place: TopicPartition, _ role: TopicRole, _ core: WorkerCore, limits: OffsetLedger.Limits) {
@@ -92,10 +91,7 @@ final class PartitionRunner: Sendable {
 
     private func run(_ lane: Int) {
         Task { [self] in
-            switch core.job.handler {
-            case .stateful(let handler): await runStateful(handler)
-            case .events, .batches: await runPlain(lane)
-            }
+            await runPlain(lane)
         }
     }
 
@@ -254,8 +250,6 @@ final class PartitionRunner: Sendable {
         set { state.withLock { $0.owner = newValue } }
     }
 
-    var holding: StateHolding? {
-        get { state.withLock { $0.holding } }
-        set { state.withLock { $0.holding = newValue } }
-    }
+    /// A second has passed.
+    func tick() {}
 }

@@ -1,6 +1,7 @@
+internal import Contracts
 internal import Kafka
 internal import Platform
-internal import Synchronization
+package import Synchronization
 
 /// What the partitions of one handler share: where things come from and go to, what is paused, what is broken.
 final class WorkerCore: Sendable {
@@ -13,6 +14,7 @@ final class WorkerCore: Sendable {
     let gauges = WorkerGauges()
     /// Held by everyone who runs the handler; alone by whoever runs a record that may end the process.
     let aloneness = SharedGate()
+    private let onceTrouble = Atomic<Bool>(false)
     private let pauses = Mutex(PauseTable())
     private let breakers: Mutex<[String: Breaker]>
     private let breakerPolicy: ConsumerPolicy.Breaker
@@ -66,6 +68,32 @@ final class WorkerCore: Sendable {
     }
 
     // MARK: Dependencies
+
+    /// What a run of the handler says of its dependencies.
+    func heard(_ judgement: Judgement) {
+        if !judgement.done.isEmpty { succeeded(judgement.done.count) }
+        if let missing = judgement.missing {
+            missed(missing.dependency, missing.story)
+        } else if judgement.done.isEmpty {
+            // It failed of itself, or was not called: nothing is known of what it needs.
+            probeAbandoned()
+        }
+    }
+
+    /// The once-only memory does not answer.
+    func onceAway(_ fault: OnceFault) {
+        let isNews = onceTrouble.exchange(true, ordering: .relaxed) == false
+        guard isNews else { return }
+        scope.log.warning(
+            "the once-only memory does not answer",
+            [("handler", job.name), ("error", fault), ("policy", once?.onStoreDown.rawValue ?? "")])
+    }
+
+    /// It does again.
+    func onceBack() {
+        guard onceTrouble.load(ordering: .relaxed), onceTrouble.exchange(false, ordering: .relaxed) else { return }
+        scope.log.info("the once-only memory answers again", [("handler", job.name)])
+    }
 
     enum Permission {
         case yes, probe
