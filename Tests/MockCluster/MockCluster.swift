@@ -59,14 +59,9 @@ internal import CRdKafka
         unsafe rd_kafka_mock_topic_set_error(cluster, topic, rd_kafka_resp_err_t(rawValue: error))
     }
 
-    /// Stops or starts a broker; the first is 1.
-    public func set(broker: Int32, isUp: Bool) {
-        unsafe _ =
-            isUp ? rd_kafka_mock_broker_set_up(cluster, broker) : rd_kafka_mock_broker_set_down(cluster, broker)
-    }
-
-    /// Every answer of a broker takes this long.
-    public func set(broker: Int32, roundTripMilliseconds: Int32) {
-        unsafe _ = rd_kafka_mock_broker_set_rtt(cluster, broker, roundTripMilliseconds)
+    /// Stops a broker for good; the first is 1. To start it again would abort the process when anybody got its port
+    /// in the meantime.
+    public func stop(broker: Int32) {
+        unsafe _ = rd_kafka_mock_broker_set_down(cluster, broker)
     }
 }
