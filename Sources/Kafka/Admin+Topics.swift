@@ -110,7 +110,7 @@ extension Admin {
         return try await core.lane.run("describe topics") { () throws(KafkaFault) in
             var metadata: UnsafePointer<rd_kafka_metadata>?
             let code = unsafe rd_kafka_metadata(
-                client.handle, 1, nil, &metadata, Int32(clamping: patience.milliseconds))
+                client.handle, 1, nil, &metadata, Int32(patience.patience))
             try KafkaFault.check(code, at: KafkaFault.Site("describe topics"))
             defer { unsafe rd_kafka_metadata_destroy(metadata) }
             guard let metadata = unsafe metadata?.pointee else { return [:] }

@@ -110,7 +110,9 @@ public final class Admin: Sendable {
         last += 1
         let options = unsafe rd_kafka_AdminOptions_new(client.handle, RD_KAFKA_ADMIN_OP_ANY)
         defer { unsafe rd_kafka_AdminOptions_destroy(options) }
-        unsafe rd_kafka_AdminOptions_set_request_timeout(options, Int32(clamping: patience.milliseconds), nil, 0)
+        // An hour is the most that librdkafka takes; of more it would take nothing.
+        let timeout = Int32(min(patience.patience, 3_600_000))
+        unsafe rd_kafka_AdminOptions_set_request_timeout(options, timeout, nil, 0)
         unsafe rd_kafka_AdminOptions_set_opaque(options, UnsafeMutableRawPointer(bitPattern: last))
         unsafe pending[last] = (reader, { reply.fail(.closed(operation)) })
         do throws(KafkaFault) {

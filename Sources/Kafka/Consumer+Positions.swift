@@ -75,7 +75,7 @@ extension Consumer {
         let client = core.client
         return try await core.lane.run("committed") { () throws(KafkaFault) in
             let list = PartitionList(partitions)
-            let timeout = Int32(clamping: limit.milliseconds)
+            let timeout = Int32(limit.patience)
             try KafkaFault.check(
                 list.lend { unsafe rd_kafka_committed(client.handle, $0, timeout) }, at: KafkaFault.Site("committed"))
             var committed: [TopicPartition: PartitionOffset] = [:]

@@ -85,7 +85,7 @@ public final class Consumer: Sendable {
     }
 
     private static func deadline(_ limit: Duration) -> Int64 {
-        Time.monotonicMilliseconds &+ min(limit.milliseconds, Int64(Int32.max))
+        Time.monotonicMilliseconds + limit.patience
     }
 
     private func take(
@@ -95,7 +95,8 @@ public final class Consumer: Sendable {
         let reply: Reply<[ConsumerEvent]> = mailbox.ask("next") { core, reply in
             core.wait(
                 ConsumerCore.Waiter(
-                    max: Swift.max(1, max), maxBytes: maxBytes, deadline: deadline, wantsAll: all, reply: reply))
+                    max: Swift.max(1, max), maxBytes: Swift.max(1, maxBytes), deadline: deadline, wantsAll: all,
+                    reply: reply))
         }
         // The owner decides the race between a batch and a cancellation: what it took from librdkafka is delivered.
         return try await reply.value {
@@ -108,7 +109,7 @@ public final class Consumer: Sendable {
     /// is under way first. Past the budget the group is left to find out by itself.
     public func close(within budget: Duration = .seconds(10)) async {
         let reply: Reply<Void> = core.mailbox.ask("close") { core, reply in
-            core.close(by: Time.monotonicMilliseconds &+ min(budget.milliseconds, Int64(Int32.max)), reply)
+            core.close(by: Self.deadline(budget), reply)
         }
         // Refused only when it is closed already.
         try? await reply.certainValue()

@@ -75,6 +75,9 @@ extension ConsumerCore {
     /// Called by librdkafka while its queue is drained. It waits for our `assign` or `unassign`, now or later.
     func rebalance(_ code: rd_kafka_resp_err_t, _ partitions: [TopicPartition]) {
         switch code {
+        case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS where closing?.stage == .leaving:
+            // The group took it back when it was told to close.
+            break
         case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS where closing != nil && !isCooperative:
             // Too late. The group waits for an answer all the same, and "nothing" is one.
             _ = unsafe rd_kafka_assign(client.handle, nil)
@@ -148,8 +151,11 @@ extension ConsumerCore {
         return unsafe list.pointee.cnt == 0
     }
 
-    private var isCooperative: Bool {
-        unsafe string(rd_kafka_rebalance_protocol(client.handle)) == "COOPERATIVE"
+    /// The name that the group gave us; empty before it did, and again when it was told that we leave.
+    var memberID: String {
+        let name = unsafe rd_kafka_memberid(client.handle)
+        defer { unsafe rd_kafka_mem_free(client.handle, name) }
+        return unsafe string(name) ?? ""
     }
 
     private static func fault(_ code: rd_kafka_resp_err_t, _ operation: String) -> KafkaFault? {

@@ -23,6 +23,8 @@ internal import Synchronization
     let hooks: ClientHooks
     let data: OpaquePointer
     let drainTimeout: Int64
+    /// Known from the configuration, because asking librdkafka means to wait for the thread that may be ending.
+    let isCooperative: Bool
     private let ended = Atomic<Bool>(false)
 
     /// A task in `next` or `nextAll`.
@@ -55,10 +57,17 @@ internal import Synchronization
     /// A close under way.
     struct Closing {
         let deadline: Int64
-        /// When the group is left even if it has not taken its partitions back.
-        let leaveBy: Int64
-        var hasLeft = false
+        var stage = Stage.settling
         var replies: [Reply<Void>]
+
+        enum Stage {
+            /// The subscription is being ended; rebalances are answered as ever.
+            case settling
+            /// librdkafka was told to close and tells when it has.
+            case leaving
+            /// librdkafka refused to close.
+            case refused
+        }
     }
 
     var table = AssignmentTable()
@@ -90,7 +99,8 @@ internal import Synchronization
         unsafe data = rd_kafka_queue_new(handle)
         NativeClient.ring(mailbox.bell, for: unsafe data)
         hooks = configuration.client.hooks
-        drainTimeout = min(configuration.drainTimeout.milliseconds, Int64(Int32.max))
+        drainTimeout = configuration.drainTimeout.patience
+        isCooperative = configuration.strategy == .cooperativeSticky
         unsafe strays = []
         self.callbacks = callbacks
         callbacks.core = self
@@ -107,12 +117,12 @@ internal import Synchronization
             for job in mailbox.take() { job.run(self) }
             let now = Time.monotonicMilliseconds
             serveControl()
-            leaveWhenSettled(now: now)
+            leaveWhenSettled()
+            if isOver(now: now) { break }
             if let late = table.expired(now: now) { giveUp(late.partitions) }
             retryAssignment(now: now)
             retrySeeks(now: now)
             deliver(now: now)
-            if let closing, isDown || now >= closing.deadline { break }
             mailbox.sleep(milliseconds: pause(now: Time.monotonicMilliseconds))
         }
         tearDown()
@@ -124,7 +134,7 @@ internal import Synchronization
     private func pause(now: Int64) -> Int64 {
         var until = now + 1000
         if let deadline = table.pending?.deadline { until = min(until, deadline) }
-        if let closing { until = min(until, closing.deadline, now + (closing.hasLeft ? 100 : 5)) }
+        if let closing { until = min(until, now + (closing.stage == .settling ? 5 : 100)) }
         if !seeks.isEmpty || assigning != nil { until = min(until, now + 10) }
         for waiter in waiters { until = min(until, waiter.deadline ?? until) }
         return until - now
@@ -163,36 +173,57 @@ internal import Synchronization
     }
 
     // MARK: Closing
+    //
+    // librdkafka answers what is asked of a group by its main thread, and whoever asks waits without a limit. When a
+    // group that was told to close has ended, that thread throws away what it has not answered yet, whole queue and
+    // all, and the one who asked waits for ever. So nothing may be asked once `rd_kafka_consumer_close_queue` was
+    // called, unless the group cannot end before it is answered.
+    //
+    // Hence the order. (1) Unsubscribe, which in the middle of a rebalance is only noted. (2) Answer rebalances until
+    // nothing is assigned. (3) Close. A revocation that comes now holds up the group until it is answered: it is. A
+    // grant that comes now was on its way when the group was told to close, which took it back: nobody waits for an
+    // answer, and giving one is the wait for ever.
+    //
+    // A cooperative group takes no grant back, and before librdkafka 2.4 it never ends when it is told to close
+    // with one outstanding, whatever it is answered. It must have let its membership go first.
 
     func close(by deadline: Int64, _ reply: Reply<Void>) {
         if closing != nil {
             closing?.replies.append(reply)
             return
         }
-        let now = Time.monotonicMilliseconds
-        closing = Closing(deadline: deadline, leaveBy: min(deadline, now + Self.leavePatience), replies: [reply])
+        closing = Closing(deadline: deadline, replies: [reply])
         for waiter in waiters { waiter.reply.fail(.closed("next")) }
         waiters = []
         events = []
+        for seek in seeks { seek.reply.fail(.closed("seek")) }
+        seeks = []
+        assigning?.reply.fail(.closed("assign"))
+        assigning = nil
         if let pending = table.abandoned() { giveUp(pending.partitions) }
-        // From here on every revocation is answered as it comes, until the group is left.
         if hasSubscribed { _ = unsafe rd_kafka_unsubscribe(client.handle) }
     }
 
-    /// How long a closing member waits for its group to take the partitions back.
-    private static let leavePatience: Int64 = 1000
-
-    /// Closes the client when nothing is assigned to it any more.
-    ///
-    /// Not sooner: librdkafka 2.0.2 drops what is asked of a group that it is just closing, without an answer, and
-    /// `rd_kafka_assign`, called for a rebalance that came at the wrong moment, would wait for that answer for ever.
-    private func leaveWhenSettled(now: Int64) {
-        guard let closing, !closing.hasLeft else { return }
-        guard !hasSubscribed || now >= closing.leaveBy || assignmentIsEmpty else { return }
-        self.closing?.hasLeft = true
+    /// Closes the client when its group has nothing more to ask.
+    private func leaveWhenSettled() {
+        guard closing?.stage == .settling, !hasSubscribed || isSettled else { return }
         let fault = unsafe KafkaFault.taking(
             rd_kafka_consumer_close_queue(client.handle, client.queue), at: KafkaFault.Site("close"))
+        closing?.stage = fault == nil ? .leaving : .refused
         if let fault { hooks.fault(fault) }
+    }
+
+    private var isSettled: Bool { assignmentIsEmpty && (!isCooperative || memberID.isEmpty) }
+
+    /// Whether nothing is left to be done but to destroy the client. Once it was told to close it is served to the end:
+    /// that takes no longer than librdkafka's own limits, and destroying it waits for the same, with nobody to answer.
+    private func isOver(now: Int64) -> Bool {
+        guard let closing else { return false }
+        switch closing.stage {
+        case .settling: return now >= closing.deadline
+        case .leaving: return isDown
+        case .refused: return true
+        }
     }
 
     /// Ends the client. The owner's last act, or the only one where no owner could be started.
@@ -205,8 +236,6 @@ internal import Synchronization
         client.destroy(leavingGroup: hasLeft)
         mailbox.shut()
         ended.store(true, ordering: .releasing)
-        for seek in seeks { seek.reply.fail(.closed("seek")) }
-        assigning?.reply.fail(.closed("assign"))
         for case let reply? in commits.values { reply.fail(.closed("commit")) }
         for reply in closing?.replies ?? [] { reply.fill(.success(())) }
     }

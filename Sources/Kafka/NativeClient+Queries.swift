@@ -22,7 +22,7 @@ extension NativeClient {
         var low: Int64 = 0
         var high: Int64 = 0
         let code = unsafe rd_kafka_query_watermark_offsets(
-            handle, place.topic.rawValue, place.partition.rawValue, &low, &high, Int32(clamping: limit.milliseconds))
+            handle, place.topic.rawValue, place.partition.rawValue, &low, &high, Int32(limit.patience))
         try KafkaFault.check(code, at: KafkaFault.Site("watermarks", place))
         return Watermarks(low: Offset(low), high: Offset(high))
     }
@@ -34,7 +34,7 @@ extension NativeClient {
         var list = PartitionList(capacity: partitions.count)
         for place in partitions { list.add(place, offset: max(0, timestamp)) }
         let code = list.lend { list in
-            unsafe rd_kafka_offsets_for_times(handle, list, Int32(clamping: limit.milliseconds))
+            unsafe rd_kafka_offsets_for_times(handle, list, Int32(limit.patience))
         }
         try KafkaFault.check(code, at: KafkaFault.Site("offsets by time"))
         var found: [TopicPartition: Offset] = [:]

@@ -100,8 +100,12 @@ extension Duration {
         if overflow { return seconds < 0 ? .min : .max }
         let (total, tooMuch) = whole.addingReportingOverflow(
             attoseconds / 1_000_000_000_000_000 + (attoseconds % 1_000_000_000_000_000 > 0 ? 1 : 0))
-        return tooMuch ? .max : total
+        if tooMuch { return seconds < 0 ? .min : .max }
+        return total
     }
+
+    /// Milliseconds to wait: never below zero, which C would take for ever, and so few that a clock can be added.
+    var patience: Int64 { min(max(0, milliseconds), Int64(Int32.max)) }
 }
 
 extension KafkaFault {

@@ -69,7 +69,7 @@ public final class Producer: Sendable {
     /// record still gets its verdict, `.purged` when it was given up.
     public func close(within budget: Duration = .seconds(10)) async {
         let reply: Reply<Void> = core.mailbox.ask("close") { core, reply in
-            core.close(by: Time.monotonicMilliseconds &+ min(budget.milliseconds, Int64(Int32.max)), reply)
+            core.close(by: Time.monotonicMilliseconds + budget.patience, reply)
         }
         // Refused only when it is closed already.
         try? await reply.certainValue()
