@@ -110,6 +110,14 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // A worker with handlers that do little, so that what is measured is the runtime.
+        .executableTarget(
+            name: "WorkerBench",
+            dependencies: ["Contracts", "Flotilla", "Kafka", "Model", "Platform"],
+            path: "Benchmarks/WorkerBench",
+            swiftSettings: strict
+        ),
+
         // Tests mirror Sources. What several of them need: folders that go, dice that a seed repeats.
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "ModelTests", dependencies: ["Model", "TestSupport"], swiftSettings: strict),

@@ -1,5 +1,5 @@
 package import Kafka
-internal import Platform
+internal import Synchronization
 
 /// Publishes records until the log has them: a broker that is away or slow is waited for, in order and without end.
 ///
@@ -19,33 +19,54 @@ package struct Publisher: Sendable {
         self.onTrouble = onTrouble
     }
 
-    /// The records that the log will never take, by their place in the batch; nil when `isOpen` said to stop.
+    /// Hands records over, behind those of earlier calls, without waiting for them.
+    package func begin(_ batch: OutgoingBatch) -> Publication {
+        let publication = Publication(batch)
+        guard !batch.isEmpty else { return publication }
+        do {
+            try sink.enqueue(batch) { publication.hear(.success($0)) }
+        } catch {
+            publication.hear(.failure(error))
+        }
+        return publication
+    }
+
     package func publish(
         _ batch: OutgoingBatch, while isOpen: @Sendable () -> Bool
     ) async -> [Int: KafkaFault]? {
-        guard !batch.isEmpty else { return [:] }
+        await finish(begin(batch), while: isOpen)
+    }
+
+    /// Waits for records that were handed over, and hands those over again that may yet pass. The records that the log
+    /// will never take, by their place in the batch; nil when `isOpen` said to stop.
+    package func finish(
+        _ publication: Publication, while isOpen: @Sendable () -> Bool
+    ) async -> [Int: KafkaFault]? {
+        var publication = publication
+        guard !publication.batch.isEmpty else { return [:] }
         var refused: [Int: KafkaFault] = [:]
-        var batch = batch
-        var places = Array(0..<batch.count)
+        var places: [Int]?
         var pause: Int64 = 10
         while true {
             var trouble: KafkaFault?
-            var again: [Int] = []
-            do {
-                let report = try await sink.publish(batch)
+            switch await publication.verdict() {
+            case .success(let report):
+                if report.isAllDelivered { return refused }
+                var again: [Int] = []
                 for (index, fault) in report.failures {
                     if fault.neverPasses {
-                        refused[places[index]] = fault
+                        refused[places?[index] ?? index] = fault
                     } else {
                         trouble = fault
                         again.append(index)
                     }
                 }
                 if again.isEmpty { return refused }
-                batch = batch.only(again)
-                places = again.map { places[$0] }
-            } catch {
-                trouble = error
+                places = again.map { places?[$0] ?? $0 }
+                publication = Publication(publication.batch.only(again))
+            case .failure(let fault):
+                trouble = fault
+                publication = Publication(publication.batch)
             }
             guard isOpen(), !Task.isCancelled else { return nil }
             if let trouble {
@@ -55,6 +76,45 @@ package struct Publisher: Sendable {
             }
             await clock.sleep(until: clock.monotonicMilliseconds + pause)
             pause = min(pause * 2, 1000)
+            publication = begin(publication.batch)
+        }
+    }
+}
+
+/// Records that were handed over, and what became of them once that is known.
+package final class Publication: Sendable {
+    package typealias Verdict = Result<DeliveryReport, KafkaFault>
+
+    package let batch: OutgoingBatch
+
+    private enum State {
+        case open
+        case awaited(CheckedContinuation<Verdict, Never>)
+        case heard(Verdict)
+    }
+
+    private let state = Mutex(State.open)
+
+    init(_ batch: OutgoingBatch) { self.batch = batch }
+
+    func hear(_ verdict: Verdict) {
+        let waiting = state.withLock { state -> CheckedContinuation<Verdict, Never>? in
+            defer { state = .heard(verdict) }
+            if case .awaited(let continuation) = state { return continuation }
+            return nil
+        }
+        waiting?.resume(returning: verdict)
+    }
+
+    /// Every record that a sink accepted gets its verdict, so this ends; a producer that closes says `purged`.
+    func verdict() async -> Verdict {
+        await withCheckedContinuation { continuation in
+            let known = state.withLock { state -> Verdict? in
+                if case .heard(let verdict) = state { return verdict }
+                state = .awaited(continuation)
+                return nil
+            }
+            if let known { continuation.resume(returning: known) }
         }
     }
 }

@@ -1,14 +1,19 @@
 internal import Contracts
 internal import Platform
+internal import Synchronization
 
 // A lane of a handler without state: claim, handle, publish, remember, finish, in this order.
 extension PartitionRunner {
     /// One call of the once-only memory takes so many at most.
     static let largestPiece = 500
+    /// How many pieces of a lane may wait for the log at once, while the handler goes on.
+    private static let flightsAllowed = 4
 
     func runPlain(_ lane: Int) async {
         // A slow handler gets few events at a time, so that what is under way can always be finished soon.
-        var size = Self.largestPiece
+        let largest = core.once == nil ? 4 * Self.largestPiece : Self.largestPiece
+        var size = largest
+        let flights = Flights(allowed: Self.flightsAllowed)
         while let items = take(lane, max: size) {
             guard let due = await whenDue(items, lane) else { continue }
             let began = core.now
@@ -16,10 +21,10 @@ extension PartitionRunner {
             var disposals: [Disposal] = []
             let events = decode(due, &disposals)
             if let jobs = await claimed(events, lane, &disposals), await dispose(disposals) {
-                await run(jobs, lane)
+                await run(jobs, lane, flights: flights)
             }
             let took = core.now - began
-            if took > 1000 { size = max(1, size / 2) } else if took < 250 { size = min(Self.largestPiece, size * 2) }
+            if took > 1000 { size = max(1, size / 2) } else if took < 250 { size = min(largest, size * 2) }
         }
         rest()
     }
@@ -61,12 +66,12 @@ extension PartitionRunner {
 
     /// Runs events and sees to what becomes of each, until nothing of them is left or the partition is given up.
     ///
-    /// An event that is tried again waits beside the lane, which goes on; with strict order, and when it waits beside
-    /// the lane already, it waits in its place.
-    func run(_ jobs: [EventJob], _ lane: Int, isAside: Bool = false) async {
-        let staysInPlace = isAside || role.policy.ordering == .partition
+    /// While a run's outputs are on their way to the log the next one begins, and an event that is tried again waits
+    /// beside the lane. With strict order, and beside the lane already (no `flights`), everything waits in its place.
+    func run(_ jobs: [EventJob], _ lane: Int, apart: Bool = false, flights: Flights?) async {
+        let flights = role.policy.ordering == .partition ? nil : flights
+        var apart = apart
         var pending = jobs[...]
-        var apart = false
         while !pending.isEmpty {
             guard let limit = await permission() else { return await giveBack(pending, lane) }
             var row = pending.prefix(limit)
@@ -78,17 +83,25 @@ extension PartitionRunner {
             let judgement = Judgement(
                 run.outcomes, row, role, wallNow: core.wallNow, random: Double.random(in: 0...1))
             core.heard(judgement)
-            switch await publish(run, judgement) {
-            case .givenUp: return
-            case .apart:
-                apart = true
-                continue
-            case .published(let tooLarge):
-                guard await dispose(judgement.disposals + tooLarge) else { return }
+            let publication = beginPublishing(run, judgement)
+            if let flights {
+                await flights.begin(self) {
+                    if await self.settle(publication, run, judgement) == .apart {
+                        await self.run(judgement.done.map(\.job), lane, apart: true, flights: nil)
+                    }
+                }
+            } else {
+                switch await settle(publication, run, judgement) {
+                case .givenUp: return
+                case .apart:
+                    apart = true
+                    continue
+                case .settled: break
+                }
             }
             pending = pending.dropFirst(judgement.handled)
             for (job, delay) in judgement.again {
-                if staysInPlace {
+                if flights == nil {
                     await nap(until: core.now + delay.wholeMilliseconds)
                     pending = [job] + pending
                 } else {
@@ -100,6 +113,18 @@ extension PartitionRunner {
         }
     }
 
+    private enum Settled { case settled, apart, givenUp }
+
+    /// Waits for a run's outputs and sends on what was not handled.
+    private func settle(_ publication: Publication, _ run: HandlerRun, _ judgement: Judgement) async -> Settled {
+        switch await finish(publication, run, judgement) {
+        case .givenUp: .givenUp
+        case .apart: .apart
+        case .published(let tooLarge):
+            await dispose(judgement.disposals + tooLarge) ? .settled : .givenUp
+        }
+    }
+
     /// Tries an event again by itself, with its memory for itself, so that its batch can go.
     private func retryAside(_ job: EventJob, after delay: Duration, _ lane: Int) {
         var alone = job
@@ -107,7 +132,7 @@ extension PartitionRunner {
         alone.event = event
         beside { [alone] in
             await self.nap(until: self.core.now + delay.wholeMilliseconds)
-            await self.run([alone], lane, isAside: true)
+            await self.run([alone], lane, flights: nil)
         }
     }
 
@@ -143,5 +168,21 @@ extension PartitionRunner {
             await run.run()
             return run
         }
+    }
+}
+
+/// Pieces of a lane whose outputs are on their way, so many at most.
+final class Flights: Sendable {
+    private let allowed: Int
+    private let tasks = Mutex<[Task<Void, Never>]>([])
+
+    init(allowed: Int) { self.allowed = allowed }
+
+    /// Begins another one, once there is room. Only a lane's own task calls this.
+    func begin(_ runner: PartitionRunner, _ body: @escaping @Sendable () async -> Void) async {
+        let oldest = tasks.withLock { $0.count >= allowed ? $0.removeFirst() : nil }
+        await oldest?.value
+        let task = runner.beside(body)
+        tasks.withLock { $0.append(task) }
     }
 }

@@ -14,14 +14,18 @@ extension PartitionRunner {
         case givenUp
     }
 
-    /// Publishes a run's outputs and finishes the events that they come from.
-    func publish(_ run: HandlerRun, _ judgement: Judgement) async -> Published {
-        guard !judgement.done.isEmpty else { return .published(tooLarge: []) }
+    /// Hands a run's outputs over, with the outcomes of replays, behind those of earlier runs.
+    func beginPublishing(_ run: HandlerRun, _ judgement: Judgement) -> Publication {
         var batch = run.outputs
-        let outputs = batch.count
         for (job, _) in judgement.done { addOutcome("done", of: job, to: &batch) }
-        guard let refused = await core.publisher.publish(batch, while: { self.mayFinish }) else { return .givenUp }
-        core.gauges.published.count(outputs - refused.count)
+        return core.publisher.begin(batch)
+    }
+
+    /// Waits until a run's outputs are out and finishes the events that they come from.
+    func finish(_ publication: Publication, _ run: HandlerRun, _ judgement: Judgement) async -> Published {
+        guard !judgement.done.isEmpty else { return .published(tooLarge: []) }
+        guard let refused = await core.publisher.finish(publication, while: { self.mayFinish }) else { return .givenUp }
+        core.gauges.published.count(run.outputs.count)
         guard !refused.isEmpty else {
             core.gauges.done.count(judgement.done.count)
             guard await conclude(judgement.done.map { ($0.job.ticket, .done) }) else { return .givenUp }

@@ -143,9 +143,9 @@ final class PartitionRunner: Sendable {
     // MARK: Work under way
 
     /// One more piece of work beside the lanes: a record that is tried again by itself.
-    func beside(_ body: @escaping @Sendable () async -> Void) {
+    @discardableResult func beside(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
         state.withLock { $0.busy += 1 }
-        Task {
+        return Task {
             await body()
             self.rest()
         }

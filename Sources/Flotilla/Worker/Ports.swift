@@ -22,13 +22,14 @@ extension Consumer: RecordSource {
 
 /// Where records go.
 package protocol RecordSink: Sendable {
-    /// Publishes the records in their order and waits until each has its verdict.
-    func publish(_ batch: OutgoingBatch) async throws(KafkaFault) -> DeliveryReport
+    /// Takes the records over, in their order and behind those of earlier calls; `completion` is called once, when each
+    /// has its verdict.
+    func enqueue(
+        _ batch: OutgoingBatch, completion: @escaping @Sendable (DeliveryReport) -> Void
+    ) throws(KafkaFault)
 }
 
-extension Producer: RecordSink {
-    package func publish(_ batch: OutgoingBatch) async throws(KafkaFault) -> DeliveryReport { try await send(batch) }
-}
+extension Producer: RecordSink {}
 
 /// Both clocks of a worker, and how it waits.
 package protocol WorkerClock: Sendable {

@@ -1,0 +1,161 @@
+// A worker under load: what the runtime adds to a client that only reads.
+//
+//   worker-bench BROKERS fill COUNT              publishes COUNT events of 300 bytes to bench.events
+//   worker-bench BROKERS read COUNT              reads them through the Swift client alone
+//   worker-bench BROKERS noop COUNT              has a handler see them that does nothing
+//   worker-bench BROKERS transform COUNT         … that reads two fields and publishes one output for each
+//
+// With a last argument `once`, the handler remembers in the Redis that REDIS_URL names.
+// Prints: records seconds
+
+import Contracts
+import Flotilla
+import Glibc
+import Kafka
+import Platform
+import Synchronization
+
+@main
+enum WorkerBench {
+    static let source = TopicName("bench.events")
+    static let target = TopicName("bench.outputs")
+    static let partitions = 6
+
+    static func main() async {
+        let arguments = CommandLine.arguments
+        guard arguments.count >= 4, let count = Int(arguments[3]) else {
+            return fail("see the first lines of the source")
+        }
+        let client = ClientConfiguration(brokers: [arguments[1]])
+        do {
+            let seconds =
+                switch arguments[2] {
+                case "fill": try await fill(client, count)
+                case "read": try await read(client, count)
+                case "noop": try await work(client, count, Seen(publishes: false))
+                case "transform": try await work(client, count, Seen(publishes: true))
+                case let other: throw Unknown(verb: other)
+                }
+            print("\(count) \(seconds)")
+        } catch {
+            fail("\(error)")
+        }
+    }
+
+    struct Unknown: Error { let verb: String }
+
+    private static func fill(_ client: ClientConfiguration, _ count: Int) async throws -> Double {
+        let admin = try Admin(client)
+        _ = try await admin.create([source, target].map { NewTopic($0, partitions: partitions) })
+        await admin.close()
+        var configuration = ProducerConfiguration(client)
+        configuration.maxQueuedRecords = 1_000_000
+        configuration.maxQueuedBytes = 1 << 30
+        let producer = try Producer(configuration)
+        let padding = String(repeating: "x", count: 180)
+        let start = Time.monotonicNanoseconds
+        for first in stride(from: 0, to: count, by: 10_000) {
+            var batch = OutgoingBatch()
+            for number in first..<min(count, first + 10_000) {
+                let value =
+                    "{\"event_id\":\"\(number)\",\"event_type\":\"click\",\"campaign_id\":\"c\(number % 1000)\",\"value\":\(number).25,\"dimensions\":{\"country\":\"de\"},\"padding\":\"\(padding)\"}"
+                batch.append(
+                    OutgoingRecord(
+                        topic: source, partition: Partition(Int32(number % partitions)),
+                        key: Array("c\(number % 1000)".utf8),
+                        value: Array(value.utf8),
+                        headers: [
+                            Header("ce_specversion", "1.0"), Header("ce_id", "\(number)"),
+                            Header("ce_source", "/bench"),
+                            Header("ce_type", "click"), Header("ce_time", "2026-01-01T00:00:00Z"),
+                            Header("content-type", "application/json"),
+                        ]))
+            }
+            let report = try await producer.send(batch)
+            if let failure = report.failures.first { throw failure.fault }
+        }
+        let seconds = Double(Time.monotonicNanoseconds - start) / 1e9
+        await producer.close()
+        return seconds
+    }
+
+    private static func consuming(_ client: ClientConfiguration, group: GroupID) -> ConsumerConfiguration {
+        var client = client
+        // As RawClient has it.
+        client.extra["queued.min.messages"] = "1000000"
+        return ConsumerConfiguration(client, group: group)
+    }
+
+    private static func read(_ client: ClientConfiguration, _ count: Int) async throws -> Double {
+        let consumer = try Consumer(consuming(client, group: GroupID("bench.read.\(getpid())")))
+        var places: [TopicPartition: Consumer.StartingPoint] = [:]
+        for number in 0..<partitions { places[TopicPartition(source, Partition(Int32(number)))] = .earliest }
+        try await consumer.assign(places)
+        var start: Int64 = 0
+        var seen = 0
+        while seen < count {
+            for event in try await consumer.nextAll(within: .seconds(1)) {
+                guard case .records(let batch) = event else { continue }
+                if seen == 0 { start = Time.monotonicNanoseconds }
+                seen += batch.count
+            }
+        }
+        let seconds = Double(Time.monotonicNanoseconds - start) / 1e9
+        await consumer.close()
+        return seconds
+    }
+
+    private static func work(_ client: ClientConfiguration, _ count: Int, _ handler: Seen) async throws -> Double {
+        var policy = ConsumerPolicy(handler: handler.name)
+        policy.retry.tiers = []
+        policy.once.ttl = nil
+        policy.produces = [target]
+        let job = HandlerJob(.events(handler), namespace: Namespace(), policies: [source: policy])
+        let admin = try Admin(client)
+        _ = try await admin.create(job.topics.keys.map { NewTopic($0, partitions: partitions) })
+        await admin.close()
+        var producing = ProducerConfiguration(client)
+        producing.maxQueuedRecords = 500_000
+        let producer = try Producer(producing)
+        let worker = HandlerWorker(
+            job, source: try Consumer(consuming(client, group: Namespace().group(handler.name))), sink: producer,
+            once: nil,
+            log: Log(level: .warning, format: .text), identity: WorkerIdentity(id: "bench", build: "bench"))
+        let running = Task { try await worker.run() }
+        var start: Int64 = 0
+        while worker.gauges.done.load(ordering: .relaxed) < count {
+            try await Task.sleep(for: .milliseconds(2))
+            if start == 0, worker.gauges.consumed.load(ordering: .relaxed) > 0 { start = Time.monotonicNanoseconds }
+        }
+        let seconds = Double(Time.monotonicNanoseconds - start) / 1e9
+        worker.stop()
+        try await running.value
+        await producer.close()
+        return seconds
+    }
+
+    private static func fail(_ reason: String) {
+        var line = "worker-bench: \(reason)\n"
+        line.withUTF8 { _ = unsafe write(2, $0.baseAddress, $0.count) }
+        exit(1)
+    }
+}
+
+/// Sees events; with outputs it reads two fields of each and publishes them.
+struct Seen: Handler {
+    let name = HandlerName("bench\(getpid())")
+    let publishes: Bool
+
+    func handle(_ event: Event, _ context: Context) async throws -> [Outgoing] {
+        guard publishes else { return [] }
+        let json = try event.json()
+        guard let campaign = json["campaign_id"]?.string, let value = json["value"]?.double else {
+            throw Refusal.schemaInvalid("campaign_id and value are missing")
+        }
+        return [
+            Outgoing(
+                to: WorkerBench.target, from: event, type: "point",
+                json: Array("{\"campaign\":\"\(campaign)\",\"value\":\(value)}".utf8))
+        ]
+    }
+}
