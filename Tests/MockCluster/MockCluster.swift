@@ -2,7 +2,8 @@ internal import CRdKafka
 
 /// librdkafka's in-process cluster: real sockets and the real protocol on 127.0.0.1, no log on disk.
 ///
-/// It ends with the last reference; clients of it are to be closed before.
+/// It ends with the last reference; clients of it are to be closed before. No broker is ever stopped: librdkafka lets go
+/// of the port for a moment, and aborts the process when somebody else gets it.
 @safe public final class MockCluster: @unchecked Sendable {
     // Unchecked: both handles are constant and safe to use from any thread.
     private let client: OpaquePointer
@@ -57,11 +58,5 @@ internal import CRdKafka
     /// From now on every question about the topic gets this error.
     public func fail(topic: String, with error: Int32) {
         unsafe rd_kafka_mock_topic_set_error(cluster, topic, rd_kafka_resp_err_t(rawValue: error))
-    }
-
-    /// Stops a broker for good; the first is 1. To start it again would abort the process when anybody got its port
-    /// in the meantime.
-    public func stop(broker: Int32) {
-        unsafe _ = rd_kafka_mock_broker_set_down(cluster, broker)
     }
 }
