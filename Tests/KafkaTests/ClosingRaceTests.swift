@@ -18,7 +18,7 @@ import Testing
     func membersOfAnEagerGroupCloseWheneverTheyWant(seed: UInt64) async {
         await #expect(processExitsWith: .success) { [seed] in
             alarm(ClosingRaceTests.patience)
-            try await ClosingRaceTests.comeAndGo(.range, seed)
+            try await ClosingRaceTests.comeAndGo(.range, rounds: 40, seed)
         }
     }
 
@@ -30,12 +30,14 @@ import Testing
     func membersOfACooperativeGroupCloseWheneverTheyWant(seed: UInt64) async {
         await #expect(processExitsWith: .success) { [seed] in
             alarm(ClosingRaceTests.patience)
-            try await ClosingRaceTests.comeAndGo(.cooperativeSticky, seed)
+            try await ClosingRaceTests.comeAndGo(.cooperativeSticky, rounds: 15, seed)
         }
     }
 
     /// Four members at a time, each of them again and again, in a group of three partitions: one of them has none.
-    private static func comeAndGo(_ strategy: ConsumerConfiguration.Strategy, _ seed: UInt64) async throws {
+    private static func comeAndGo(
+        _ strategy: ConsumerConfiguration.Strategy, rounds: Int, _ seed: UInt64
+    ) async throws {
         let topic = TopicName("t")
         try await BrokerFixture.with { fixture in
             try await fixture.withAdmin { _ = try await $0.create([NewTopic(topic, partitions: 3)]) }
@@ -44,7 +46,7 @@ import Testing
                 for member in 0..<4 {
                     group.addTask {
                         var dice = TestDice(seed: seed &+ UInt64(member))
-                        for _ in 0..<40 {
+                        for _ in 0..<rounds {
                             var configuration = ConsumerConfiguration(fixture.client, group: "g")
                             configuration.strategy = strategy
                             configuration.sessionTimeout = .seconds(6)
