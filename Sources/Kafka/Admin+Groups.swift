@@ -48,6 +48,7 @@ extension Admin {
     /// What a group is doing and who reads what. A group that nobody knows is `.dead` and has no members.
     public func describe(_ group: GroupID) async throws(KafkaFault) -> GroupDescription {
         let site = KafkaFault.Site("describe group \(group)")
+        try checkText(group.rawValue, at: site)
         return try await core.call(
             site.operation,
             start: { client, options, queue in
@@ -99,6 +100,7 @@ extension Admin {
     /// Deletes groups that nobody is a member of and returns the faults of those that were not deleted.
     public func delete(groups: [GroupID]) async throws(KafkaFault) -> [GroupID: KafkaFault] {
         let operation = "delete groups"
+        for group in groups { try checkText(group.rawValue, at: KafkaFault.Site(operation)) }
         return try await core.call(
             operation,
             start: { client, options, queue throws(KafkaFault) in

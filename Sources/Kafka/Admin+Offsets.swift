@@ -36,6 +36,7 @@ extension Admin {
     /// What a group has committed.
     public func committed(by group: GroupID) async throws(KafkaFault) -> [TopicPartition: PartitionOffset] {
         let operation = "committed offsets of \(group)"
+        try checkText(group.rawValue, at: KafkaFault.Site(operation))
         let result = try await groupCall(
             operation, make: { unsafe rd_kafka_ListConsumerGroupOffsets_new(group.rawValue, nil) },
             free: { unsafe rd_kafka_ListConsumerGroupOffsets_destroy($0) },
@@ -56,6 +57,8 @@ extension Admin {
     /// Sets what a group has committed. The group must have no members.
     public func commit(_ offsets: [PartitionOffset], for group: GroupID) async throws(KafkaFault) {
         let operation = "set offsets of \(group)"
+        try checkText(group.rawValue, at: KafkaFault.Site(operation))
+        for offset in offsets { try offset.place.topic.check(at: KafkaFault.Site(operation, offset.place)) }
         let result = try await groupCall(
             operation,
             make: {
@@ -74,6 +77,8 @@ extension Admin {
     /// Makes a group forget what it committed for these partitions. It must not be reading their topics.
     public func forget(_ partitions: [TopicPartition], of group: GroupID) async throws(KafkaFault) {
         let operation = "delete offsets of \(group)"
+        try checkText(group.rawValue, at: KafkaFault.Site(operation))
+        for place in partitions { try place.topic.check(at: KafkaFault.Site(operation, place)) }
         let result = try await groupCall(
             operation,
             make: {
@@ -116,6 +121,7 @@ extension Admin {
         Offset]
     {
         let operation = "delete records"
+        for place in offsets.keys { try place.topic.check(at: KafkaFault.Site(operation, place)) }
         return try await core.call(
             operation,
             start: { client, options, queue in

@@ -14,7 +14,7 @@ extension Admin {
     /// The settings of a topic, by name.
     public func settings(of topic: TopicName) async throws(KafkaFault) -> [String: TopicSetting] {
         let site = KafkaFault.Site("describe settings", topic: topic)
-        try Self.check(topic, at: site)
+        try topic.check(at: site)
         return try await core.call(
             site.operation,
             start: { client, options, queue throws(KafkaFault) in
@@ -39,6 +39,7 @@ extension Admin {
     /// do it at once may undo each other.
     public func change(_ changes: [String: String?], of topic: TopicName) async throws(KafkaFault) {
         let site = KafkaFault.Site("change settings", topic: topic)
+        for (name, value) in changes { try checkText(name, value ?? "", at: site) }
         var wanted = try await settings(of: topic).values.reduce(into: [String: String]()) { wanted, setting in
             if setting.isOwn { wanted[setting.name] = setting.value }
         }

@@ -49,7 +49,8 @@ extension Admin {
 
     @safe private static func native(_ topic: NewTopic) throws(KafkaFault) -> OpaquePointer? {
         let site = KafkaFault.Site("create topics", topic: topic.name)
-        try check(topic.name, at: site)
+        try topic.name.check(at: site)
+        for (name, value) in topic.settings { try checkText(name, value, at: site) }
         let native = try makeNative(at: site) {
             unsafe rd_kafka_NewTopic_new(
                 topic.name.rawValue, Int32(clamping: topic.partitions), Int32(clamping: topic.replication ?? -1), $0, $1
@@ -65,7 +66,7 @@ extension Admin {
         return try await core.call(
             operation,
             start: { client, options, queue throws(KafkaFault) in
-                for topic in topics { try Self.check(topic, at: KafkaFault.Site(operation, topic: topic)) }
+                for topic in topics { try topic.check(at: KafkaFault.Site(operation, topic: topic)) }
                 try withNatives(
                     topics, { unsafe rd_kafka_DeleteTopic_new($0.rawValue) },
                     free: { unsafe rd_kafka_DeleteTopic_destroy($0) }
@@ -89,7 +90,7 @@ extension Admin {
                     topics.sorted { $0.key < $1.key },
                     { topic throws(KafkaFault) in
                         let site = KafkaFault.Site(operation, topic: topic.key)
-                        try Self.check(topic.key, at: site)
+                        try topic.key.check(at: site)
                         return try makeNative(at: site) {
                             unsafe rd_kafka_NewPartitions_new(topic.key.rawValue, max(0, topic.value), $0, $1)
                         }
@@ -135,12 +136,5 @@ extension Admin {
                     replicas: Array(UnsafeBufferPointer(start: partition.replicas, count: Int(partition.replica_cnt))),
                     inSync: Array(UnsafeBufferPointer(start: partition.isrs, count: Int(partition.isr_cnt))))
             }.sorted { $0.partition < $1.partition })
-    }
-
-    /// Of a name that cannot be, C may see something else than we do.
-    static func check(_ topic: TopicName, at site: KafkaFault.Site) throws(KafkaFault) {
-        guard topic.isValid else {
-            throw KafkaFault(RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "no topic can have this name", at: site)
-        }
     }
 }

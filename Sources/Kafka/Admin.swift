@@ -27,7 +27,8 @@ public final class Admin: Sendable {
 
     deinit { precondition(core.isClosed, "an admin client is to be closed before it goes") }
 
-    /// Ends the client; questions under way get `.closed`.
+    /// Ends the client; questions under way get `.closed`. Waits for the one that holds up librdkafka, if there is one:
+    /// about topics or places, and no longer than `patience`.
     public func close() async {
         let reply: Reply<Void> = core.mailbox.ask("close") { core, reply in core.close(reply) }
         // Refused only when it is closed already.

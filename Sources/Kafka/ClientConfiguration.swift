@@ -4,8 +4,8 @@ public struct ClientConfiguration: Sendable {
     public var brokers: [String]
     /// The name under which brokers know the client.
     public var clientID: String = "flotilla"
-    /// Further options of librdkafka by their own names. Those that carry this client's promises are refused:
-    /// acknowledgements, idempotence, groups, commits.
+    /// Further options of librdkafka by their own names. Refused are those that carry this client's promises
+    /// (acknowledgements, idempotence, groups, commits) and those that a client has a field for.
     public var extra: [String: String] = [:]
     public var hooks = ClientHooks()
 
@@ -23,7 +23,8 @@ public struct ClientConfiguration: Sendable {
     }
 }
 
-/// Who hears what a client says by itself. Each is called on the client's own thread, so it must be quick.
+/// Who hears what a client says by itself. Each is called on the client's own thread, so it must be quick; only what is
+/// asked of a closed client is told on the asking thread.
 public struct ClientHooks: Sendable {
     /// librdkafka's log lines, which otherwise are lost; nothing is written to standard error.
     public var log: @Sendable (LogLine) -> Void = { _ in }

@@ -19,12 +19,12 @@ extension Consumer {
 
     /// `pause` without waiting, in the order of the calls; a failure goes to `ClientHooks.fault`.
     public func pauseLater(_ partitions: [TopicPartition]) {
-        core.later { core throws(KafkaFault) in try core.pause(partitions) }
+        core.later("pause") { core throws(KafkaFault) in try core.pause(partitions) }
     }
 
     /// `resume` without waiting, in the order of the calls; a failure goes to `ClientHooks.fault`.
     public func resumeLater(_ partitions: [TopicPartition]) {
-        core.later { core throws(KafkaFault) in try core.resume(partitions) }
+        core.later("resume") { core throws(KafkaFault) in try core.resume(partitions) }
     }
 
     /// Goes on elsewhere. No record of before comes after this returns.
@@ -55,7 +55,8 @@ extension Consumer {
 
     /// Commits offsets without waiting; a failure goes to `ClientHooks.fault`.
     public func commitLater(_ offsets: [PartitionOffset]) {
-        core.mailbox.post(Mailbox.Job(run: { $0.commit(offsets, nil) }, refuse: {}))
+        core.mailbox.post(
+            Mailbox.Job(run: { $0.commit(offsets, nil) }, refuse: { [core] in core.hooks.fault(.closed("commit")) }))
     }
 
     /// The offset after the last record that `next` gave of each partition; missing where there was none yet.
@@ -72,6 +73,7 @@ extension Consumer {
     public func committed(
         _ partitions: [TopicPartition], within limit: Duration = .seconds(10)
     ) async throws(KafkaFault) -> [TopicPartition: PartitionOffset] {
+        for place in partitions { try place.topic.check(at: KafkaFault.Site("committed", place)) }
         let client = core.client
         return try await core.lane.run("committed") { () throws(KafkaFault) in
             let list = PartitionList(partitions)

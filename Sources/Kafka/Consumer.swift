@@ -51,6 +51,7 @@ public final class Consumer: Sendable {
         // Old librdkafkas look for the leader of a topic that they do not know yet only every 500 ms, so it is looked up
         // before. This is no condition: a broker that is away now may be there later.
         let topics = Set(partitions.keys.map(\.topic))
+        for topic in topics { try topic.check(at: KafkaFault.Site("assign", topic: topic)) }
         let client = core.client
         try await core.lane.run("assign") { () throws(KafkaFault) in client.learn(topics, within: .seconds(1)) }
         try await core.mailbox.ask("assign") { core, reply in core.assign(partitions, reply) }.value()
@@ -74,8 +75,8 @@ public final class Consumer: Sendable {
         try await take(max: max, maxBytes: maxBytes, until: Self.deadline(limit), all: false).first
     }
 
-    /// All that there is by now, in one go, or nothing when nothing came in time: what happened in its order, and the
-    /// records of each partition as a batch of their own.
+    /// All that there is by now, in one go, or nothing when nothing came in time: what happened, in its order, and when
+    /// nothing did, the records of each partition as a batch of their own.
     ///
     /// For those who work on partitions apart: one that is held up keeps the memory of its own records alone.
     public func nextAll(

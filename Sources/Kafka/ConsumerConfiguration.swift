@@ -32,8 +32,8 @@ public struct ConsumerConfiguration: Sendable {
         public static let roundRobin = Strategy(name: "roundrobin")
         /// Members keep what they have while others come and go.
         ///
-        /// Warning: librdkafka before 2.10 is known to hang or loop with it, and before 2.2 it aborts the process when a
-        /// member is closed between its joining and its first assignment with a budget that does not last until then.
+        /// Warning: librdkafka before 2.10 is known to hang or loop with it, and before 2.2 to abort the process when a
+        /// member is closed that has joined and was not assigned anything yet.
         public static let cooperativeSticky = Strategy(name: "cooperative-sticky")
     }
 

@@ -6,19 +6,22 @@ extension ConsumerCore {
     func subscribe(_ topics: [TopicName]) throws(KafkaFault) {
         let site = KafkaFault.Site("subscribe")
         guard let handle = isOpen else { throw .closed("subscribe") }
-        for topic in topics where !topic.isValid {
-            throw KafkaFault(
-                KafkaFault.Code(RD_KAFKA_RESP_ERR__INVALID_ARG), "no topic can have this name",
-                at: KafkaFault.Site("subscribe", topic: topic))
+        for topic in topics { try topic.check(at: KafkaFault.Site("subscribe", topic: topic)) }
+        if !isSubscribed {
+            // What was chosen before would stay in the table when the group's own replaces it in librdkafka.
+            failAssigning()
+            if !table.assigned.isEmpty { giveUp(table.assigned.sorted()) }
         }
         let list = PartitionList(topics: topics)
         try KafkaFault.check(list.lend { unsafe rd_kafka_subscribe(handle.handle, $0) }, at: site)
+        isSubscribed = true
         hasSubscribed = true
     }
 
     func unsubscribe() throws(KafkaFault) {
         guard let client = isOpen else { throw .closed("unsubscribe") }
         try KafkaFault.check(unsafe rd_kafka_unsubscribe(client.handle), at: KafkaFault.Site("unsubscribe"))
+        isSubscribed = false
     }
 
     /// The client while nobody closes it.
@@ -35,15 +38,26 @@ extension ConsumerCore {
     /// librdkafka neither forwards its records to us nor to itself.
     func assign(_ points: [TopicPartition: Consumer.StartingPoint], _ reply: Reply<Void>) {
         guard let client = isOpen else { return reply.fail(.closed("assign")) }
+        guard !isSubscribed else {
+            return reply.fail(
+                KafkaFault(
+                    RD_KAFKA_RESP_ERR__INVALID_ARG, "a group decides what is read: unsubscribe first",
+                    at: KafkaFault.Site("assign")))
+        }
         let stopping = table.assigned.union(assigning?.stopping ?? [])
-        assigning?.reply.fail(KafkaFault(RD_KAFKA_RESP_ERR__OUTDATED, at: KafkaFault.Site("assign")))
-        assigning = nil
+        failAssigning()
         let gone = table.assigned.sorted()
         resumeNatively(table.remove(gone))
         dropStrays { _ in true }
         if let fault = Self.fault(unsafe rd_kafka_assign(client.handle, nil), "assign") { return reply.fail(fault) }
         let deadline = Time.monotonicMilliseconds + Self.assignPatience
         assigning = PendingAssignment(points: points, stopping: stopping.sorted(), deadline: deadline, reply: reply)
+    }
+
+    /// An assignment that still waits is replaced by something else.
+    private func failAssigning() {
+        assigning?.reply.fail(KafkaFault(RD_KAFKA_RESP_ERR__OUTDATED, at: KafkaFault.Site("assign")))
+        assigning = nil
     }
 
     func retryAssignment(now: Int64) {

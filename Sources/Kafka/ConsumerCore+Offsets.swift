@@ -22,11 +22,11 @@ extension ConsumerCore {
     }
 
     /// Has the owner do something that nobody waits for; a failure goes to `ClientHooks.fault`.
-    func later(_ body: @escaping @Sendable (ConsumerCore) throws(KafkaFault) -> Void) {
+    func later(_ operation: String, _ body: @escaping @Sendable (ConsumerCore) throws(KafkaFault) -> Void) {
         let job = Mailbox<ConsumerCore>.Job(
             run: { core in
                 do throws(KafkaFault) { try body(core) } catch { core.hooks.fault(error) }
-            }, refuse: {})
+            }, refuse: { [hooks] in hooks.fault(.closed(operation)) })
         mailbox.post(job)
     }
 

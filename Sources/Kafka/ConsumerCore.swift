@@ -79,7 +79,9 @@ internal import Synchronization
     var commits: [UInt: Reply<Void>?] = [:]
     var lastCommit: UInt = 0
     var closing: Closing?
-    /// Whether a group may give us partitions.
+    /// Whether a group decides what is read.
+    var isSubscribed = false
+    /// Whether a group may ever have given us partitions.
     var hasSubscribed = false
 
     init(_ configuration: ConsumerConfiguration) throws(KafkaFault) {
@@ -236,7 +238,9 @@ internal import Synchronization
         client.destroy(leavingGroup: hasLeft)
         mailbox.shut()
         ended.store(true, ordering: .releasing)
-        for case let reply? in commits.values { reply.fail(.closed("commit")) }
+        for reply in commits.values {
+            if let reply { reply.fail(.closed("commit")) } else { hooks.fault(.closed("commit")) }
+        }
         for reply in closing?.replies ?? [] { reply.fill(.success(())) }
     }
 }

@@ -46,6 +46,8 @@ extension KafkaFault.Code {
     var nativeKind: KafkaFault.Kind {
         switch native {
         case RD_KAFKA_RESP_ERR__QUEUE_FULL: .queueFull
+        // The client was closed while it asked.
+        case RD_KAFKA_RESP_ERR__DESTROY: .closed
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
             RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
             .tooLarge
@@ -78,6 +80,22 @@ extension KafkaFault.Code {
             .invalid
         case _: .other
         }
+    }
+}
+
+extension TopicName {
+    /// Of a name that cannot be, C may see another: `orders`, where it ends with a zero byte.
+    func check(at site: KafkaFault.Site) throws(KafkaFault) {
+        guard isValid else {
+            throw KafkaFault(RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "no topic can have this name", at: site)
+        }
+    }
+}
+
+/// Refuses texts of which C would see less than we do: what is deleted or changed must be what was named.
+func checkText(_ texts: String..., at site: KafkaFault.Site) throws(KafkaFault) {
+    for text in texts where text.utf8.contains(0) {
+        throw KafkaFault(RD_KAFKA_RESP_ERR__INVALID_ARG, "a name or value contains a zero byte", at: site)
     }
 }
 

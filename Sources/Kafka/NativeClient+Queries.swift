@@ -19,6 +19,7 @@ extension NativeClient {
     }
 
     func watermarks(_ place: TopicPartition, within limit: Duration) throws(KafkaFault) -> Watermarks {
+        try place.topic.check(at: KafkaFault.Site("watermarks", place))
         var low: Int64 = 0
         var high: Int64 = 0
         let code = unsafe rd_kafka_query_watermark_offsets(
@@ -30,6 +31,7 @@ extension NativeClient {
     func offsets(
         at timestamp: Int64, of partitions: [TopicPartition], within limit: Duration
     ) throws(KafkaFault) -> [TopicPartition: Offset] {
+        for place in partitions { try place.topic.check(at: KafkaFault.Site("offsets by time", place)) }
         // The list carries the times in and the offsets out.
         var list = PartitionList(capacity: partitions.count)
         for place in partitions { list.add(place, offset: max(0, timestamp)) }

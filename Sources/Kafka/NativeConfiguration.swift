@@ -74,7 +74,12 @@ internal import Platform
     /// Why an option is not the caller's to set, nil when it is.
     private static func owner(of name: String) -> String? {
         switch name {
-        case "bootstrap.servers", "metadata.broker.list", "client.id", "log.queue", "statistics.interval.ms":
+        // The field would overrule it in silence.
+        case "bootstrap.servers", "metadata.broker.list", "client.id", "log.queue", "statistics.interval.ms",
+            "linger.ms", "queue.buffering.max.ms", "delivery.timeout.ms", "message.timeout.ms",
+            "topic.metadata.propagation.max.ms", "queue.buffering.max.messages", "queue.buffering.max.kbytes",
+            "message.max.bytes", "batch.size", "compression.codec", "compression.type", "partitioner",
+            "enable.partition.eof", "fetch.wait.max.ms", "queued.max.messages.kbytes":
             "it has a field of its own"
         case "acks", "request.required.acks", "enable.idempotence", "idempotence", "enable.gapless.guarantee",
             "transactional.id", "max.in.flight", "max.in.flight.requests.per.connection":

@@ -149,7 +149,10 @@ public struct OutgoingBatch: Sendable {
     package mutating func keep(_ count: Int) {
         guard count < entries.count else { return }
         let first = entries[count]
-        headers.removeLast(max(0, headers.count - Int(first.firstHeader)))
+        let firstHeader = Int(first.firstHeader)
+        let end = firstHeader < headers.count ? min(headers[firstHeader].start, first.start) : first.start
+        bytes.removeLast(bytes.count - end)
+        headers.removeLast(max(0, headers.count - firstHeader))
         entries.removeLast(entries.count - count)
     }
 

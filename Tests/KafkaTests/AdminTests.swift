@@ -117,6 +117,25 @@ import Testing
         }
     }
 
+    @Test func aNameThatCSeesAsAnotherIsRefused() async throws {
+        try await BrokerFixture.with { fixture in
+            try await fixture.withAdmin { admin in
+                _ = try await admin.create([NewTopic("t", partitions: 1)])
+                try await fixture.fill("t", count: 3, timestamp: 1_700_000_000_000)
+                let place = TopicPartition("t", 0)
+                try await admin.commit([PartitionOffset(place, 2)], for: "g")
+                await #expect(throws: KafkaFault.self) { try await admin.delete(groups: ["g\0h"]) }
+                await #expect(throws: KafkaFault.self) { try await admin.forget([place], of: "g\0h") }
+                await #expect(throws: KafkaFault.self) { try await admin.delete(["t\0u"]) }
+                await #expect(throws: KafkaFault.self) {
+                    try await admin.deleteRecords(below: [TopicPartition("t\0u", 0): 3])
+                }
+                #expect(try await admin.committed(by: "g")[place]?.offset == 2)
+                #expect(try await admin.offset(of: place, at: .earliest) == 0)
+            }
+        }
+    }
+
     @Test func aClosedClientAnswersNothing() async throws {
         let admin = try Admin(ClientConfiguration(brokers: ["127.0.0.1:1"]))
         let waiting = Task { () throws(KafkaFault) in try await admin.groups() }

@@ -13,14 +13,14 @@ import Testing
         var client = ClientConfiguration(brokers: [])
         client.extra = [
             "acks": "1", "no.such.option": "7", "socket.timeout.ms": "soon", "enable.auto.commit": "true",
-            "group.id": "other", "enable.idempotence": "false", "client.rack": "a\0b",
+            "group.id": "other", "enable.idempotence": "false", "client.rack": "a\0b", "linger.ms": "7",
         ]
         let fault = fault { () throws(KafkaFault) in _ = try Producer(ProducerConfiguration(client)) }
         #expect(fault?.kind == .configuration)
         #expect(fault?.isRetriable == false)
         for part in [
             "brokers", "acks", "no.such.option", "socket.timeout.ms", "enable.auto.commit", "group.id",
-            "enable.idempotence", "client.rack",
+            "enable.idempotence", "client.rack", "linger.ms",
         ] {
             #expect(fault?.reason.contains(part) == true, "\(part) in \(fault?.reason ?? "nothing")")
         }

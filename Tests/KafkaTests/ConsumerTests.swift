@@ -198,6 +198,35 @@ import Testing
         }
     }
 
+    @Test func aSubscriptionAndAnAssignmentDoNotMix() async throws {
+        let fixture = try Fixture(partitions: 2)
+        try await fixture.fill(count: 3)
+        try await fixture.withConsumer { consumer in
+            try await consumer.assign([TopicPartition("elsewhere", 0): .earliest])
+            try await consumer.subscribe([fixture.topic])
+            #expect(try await consumer.records(3).count == 3)
+            #expect(try await consumer.assignment() == [fixture.place(0), fixture.place(1)])
+            await #expect(throws: KafkaFault.self) { try await consumer.assign([fixture.place(0): .earliest]) }
+            try await consumer.unsubscribe()
+            let revocation = try await consumer.event { if case .revoked(let it) = $0 { it } else { nil } }
+            revocation.done()
+            try await consumer.assign([fixture.place(0): .offset(2)])
+            #expect(try await consumer.records(1).map(\.offset) == [2])
+        }
+    }
+
+    @Test func whatNobodyWaitsForIsToldToTheHookWhenItIsTooLate() async throws {
+        let fixture = try Fixture()
+        let faults = Box<[KafkaFault.Kind]>([])
+        var client = fixture.client
+        client.hooks.fault = { fault in faults.change { $0.append(fault.kind) } }
+        let consumer = try Consumer(ConsumerConfiguration(client, group: "g"))
+        await consumer.close()
+        consumer.commitLater([PartitionOffset(fixture.place(0), 1)])
+        consumer.pauseLater([fixture.place(0)])
+        #expect(faults.value == [.closed, .closed])
+    }
+
     @Test func aMissingOffsetIsToldWhenNoStartIsAllowed() async throws {
         let fixture = try Fixture()
         try await fixture.fill(count: 3)

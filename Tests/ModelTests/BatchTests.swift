@@ -23,6 +23,18 @@ import Testing
         #expect(batch.byteCount == 0)
     }
 
+    @Test func whatIsTakenOffLeavesNothing() {
+        var batch = OutgoingBatch()
+        batch.append(OutgoingRecord(topic: "t", key: [1], value: [2], headers: [Header("a", "1")]))
+        let (bytes, headers) = (batch.bytes, batch.headers.count)
+        batch.append(OutgoingRecord(topic: "t", key: [3], value: [4], headers: [Header("b", "2")]))
+        batch.append(OutgoingRecord(topic: "t", value: nil))
+        batch.keep(1)
+        #expect(batch.count == 1)
+        #expect(batch.bytes == bytes)
+        #expect(batch.headers.count == headers)
+    }
+
     @Test func spansAndArraysAppendTheSame() {
         let (key, value): ([UInt8], [UInt8]) = ([1, 2], [3, 4, 5])
         var ofArrays = OutgoingBatch()

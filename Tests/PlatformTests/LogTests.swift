@@ -20,6 +20,8 @@ import Testing
         let text = lines(.info, .text) { $0.info("closed", [("peer", "a\nERROR all is lost")]) }
         #expect(text.count == 1)
         #expect(text[0].hasSuffix("peer=\"a\\nERROR all is lost\"\n"))
+        let cursor = lines(.info, .text) { $0.info("closed", [("peer", "\u{9b}2J")]) }
+        #expect(cursor[0].hasSuffix("peer=\"\\u009b2J\"\n"))
         let json = lines(.info, .json) { $0.info("closed", [("peer", "\"},{\u{1b}")]) }
         #expect(json[0].hasSuffix(#""message":"closed","peer":"\"},{\u001b"}"# + "\n"))
     }

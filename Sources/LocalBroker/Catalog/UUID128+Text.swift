@@ -1,9 +1,13 @@
 extension UUID128: CustomStringConvertible {
     /// A new one, of version 4: random, so that no two brokers ever choose the same.
     static func random() -> UUID128 {
-        UUID128(
-            high: UInt64.random(in: 0 ... .max) & ~0xf000 | 0x4000,
-            low: UInt64.random(in: 0 ... .max) & ~(0b11 << 62) | 0b10 << 62)
+        var generator = SystemRandomNumberGenerator()
+        return random(using: &generator)
+    }
+
+    /// The same from random numbers of one's own.
+    static func random(using generator: inout some RandomNumberGenerator) -> UUID128 {
+        UUID128(high: generator.next() & ~0xf000 | 0x4000, low: generator.next() & ~(0b11 << 62) | 0b10 << 62)
     }
 
     /// 32 hexadecimal digits: fit for a file's name.

@@ -155,21 +155,13 @@ struct GroupCoordinator {
         if let group = groups[id], group.isIdle, group.lastGeneration == 0 { groups[id] = nil }
     }
 
-    /// A name for people, and a random part (the form of a version 4 UUID) that nobody guesses.
+    /// A name for people, and a random part (a version 4 UUID) that nobody guesses.
     private mutating func makeMemberID(for request: JoinRequest) -> String {
-        let high = random.next() & ~0xf000 | 0x4000
-        let low = random.next() & ~(0b11 << 62) | 0b10 << 62
-        let digits = Self.hex(high) + Self.hex(low)
         var id = request.instanceID ?? request.clientID
-        for (position, digit) in digits.enumerated() {
+        for (position, digit) in UUID128.random(using: &random).description.enumerated() {
             if [0, 8, 12, 16, 20].contains(position) { id.append("-") }
             id.append(digit)
         }
         return id
-    }
-
-    private static func hex(_ number: UInt64) -> String {
-        let digits = String(number, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }

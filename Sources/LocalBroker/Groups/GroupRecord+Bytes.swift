@@ -24,35 +24,35 @@ extension GroupRecord {
     }
 
     var bytes: [UInt8] {
-        var writer = Writer()
-        writer.integer(Self.version)
+        var writer = ByteWriter()
+        writer.put(Self.version)
         switch self {
         case .group(let group):
-            writer.integer(Kind.group.rawValue)
+            writer.put(Kind.group.rawValue)
             writer.string(group.group)
-            writer.integer(group.generation)
+            writer.put(group.generation)
             writer.string(group.protocolType)
             writer.string(group.protocolName)
             writer.string(group.leader)
-            writer.integer(UInt32(group.members.count))
+            writer.put(UInt32(group.members.count))
             for member in group.members { writer.member(member) }
         case .generation(let group, let generation):
-            writer.integer(Kind.generation.rawValue)
+            writer.put(Kind.generation.rawValue)
             writer.string(group)
-            writer.integer(generation)
+            writer.put(generation)
         case .groupRemoved(let group):
-            writer.integer(Kind.groupRemoved.rawValue)
+            writer.put(Kind.groupRemoved.rawValue)
             writer.string(group)
         case .offset(let group, let partition, let offset):
-            writer.integer(Kind.offset.rawValue)
+            writer.put(Kind.offset.rawValue)
             writer.string(group)
             writer.partition(partition)
-            writer.integer(offset.offset)
-            writer.integer(offset.leaderEpoch)
+            writer.put(offset.offset)
+            writer.put(offset.leaderEpoch)
             writer.string(offset.metadata)
-            writer.integer(offset.committedAt)
+            writer.put(offset.committedAt)
         case .offsetRemoved(let group, let partition):
-            writer.integer(Kind.offsetRemoved.rawValue)
+            writer.put(Kind.offsetRemoved.rawValue)
             writer.string(group)
             writer.partition(partition)
         }
@@ -61,7 +61,7 @@ extension GroupRecord {
 
     /// Reads a record, whole and with nothing after it.
     init(bytes: some Collection<UInt8>) throws(GroupRecordFault) {
-        var reader = Reader(rest: Array(bytes)[...])
+        var reader = ByteReader(Array(bytes)[...])
         let version = try reader.integer(UInt8.self)
         guard version == Self.version else { throw .unknownVersion(version) }
         let number = try reader.integer(UInt8.self)
@@ -84,44 +84,37 @@ extension GroupRecord {
                     metadata: try reader.string(), committedAt: try reader.integer(Int64.self)))
         case .offsetRemoved: self = .offsetRemoved(group: group, partition: try reader.partition())
         }
-        guard reader.rest.isEmpty else { throw .trailingBytes(reader.rest.count) }
+        guard reader.remaining == 0 else { throw .trailingBytes(reader.remaining) }
     }
 }
 
 /// The length of a string that is not there.
 private let absent = UInt32.max
 
-/// Appends fields.
-private struct Writer {
-    var bytes: [UInt8] = []
-
-    mutating func integer<Number: FixedWidthInteger>(_ value: Number) {
-        unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
+extension ByteWriter {
+    fileprivate mutating func data(_ data: some Collection<UInt8>) {
+        put(UInt32(data.count))
+        put(data)
     }
 
-    mutating func data(_ data: some Collection<UInt8>) {
-        integer(UInt32(data.count))
-        bytes.append(contentsOf: data)
-    }
-
-    mutating func string(_ text: String?) {
-        guard let text else { return integer(absent) }
+    fileprivate mutating func string(_ text: String?) {
+        guard let text else { return put(absent) }
         data(text.utf8)
     }
 
-    mutating func partition(_ partition: GroupPartition) {
+    fileprivate mutating func partition(_ partition: GroupPartition) {
         string(partition.topic)
-        integer(partition.partition)
+        put(partition.partition)
     }
 
-    mutating func member(_ member: GroupRecord.Member) {
+    fileprivate mutating func member(_ member: GroupRecord.Member) {
         string(member.memberID)
         string(member.instanceID)
         string(member.clientID)
         string(member.clientHost)
-        integer(member.sessionTimeout)
-        integer(member.rebalanceTimeout)
-        integer(UInt32(member.protocols.count))
+        put(member.sessionTimeout)
+        put(member.rebalanceTimeout)
+        put(UInt32(member.protocols.count))
         for proto in member.protocols {
             string(proto.name)
             data(proto.metadata)
@@ -131,58 +124,55 @@ private struct Writer {
 }
 
 /// Takes fields from the front; none is read before its bytes are known to be there.
-private struct Reader {
-    var rest: ArraySlice<UInt8>
-
-    mutating func take(_ count: Int) throws(GroupRecordFault) -> ArraySlice<UInt8> {
-        guard count <= rest.count else { throw .truncated }
-        defer { rest = rest.dropFirst(count) }
-        return rest.prefix(count)
+extension ByteReader {
+    private mutating func bytes(_ count: Int) throws(GroupRecordFault) -> ArraySlice<UInt8> {
+        guard let bytes = take(count: count) else { throw .truncated }
+        return bytes
     }
 
-    mutating func integer<Number: FixedWidthInteger>(_: Number.Type) throws(GroupRecordFault) -> Number {
-        var value: Number = 0
-        // An 8-bit number shifted by 8 is 0, so this holds for all widths.
-        for byte in try take(Number.bitWidth / 8) { value = value << 8 | Number(truncatingIfNeeded: byte) }
+    fileprivate mutating func integer<Number: FixedWidthInteger>(
+        _ type: Number.Type
+    ) throws(GroupRecordFault) -> Number {
+        guard let value = take(type) else { throw .truncated }
         return value
     }
 
-    mutating func generation() throws(GroupRecordFault) -> Int32 {
+    fileprivate mutating func generation() throws(GroupRecordFault) -> Int32 {
         let generation = try integer(Int32.self)
         guard generation >= 0 else { throw .negativeGeneration(generation) }
         return generation
     }
 
-    mutating func optionalString() throws(GroupRecordFault) -> String? {
+    fileprivate mutating func optionalString() throws(GroupRecordFault) -> String? {
         let length = try integer(UInt32.self)
         guard length != absent else { return nil }
-        guard let text = String(validating: try take(Int(length)), as: UTF8.self) else { throw .notUTF8 }
+        guard let text = String(validating: try bytes(Int(length)), as: UTF8.self) else { throw .notUTF8 }
         return text
     }
 
-    mutating func string() throws(GroupRecordFault) -> String {
+    fileprivate mutating func string() throws(GroupRecordFault) -> String {
         guard let text = try optionalString() else { throw .truncated }
         return text
     }
 
-    mutating func data() throws(GroupRecordFault) -> [UInt8] {
-        Array(try take(Int(try integer(UInt32.self))))
+    fileprivate mutating func data() throws(GroupRecordFault) -> [UInt8] {
+        Array(try bytes(Int(try integer(UInt32.self))))
     }
 
     /// Grows with what is really there: a count that lies ends at the end of the bytes.
-    mutating func list<Element>(
-        _ element: (inout Reader) throws(GroupRecordFault) -> Element
+    fileprivate mutating func list<Element>(
+        _ element: (inout ByteReader) throws(GroupRecordFault) -> Element
     ) throws(GroupRecordFault) -> [Element] {
         var list: [Element] = []
         for _ in 0..<(try integer(UInt32.self)) { list.append(try element(&self)) }
         return list
     }
 
-    mutating func partition() throws(GroupRecordFault) -> GroupPartition {
+    fileprivate mutating func partition() throws(GroupRecordFault) -> GroupPartition {
         GroupPartition(topic: try string(), partition: try integer(Int32.self))
     }
 
-    mutating func member() throws(GroupRecordFault) -> GroupRecord.Member {
+    fileprivate mutating func member() throws(GroupRecordFault) -> GroupRecord.Member {
         GroupRecord.Member(
             memberID: try string(), instanceID: try optionalString(), clientID: try string(),
             clientHost: try string(), sessionTimeout: try integer(Int32.self),

@@ -14,7 +14,7 @@ extension UnsafeRawBufferPointer {
     }
 }
 
-/// Builds one of our own small files.
+/// Builds one of our own small files or records.
 struct ByteWriter {
     private(set) var bytes: [UInt8] = []
 
@@ -24,7 +24,7 @@ struct ByteWriter {
         unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
     }
 
-    mutating func put(_ other: [UInt8]) { bytes.append(contentsOf: other) }
+    mutating func put(_ other: some Collection<UInt8>) { bytes.append(contentsOf: other) }
 
     /// Everything put, with its checksum behind it.
     func sealed() -> [UInt8] {
