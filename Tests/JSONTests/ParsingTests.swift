@@ -117,7 +117,7 @@ import Testing
                 }
             }
             let document = try? JSONDocument(parsing: bytes)
-            let fault = bytes.withUnsafeBytes { JSONFault.find(in: RawSpan(_unsafeBytes: $0)) }
+            let fault = unsafe bytes.withUnsafeBytes { unsafe JSONFault.find(in: RawSpan(_unsafeBytes: $0)) }
             #expect((document == nil) == (fault != nil), "seed \(seed): \(bytes)")
             if let document { touch(document.root) }
         }

@@ -51,7 +51,7 @@ import Testing
         let text = #" {"a" : [1, 2.50 ,{"b":"x\"]"}] , "c":  "\\" ,"d":true} "#
         let value = try root(text)
         func source(_ pointer: String) -> String? {
-            value.at(pointer: pointer)?.withSource { $0.withUnsafeBytes { String(decoding: $0, as: UTF8.self) } }
+            value.at(pointer: pointer)?.withSource { unsafe $0.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) } }
         }
         #expect(source("") == String(text.dropFirst().dropLast()))
         #expect(source("/a") == #"[1, 2.50 ,{"b":"x\"]"}]"#)
