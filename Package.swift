@@ -45,7 +45,7 @@ let package = Package(
         .target(name: "Model", swiftSettings: lending),
 
         // Threads, clocks, signals, logs, digests.
-        .target(name: "Platform", dependencies: ["CLinux", "COpenSSL"], swiftSettings: strict),
+        .target(name: "Platform", dependencies: ["CLinux", "COpenSSL"], swiftSettings: lending),
 
         // simdjson in Swift.
         .target(name: "JSON", dependencies: ["CSimdjson"], swiftSettings: lending),
@@ -147,7 +147,7 @@ let package = Package(
             dependencies: [
                 "Flotilla", "FlotillaTesting", "Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
                 "Postgres",
-                "Redis", "TestServers",
+                "Redis", "TestServers", "TestSupport",
             ],
             swiftSettings: strict
         ),

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 int flotilla_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
@@ -69,3 +70,14 @@ long flotilla_sendfile(int socket, int file, long offset, size_t count) {
 }
 
 int flotilla_try_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }
+
+char **flotilla_environment(void) { return environ; }
+
+static int64_t now(clockid_t clock) {
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+int64_t flotilla_monotonic_nanoseconds(void) { return now(CLOCK_MONOTONIC); }
+int64_t flotilla_wall_nanoseconds(void) { return now(CLOCK_REALTIME); }

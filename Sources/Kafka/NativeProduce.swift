@@ -5,7 +5,8 @@ internal import CRdKafka
 /// The array of arguments is made once for all the records of a batch. Header names and values go over with their
 /// lengths, so that a value may be any bytes and an empty one is not null.
 @safe struct NativeProduce: ~Copyable {
-    private static let capacity = 7
+    /// Four that every record has, and key, partition, time and headers.
+    private static let capacity = 8
 
     private let client: OpaquePointer
     private let arguments: UnsafeMutablePointer<rd_kafka_vu_t>

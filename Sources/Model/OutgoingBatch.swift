@@ -119,6 +119,32 @@ public struct OutgoingBatch: Sendable {
                 headerCount: Int32(clamping: headers.count - mark), timestamp: Int64(Self.unset)))
     }
 
+    /// Some of the records, by their places, in the order given; the bytes are shared.
+    package func only(_ places: [Int]) -> OutgoingBatch {
+        var some = self
+        some.entries = places.map { entries[$0] }
+        return some
+    }
+
+    /// Appends another batch's records.
+    package mutating func append(_ other: OutgoingBatch) {
+        let (shift, firstHeader) = (bytes.count, Int32(clamping: headers.count))
+        bytes.append(contentsOf: other.bytes)
+        for header in other.headers {
+            headers.append(
+                HeaderEntry(
+                    start: header.start + shift, nameCount: header.nameCount, valueCount: header.valueCount))
+        }
+        for entry in other.entries {
+            entries.append(
+                Entry(
+                    topic: number(of: other.topics[Int(entry.topic)]), partition: entry.partition,
+                    start: entry.start + shift, keyCount: entry.keyCount, valueCount: entry.valueCount,
+                    firstHeader: entry.firstHeader + firstHeader, headerCount: entry.headerCount,
+                    timestamp: entry.timestamp))
+        }
+    }
+
     /// Takes the records off again that came after the first `count`.
     package mutating func keep(_ count: Int) {
         guard count < entries.count else { return }

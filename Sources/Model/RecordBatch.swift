@@ -56,6 +56,32 @@ public struct Record: Sendable {
         }
     }
 
+    /// How many bytes key, value and headers take.
+    public var byteCount: Int {
+        let start = headerCount > 0 ? headerEntry(at: 0).start : entry.start
+        return entry.start - start + max(0, Int(entry.keyCount)) + max(0, Int(entry.valueCount))
+    }
+
+    /// The same record with its memory for itself: for one that stays long, so that its batch need not.
+    public var detached: Record {
+        var builder = RecordArena.Builder(records: 1, bytes: byteCount)
+        for index in 0..<headerCount {
+            let start = builder.byteCount
+            let name = unsafe nameSpan(at: index).withUnsafeBytes { unsafe builder.append($0) }
+            let value = unsafe headerValue(at: index)?.withUnsafeBytes { unsafe builder.append($0) } ?? -1
+            builder.add(RecordArena.HeaderEntry(start: start, counts: (name, value)))
+        }
+        let start = builder.byteCount
+        let keyCount = unsafe key?.withUnsafeBytes { unsafe builder.append($0) } ?? -1
+        let valueCount = unsafe value?.withUnsafeBytes { unsafe builder.append($0) } ?? -1
+        builder.add(
+            RecordArena.Entry(
+                topic: builder.intern(topic), partition: entry.partition, offset: entry.offset,
+                timestamp: entry.timestamp, start: start, counts: (keyCount, valueCount),
+                headers: (0, entry.headerCount)))
+        return Record(arena: builder.finish(), index: 0)
+    }
+
     public var isTombstone: Bool { entry.valueCount < 0 }
 
     /// A copy of the key.

@@ -120,18 +120,3 @@ public struct Log: Sendable {
         return unsafe String(cString: value)
     }
 }
-
-/// A setting that cannot be used, and what would be.
-public struct SettingFault: Error, Sendable, CustomStringConvertible {
-    public let name: String
-    public let value: String
-    public let expected: String
-
-    public init(name: String, value: String, expected: String) {
-        self.name = name
-        self.value = value
-        self.expected = expected
-    }
-
-    public var description: String { "\(name)=\(value): expected \(expected)" }
-}

@@ -25,7 +25,7 @@ extension Command {
     )
 
     /// Serves until SIGINT or SIGTERM, or until the broker ends by itself.
-    @Sendable private static func runBroker(_ arguments: Arguments) throws {
+    @Sendable private static func runBroker(_ arguments: Arguments) throws -> ExitCode {
         var configuration = BrokerConfiguration(dataFolder: arguments["data"] ?? "")
         guard !configuration.dataFolder.isEmpty else { throw UsageFault("--data is empty", of: brokerName) }
         if let listen = try endpoint("listen", arguments) { configuration.listen = listen }
@@ -41,6 +41,7 @@ extension Command {
         broker.whenStopped { _ in TerminationSignals.raise() }
         _ = TerminationSignals.wait()
         try broker.stop()
+        return .ok
     }
 
     private static func endpoint(_ name: String, _ arguments: Arguments) throws(UsageFault) -> Endpoint? {

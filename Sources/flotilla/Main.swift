@@ -9,51 +9,66 @@ enum Main {
 
     static func main() {
         TerminationSignals.block()
-        exit(run(Array(CommandLine.arguments.dropFirst())))
+        exit(run(Array(CommandLine.arguments.dropFirst())).number)
     }
 
-    /// 0 when it worked, 1 when it failed, 2 when the command line cannot be understood.
-    private static func run(_ arguments: [String]) -> Int32 {
+    private static func run(_ line: [String]) -> ExitCode {
         do {
-            guard let name = arguments.first else {
+            guard let word = line.first else {
                 complain(overview)
-                return 2
+                return .usage
             }
-            switch name {
-            case "--help", "-h", "help": print(overview)
-            case "--version": print("flotilla \(version)")
-            default:
-                guard let command = commands.first(where: { $0.name == name }) else {
-                    throw UsageFault("unknown command \(name.debugDescription)", of: nil)
+            if let (command, rest) = commands.find(line) {
+                let arguments = try Arguments(rest, of: command)
+                guard !arguments.asksForHelp else {
+                    print(command.help)
+                    return .ok
                 }
-                let parsed = try Arguments(arguments.dropFirst(), of: command)
-                if parsed.asksForHelp { print(command.help) } else { try command.run(parsed) }
+                return try command.run(arguments)
             }
-            return 0
+            return try runWord(word, line.dropFirst())
         } catch let fault as UsageFault {
             complain("flotilla: \(fault)")
-            return 2
+            return .usage
         } catch {
             complain("flotilla: \(error)")
-            return 1
+            return .failed
         }
+    }
+
+    /// What is no command: asking for help, or the first word of some.
+    private static func runWord(_ word: String, _ rest: ArraySlice<String>) throws(UsageFault) -> ExitCode {
+        switch word {
+        case "--help", "-h", "help": print(overview)
+        case "--version": print("flotilla \(version)")
+        default:
+            let verbs = commands.verbs(of: word)
+            guard !verbs.isEmpty else { throw UsageFault("unknown command \(word.debugDescription)", of: nil) }
+            let list = "flotilla \(word) has these:\n\n\(verbs.list)\n\nflotilla \(word) VERB --help tells more."
+            switch rest.first {
+            case "--help", "-h": print(list)
+            case nil:
+                complain(list)
+                return .usage
+            case .some(let verb):
+                throw UsageFault("\(word) has no verb \(verb.debugDescription)", of: word)
+            }
+        }
+        return .ok
     }
 
     private static var overview: String {
-        let width = (commands.map(\.name.count).max() ?? 0) + 2
-        let list = commands.map { command in
-            "  \(command.name)\(String(repeating: " ", count: width - command.name.count))\(command.summary)"
-        }
-        return """
-            flotilla: a fleet of Kafka workers
+        """
+        flotilla: a fleet of Kafka workers
 
-            \(list.joined(separator: "\n"))
+        \(commands.list)
 
-            flotilla COMMAND --help tells more.
-            """
+        flotilla COMMAND --help tells more.
+        """
     }
 
-    private static func complain(_ text: String) {
+    /// Writes a line to standard error.
+    static func complain(_ text: String) {
         var line = text + "\n"
         line.withUTF8 { unsafe _ = write(2, $0.baseAddress, $0.count) }
     }

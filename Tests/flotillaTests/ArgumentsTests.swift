@@ -10,7 +10,7 @@ import Testing
             Command.Option(name: "crew", value: "N", help: "how many"),
             Command.Option(name: "fast", help: "hurry"),
         ],
-        run: { _ in })
+        run: { _ in .ok })
 
     @Test func bothSpellingsOfAValue() throws {
         #expect(try Arguments(["--to", "Rome"], of: command)["to"] == "Rome")
@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--speed", "9"], "unknown option --speed"), (["--"], "unknown option --"), (["Rome"], "unexpected argument"),
+        (["--speed", "9"], "unknown option --speed"), (["-x"], "unknown option -x"), (["Rome"], "unexpected argument"),
         (["--to"], "--to needs a value: --to PORT"), (["--fast=9"], "--fast takes no value"),
         (["--to", "a", "--to", "b"], "--to is given twice"),
     ])
@@ -37,6 +37,43 @@ import Testing
         let fault = #expect(throws: UsageFault.self) { try Arguments(arguments, of: command) }
         #expect(fault?.description.contains(text) == true)
         #expect(fault?.description.hasSuffix("See flotilla sail --help") == true)
+    }
+
+    private func taking(_ operands: Command.Operand...) -> Command {
+        Command(
+            name: "load", summary: "takes on cargo", operands: operands,
+            options: [Command.Option(name: "follow", short: "f", help: "go on")], run: { _ in .ok })
+    }
+
+    @Test func operandsStandByTheirPlaces() throws {
+        let one = taking(Command.Operand(name: "SHIP", help: "which"))
+        #expect(try Arguments(["a", "-f"], of: one).operands == ["a"])
+        #expect(try Arguments(["-f", "a"], of: one).has("follow"))
+        #expect(try Arguments(["--", "--odd"], of: one).operands == ["--odd"])
+        #expect(try Arguments(["-"], of: one).operands == ["-"])
+        #expect(throws: UsageFault.self) { try Arguments([], of: one) }
+        #expect(throws: UsageFault.self) { try Arguments(["a", "b"], of: one) }
+        #expect(try Arguments(["--help"], of: one).asksForHelp)
+
+        let more = taking(
+            Command.Operand(name: "SHIP", help: "which"), Command.Operand(name: "BOX", count: .oneOrMore, help: "what"))
+        #expect(try Arguments(["a", "b", "c"], of: more).operands == ["a", "b", "c"])
+        let fault = #expect(throws: UsageFault.self) { try Arguments(["a"], of: more) }
+        #expect(fault?.description == "BOX is missing. See flotilla load --help")
+        #expect(more.help.contains("flotilla load SHIP BOX… [-f|--follow]"))
+
+        #expect(try Arguments([], of: taking(Command.Operand(name: "X", count: .optional, help: ""))).operands == [])
+        #expect(try Arguments([], of: taking(Command.Operand(name: "X", count: .any, help: ""))).operands == [])
+    }
+
+    @Test func theLongerNameIsMeant() {
+        let names = ["keys", "keys list", "dlq show"]
+        let commands = names.map { Command(name: $0, summary: "", run: { _ in .ok }) }
+        #expect(commands.find(["keys", "list", "x"])?.command.name == "keys list")
+        #expect(commands.find(["keys", "list", "x"]).map { Array($0.rest) } == ["x"])
+        #expect(commands.find(["keys", "--json"])?.command.name == "keys")
+        #expect(commands.find(["dlq"]) == nil)
+        #expect(commands.verbs(of: "dlq").map(\.name) == ["dlq show"])
     }
 
     @Test func helpIsAskedForAnywhere() throws {
@@ -50,7 +87,7 @@ import Testing
         let command = try #require(Main.commands.first { $0.name == name })
         #expect(command.help.hasPrefix("flotilla \(name): "))
         for option in command.options {
-            #expect(command.help.contains("  --\(option.name)"))
+            #expect(command.help.contains("--\(option.name)"))
             #expect(command.help.contains(option.help))
             if let fallback = option.fallback { #expect(command.help.contains("(default \(fallback))")) }
         }

@@ -30,5 +30,9 @@ int flotilla_accept(int listener);
 long flotilla_sendfile(int socket, int file, long offset, size_t count);
 /// Takes an exclusive lock on the whole file without waiting; the kernel drops it with the process. 0 or an errno.
 int flotilla_try_lock(int fd);
+int64_t flotilla_monotonic_nanoseconds(void);
+int64_t flotilla_wall_nanoseconds(void);
+/// The variables of this process, `NAME=VALUE` each, ended by a null.
+char **flotilla_environment(void);
 
 #endif

@@ -104,6 +104,8 @@ package struct OnceFault: Error, Hashable, Sendable, CustomStringConvertible {
         case unreachable
         /// It takes no more writes.
         case full
+        /// A later owner of the partition has been here.
+        case fenced
         /// It is set up in a way that would lose what it holds, or the credentials are wrong: someone has to act.
         case unusable
     }

@@ -1,0 +1,87 @@
+internal import JSON
+public import Model
+internal import Platform
+
+/// An event to be published: what a handler returns.
+///
+/// Its id is derived from what it follows from, so that a handler that runs again publishes the same event again and
+/// whoever reads it can tell.
+public struct Outgoing: Sendable {
+    package let topic: TopicName
+    package let cause: Cause
+    package var type: String
+    package var key: Key
+    package var subject: String?
+    package var time: String?
+    package var schema: String?
+    package var contentType: String
+    package let value: [UInt8]
+
+    package enum Cause: Sendable {
+        case event(Event)
+        case named(String, revision: Int)
+    }
+
+    package enum Key: Sendable {
+        case ofCause
+        case bytes([UInt8])
+        case none
+    }
+
+    /// An event that follows from `cause`. Key and subject are those of the cause, unless they are given.
+    ///
+    /// - Parameters:
+    ///   - type: `ce_type`; by default that of the cause.
+    ///   - json: the value, as JSON text.
+    public init(
+        to topic: TopicName, from cause: Event, type: String? = nil, key: String? = nil, json: [UInt8]
+    ) {
+        self.init(topic, .event(cause), type ?? cause.type, key.map { .bytes(Array($0.utf8)) } ?? .ofCause, json)
+        subject = cause.subject
+        time = cause.timeText
+    }
+
+    /// An event that follows from `cause`, its value encoded as JSON.
+    public init(
+        to topic: TopicName, from cause: Event, type: String? = nil, key: String? = nil, _ value: some Encodable
+    ) throws {
+        try self.init(to: topic, from: cause, type: type, key: key, json: value.jsonBytes())
+    }
+
+    /// An event that follows from no other: a window that closed, a timer that fired. `name` says what it is, and with
+    /// `revision` it must be the same whenever the same thing happens again.
+    public init(
+        to topic: TopicName, named name: String, revision: Int = 0, type: String, key: String?, json: [UInt8]
+    ) {
+        self.init(
+            topic, .named(name, revision: revision), type, key.map { .bytes(Array($0.utf8)) } ?? .none, json)
+        subject = key
+    }
+
+    private init(_ topic: TopicName, _ cause: Cause, _ type: String, _ key: Key, _ value: [UInt8]) {
+        self.topic = topic
+        self.cause = cause
+        self.type = type
+        self.key = key
+        self.value = value
+        contentType = "application/json"
+    }
+
+    /// The same with another `ce_subject`.
+    public func about(_ subject: String?) -> Outgoing { with { $0.subject = subject } }
+
+    /// The same with another `ce_time`, RFC 3339.
+    public func at(_ time: String?) -> Outgoing { with { $0.time = time } }
+
+    /// The same with the schema that its value keeps to.
+    public func keeping(to schema: String) -> Outgoing { with { $0.schema = schema } }
+
+    /// The same with another `content-type`.
+    public func of(contentType: String) -> Outgoing { with { $0.contentType = contentType } }
+
+    private func with(_ change: (inout Outgoing) -> Void) -> Outgoing {
+        var changed = self
+        change(&changed)
+        return changed
+    }
+}

@@ -1,0 +1,125 @@
+package import Model
+
+/// What of one partition was handed out and what of it is finished: the contiguous finished prefix is what may be
+/// committed, so that nothing unfinished is ever passed.
+///
+/// A record is known by its ticket, its number in the order of admission, because offsets have gaps: compaction and
+/// transactions leave them. The window is a ring of fixed entries: no table by offset, nothing allocated per record.
+package struct OffsetLedger: Sendable {
+    package typealias Ticket = UInt64
+
+    /// When a partition has enough of what is unfinished.
+    package struct Limits: Sendable, Hashable {
+        package var records: Int
+        package var bytes: Int
+
+        package init(records: Int = 10_000, bytes: Int = 64 << 20) {
+            self.records = records
+            self.bytes = bytes
+        }
+    }
+
+    private struct Entry {
+        var offset: Int64 = 0
+        var bytes: Int32 = 0
+        var isFinished = false
+    }
+
+    private let limits: Limits
+    private var ring: [Entry]
+    /// The lowest unfinished ticket, and the one that comes next.
+    private var base: Ticket = 0
+    private var next: Ticket = 0
+    /// One past the last offset of the finished prefix, and what of that is committed.
+    private var prefixEnd: Int64?
+    private var committedEnd: Int64?
+
+    /// Records and bytes that were handed out and are not finished. A record behind an unfinished one keeps its place
+    /// in the window until that is finished too: `span` counts those as well.
+    package private(set) var outstanding = 0
+    package private(set) var outstandingBytes = 0
+    /// How many records were finished since `committed` was told.
+    package private(set) var finishedSinceCommit = 0
+
+    package init(_ limits: Limits = Limits()) {
+        self.limits = limits
+        ring = Array(repeating: Entry(), count: 64)
+    }
+
+    /// How many records the window holds: from the lowest unfinished one to the newest.
+    package var span: Int { Int(next - base) }
+
+    package var isFull: Bool { span >= limits.records || outstandingBytes >= limits.bytes }
+
+    /// Whether fetching may go on after it was full: a half is free, so that it does not stop and go at every record.
+    package var hasRoom: Bool { span <= limits.records / 2 && outstandingBytes <= limits.bytes / 2 }
+
+    /// The lowest unfinished offset, nil when everything is finished.
+    package var head: Offset? { base == next ? nil : Offset(ring[slot(base)].offset) }
+
+    /// What to commit when it is more than what was committed: one past the finished prefix.
+    package var committable: Offset? {
+        guard let prefixEnd, prefixEnd != committedEnd else { return nil }
+        return Offset(prefixEnd)
+    }
+
+    /// Takes in the records of a batch, all of this partition, in their order.
+    package mutating func admit(_ batch: RecordBatch) -> Range<Ticket> {
+        let first = next
+        reserve(batch.count)
+        for record in batch { add(record.offset, bytes: record.byteCount) }
+        return first..<next
+    }
+
+    package mutating func admit(_ offset: Offset, bytes: Int) -> Ticket {
+        reserve(1)
+        add(offset, bytes: bytes)
+        return next - 1
+    }
+
+    /// Notes a record as finished. False when it was before, or was never handed out.
+    package mutating func finish(_ ticket: Ticket) -> Bool {
+        guard ticket >= base, ticket < next, !ring[slot(ticket)].isFinished else { return false }
+        let at = slot(ticket)
+        ring[at].isFinished = true
+        outstanding -= 1
+        outstandingBytes -= Int(ring[at].bytes)
+        finishedSinceCommit += 1
+        guard ticket == base else { return true }
+        while base < next, ring[slot(base)].isFinished {
+            prefixEnd = ring[slot(base)].offset &+ 1
+            base += 1
+        }
+        return true
+    }
+
+    /// A commit has been acknowledged.
+    package mutating func committed(_ offset: Offset) {
+        committedEnd = offset.rawValue
+        finishedSinceCommit = 0
+    }
+
+    private func slot(_ ticket: Ticket) -> Int { Int(truncatingIfNeeded: ticket) & (ring.count - 1) }
+
+    private mutating func add(_ offset: Offset, bytes: Int) {
+        ring[slot(next)] = Entry(offset: offset.rawValue, bytes: Int32(clamping: bytes))
+        next += 1
+        outstanding += 1
+        outstandingBytes += Int(Int32(clamping: bytes))
+    }
+
+    /// Makes the ring large enough; its size is a power of two, so that a ticket's slot is a mask away.
+    private mutating func reserve(_ count: Int) {
+        let needed = span + count
+        guard needed > ring.count else { return }
+        var size = ring.count
+        while size < needed { size *= 2 }
+        var larger = Array(repeating: Entry(), count: size)
+        var ticket = base
+        while ticket < next {
+            larger[Int(truncatingIfNeeded: ticket) & (size - 1)] = ring[slot(ticket)]
+            ticket += 1
+        }
+        ring = larger
+    }
+}

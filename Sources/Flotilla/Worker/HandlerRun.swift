@@ -1,0 +1,129 @@
+internal import Contracts
+internal import Model
+internal import Platform
+
+/// A row of events on their way through a handler: one task for all of them, one after the other.
+///
+/// It stops early at an event that must not be passed: one whose time was over, because its task is cancelled; one that
+/// something the handler needs is missing for, because the next would fare the same; and any failure when order is
+/// strict.
+final class HandlerRun: @unchecked Sendable {
+    // Unchecked: the task of `run` alone writes, and whoever waited for it reads afterwards.
+    private(set) var outcomes: [CallOutcome] = []
+    /// The outputs of all that went well.
+    private(set) var outputs = OutgoingBatch()
+
+    private let jobs: ArraySlice<EventJob>
+    private let scope: HandlerScope
+    private let policy: ConsumerPolicy
+    private let watch: CallWatch
+    private let isOpen: @Sendable () -> Bool
+    /// Whether a handler of batches is to be called for each event by itself.
+    private var apart: Bool
+
+    init(
+        _ jobs: ArraySlice<EventJob>, _ scope: HandlerScope, _ policy: ConsumerPolicy, apart: Bool = false,
+        watch: CallWatch, isOpen: @escaping @Sendable () -> Bool
+    ) {
+        self.jobs = jobs
+        self.scope = scope
+        self.policy = policy
+        self.apart = apart
+        self.watch = watch
+        self.isOpen = isOpen
+    }
+
+    /// Runs the events, or the first of them, in a task that `watch` may cancel.
+    func run() async {
+        outcomes.reserveCapacity(jobs.count)
+        if case .batches(let handler) = scope.handler, !apart, jobs.count > 1 {
+            await inTask { await self.runTogether(handler) }
+            // Who is to blame shows when each is called by itself.
+            if !outcomes.isEmpty { return }
+            apart = true
+        }
+        switch scope.handler {
+        case .events(let handler): await inTask { await self.runEach(handler) }
+        case .batches(let handler): await inTask { await self.runEach(handler) }
+        }
+    }
+
+    /// Whether the outcomes are those of one call for all.
+    var ranTogether: Bool {
+        if case .batches = scope.handler { !apart && jobs.count > 1 } else { false }
+    }
+
+    private func inTask(_ body: @escaping @Sendable () async -> Void) async {
+        let task = Task { await body() }
+        watch.watch(task)
+        await task.value
+        watch.watch(nil)
+    }
+
+    private func runEach(_ handler: some Handler) async {
+        for job in jobs {
+            guard isOpen() else { return }
+            let until = arm()
+            do {
+                let produced = try await handler.handle(job.event, scope.context(job, until: until))
+                let isOver = watch.disarm()
+                try scope.encoder.append(produced, to: &outputs)
+                outcomes.append(.done(outputsEnd: outputs.count))
+                if isOver { return }
+            } catch {
+                let isOver = watch.disarm()
+                let failure = Failure(error, isOverdue: isOver, isStopping: !isOpen())
+                outcomes.append(.failed(failure, ErrorStory(error)))
+                if isOver || failure.stopsTheRow || policy.ordering == .partition { return }
+            }
+        }
+    }
+
+    /// One call for all of them. They stand or fall together, and so do their outputs: the last event answers for all.
+    private func runTogether(_ handler: some BatchHandler) async {
+        let until = arm()
+        do {
+            let context = scope.context(jobs[jobs.startIndex], until: until)
+            let produced = try await handler.handle(jobs.map(\.event), context)
+            _ = watch.disarm()
+            try scope.encoder.append(produced, to: &outputs)
+            for index in jobs.indices {
+                outcomes.append(.done(outputsEnd: index == jobs.endIndex - 1 ? outputs.count : 0))
+            }
+        } catch {
+            let isOver = watch.disarm()
+            let failure = Failure(error, isOverdue: isOver, isStopping: !isOpen())
+            if failure.stopsTheRow { outcomes.append(.failed(failure, ErrorStory(error))) }
+        }
+    }
+
+    /// Notes that a call begins, and when it has to be over.
+    private func arm() -> Int64 {
+        let until = scope.clock.monotonicMilliseconds &+ policy.deadline.wholeMilliseconds
+        watch.arm(until: until)
+        return until
+    }
+}
+
+extension Failure {
+    /// Whether the next event would fare the same.
+    var stopsTheRow: Bool {
+        switch self {
+        case .unavailable, .cancelled: true
+        case _: false
+        }
+    }
+}
+
+/// What all calls of one handler have in common.
+struct HandlerScope: Sendable {
+    let handler: AnyHandler
+    let encoder: EventEncoder
+    let log: Log
+    let clock: any WorkerClock
+
+    func context(_ job: EventJob, until monotonic: Int64) -> Context {
+        Context(
+            attempt: job.attempts + 1, until: monotonic, event: job.event, scope: self)
+    }
+}

@@ -1,0 +1,203 @@
+internal import Contracts
+package import Kafka
+package import Platform
+internal import Synchronization
+
+/// Reads a handler's topics as a member of its group and has the handler work them off, until it is stopped.
+///
+/// One task takes what the consumer has: assignments, revocations and records, a batch a partition. Each partition is a
+/// `PartitionRunner`, whose lanes do the work. A second task looks around ten times a second: at deadlines, commits,
+/// leases and ticks.
+package final class HandlerWorker: Sendable {
+    package let job: HandlerJob
+    let core: WorkerCore
+    let settings: WorkerSettings
+    private let state = Mutex(State())
+
+    private struct State {
+        var runners: [TopicPartition: PartitionRunner] = [:]
+        var isStopping = false
+        var loop: Task<Void, Never>?
+        var fault: KafkaFault?
+    }
+
+    package init(
+        _ job: HandlerJob, source: any RecordSource, sink: any RecordSink, once: OnceGate?,
+        clock: any WorkerClock = SystemClock(), log: Log, identity: WorkerIdentity,
+        settings: WorkerSettings = WorkerSettings()
+    ) {
+        self.job = job
+        self.settings = settings
+        let produces = Set(job.topics.values.flatMap(\.policy.produces))
+        let encoder = EventEncoder(handler: job.name, namespace: job.namespace, produces: produces)
+        let publisher = Publisher(sink: sink, clock: clock) { fault in
+            log.warning("publishing has to wait", [("handler", job.name), ("error", fault)])
+        }
+        core = WorkerCore(
+            job: job, scope: HandlerScope(handler: job.handler, encoder: encoder, log: log, clock: clock),
+            source: source, publisher: publisher, once: once, identity: identity)
+    }
+
+    package var gauges: WorkerGauges { core.gauges }
+
+    /// Works until `stop`, and leaves the group in order. Throws when it cannot go on at all.
+    package func run() async throws(KafkaFault) {
+        try await core.source.subscribe(Array(job.topics.keys).sorted())
+        let watcher = Task { await self.lookAround() }
+        let loop = Task { await self.consume() }
+        let isStopping = state.withLock { state in
+            state.loop = loop
+            return state.isStopping
+        }
+        if isStopping { loop.cancel() }
+        await loop.value
+        await giveUp(Array(runners.keys), within: settings.drainBudget)
+        watcher.cancel()
+        await watcher.value
+        await core.source.close(within: settings.leaveBudget)
+        if let fault = state.withLock({ $0.fault }) { throw fault }
+    }
+
+    /// Has `run` finish what is under way and return.
+    package func stop() {
+        state.withLock { state in
+            state.isStopping = true
+            return state.loop
+        }?.cancel()
+    }
+
+    var runners: [TopicPartition: PartitionRunner] { state.withLock { $0.runners } }
+
+    // MARK: What the consumer tells
+
+    private func consume() async {
+        while !state.withLock({ $0.isStopping }) {
+            do {
+                let events = try await core.source.nextAll(
+                    max: settings.fetchRecords, maxBytes: settings.fetchBytes, within: .seconds(1))
+                for event in events { await hear(event) }
+            } catch {
+                guard error.kind != .cancelled else { return }
+                state.withLock { $0.fault = error }
+                return
+            }
+        }
+    }
+
+    private func hear(_ event: ConsumerEvent) async {
+        switch event {
+        case .records(let batch):
+            guard let first = batch.first, let runner = state.withLock({ $0.runners[first.topicPartition] }) else {
+                return
+            }
+            if runner.admit(batch) { core.pause(.window, runner.place) }
+        case .assigned(let places): begin(places)
+        case .revoked(let revocation):
+            await giveUp(revocation.partitions, within: settings.drainBudget)
+            revocation.done()
+        case .lost(let places):
+            core.scope.log.warning("the group went on without this worker", [("handler", job.name)])
+            await end(remove(places), within: .zero)
+        case .end: break
+        case .fault(let fault):
+            core.scope.log.warning("consuming", [("handler", job.name), ("error", fault)])
+            if fault.isFatal {
+                state.withLock { $0.fault = fault }
+                stop()
+            }
+        }
+    }
+
+    private func begin(_ places: [TopicPartition]) {
+        var began: [PartitionRunner] = []
+        for place in places {
+            guard let role = job.topics[place.topic] else { continue }
+            began.append(PartitionRunner(place, role, core, limits: settings.limits(role.kind)))
+        }
+        state.withLock { state in
+            for runner in began { state.runners[runner.place] = runner }
+        }
+        core.assigned(places)
+        for runner in began { runner.nudge() }
+    }
+
+    /// Finishes what is under way, commits it, and forgets the partitions.
+    private func giveUp(_ places: [TopicPartition], within budget: Duration) async {
+        let ending = remove(places)
+        guard !ending.isEmpty else { return }
+        await end(ending, within: budget)
+        await commit(ending)
+    }
+
+    private func remove(_ places: [TopicPartition]) -> [PartitionRunner] {
+        core.revoked(places)
+        return state.withLock { state in places.compactMap { state.runners.removeValue(forKey: $0) } }
+    }
+
+    /// Drains partitions; what is not done when the time is over is left to whoever gets them next.
+    private func end(_ ending: [PartitionRunner], within budget: Duration) async {
+        let clock = core.scope.clock
+        let limit = clock.monotonicMilliseconds + budget.wholeMilliseconds
+        let hurry = Task {
+            await clock.sleep(until: limit)
+            if !Task.isCancelled { for runner in ending { runner.abandon() } }
+        }
+        if budget == .zero { for runner in ending { runner.abandon() } }
+        await withTaskGroup(of: Void.self) { group in
+            for runner in ending {
+                group.addTask {
+                    let watcher = Task { while !Task.isCancelled { await self.look(runner) } }
+                    await runner.drain()
+                    watcher.cancel()
+                }
+            }
+        }
+        hurry.cancel()
+    }
+
+    private func look(_ runner: PartitionRunner) async {
+        await core.scope.clock.sleep(until: core.now + settings.lookInterval)
+        runner.look(now: core.now)
+    }
+
+    // MARK: Committing
+
+    /// Commits what is finished. A commit that fails is made again with the next one; after a revocation the records are
+    /// delivered again.
+    private func commit(_ runners: [PartitionRunner]) async {
+        let due = runners.compactMap { runner in runner.committable.map { (runner, $0) } }
+        guard !due.isEmpty else { return }
+        do {
+            try await core.source.commit(due.map { PartitionOffset($0.place, $1) })
+            for (runner, offset) in due { runner.committed(offset) }
+        } catch {
+            core.scope.log.warning("a commit failed", [("handler", job.name), ("error", error)])
+        }
+    }
+
+    // MARK: Looking around
+
+    private func lookAround() async {
+        var nextCommit = core.now + settings.commitInterval
+        var nextRenewal = core.now + settings.renewInterval
+        var nextTick = core.now + 1000
+        while !Task.isCancelled {
+            await core.scope.clock.sleep(until: core.now + settings.lookInterval)
+            let now = core.now
+            let runners = Array(runners.values)
+            for runner in runners { runner.look(now: now) }
+            if now >= nextCommit || runners.contains(where: { $0.uncommitted >= settings.commitRecords }) {
+                nextCommit = now + settings.commitInterval
+                await commit(runners)
+            }
+            if now >= nextRenewal {
+                nextRenewal = now + settings.renewInterval
+                for runner in runners { await runner.renew() }
+            }
+            if now >= nextTick {
+                nextTick = now + 1000
+                for runner in runners { runner.tick() }
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+internal import Contracts
+internal import Model
+internal import Platform
+
+// What the once-only memory is asked and told.
+extension PartitionRunner {
+    /// The events that may be worked on. What was done before is finished at once; what has ended processes too often is
+    /// a dead letter; what someone else is at work on waits. Nil when the partition is given up; nothing is held then.
+    func claimed(_ events: [EventJob], _ lane: Int, _ disposals: inout [Disposal]) async -> [EventJob]? {
+        guard let gate = core.once, !events.isEmpty else { return events }
+        guard let answers = await answers(events, gate) else {
+            putBack(events.map(\.item), lane)
+            return nil
+        }
+        guard !answers.isEmpty else { return events }
+        var jobs: [EventJob] = []
+        jobs.reserveCapacity(events.count)
+        var repeats: [EventJob] = []
+        var busy: [(job: EventJob, wait: Duration)] = []
+        for (answer, var job) in zip(answers, events) {
+            switch answer {
+            case .granted(let hold, let attempts, let wasHeld, let starts):
+                job.hold = hold
+                job.attempts = max(job.attempts, attempts)
+                job.suspectedStarts = wasHeld || starts > 0 ? starts : nil
+                if starts >= Self.startsAllowed {
+                    let story = ErrorStory(type: "CrashLoop", message: "its handling ended the process \(starts) times")
+                    disposals.append(Disposal(job, role, .dead(.crashLoop), story, stage: "handle"))
+                } else {
+                    jobs.append(job)
+                }
+            case .done, .dead: repeats.append(job)
+            case .busy(let wait): busy.append((job, wait))
+            case .fenced: preconditionFailure("a fenced owner has been replaced before")
+            }
+        }
+        hold(
+            (jobs.map { ($0.ticket, $0.hold) } + disposals.map { ($0.ticket, $0.hold) }).compactMap { ticket, hold in
+                hold.map { (ticket, $0) }
+            })
+        core.gauges.repeats.count(repeats.count)
+        guard await tellOutcomes(of: repeats, "repeat") else { return nil }
+        finish(repeats.map(\.ticket))
+        return await withoutBusy(jobs, busy, lane)
+    }
+
+    /// How often an event may end a process before it is a dead letter.
+    private static let startsAllowed = 3
+
+    /// Has events wait that someone else is at work on: beside the lane, or, with strict order, the lane with them.
+    private func withoutBusy(
+        _ jobs: [EventJob], _ busy: [(job: EventJob, wait: Duration)], _ lane: Int
+    ) async -> [EventJob] {
+        guard let first = busy.first else { return jobs }
+        if role.policy.ordering == .partition {
+            let before = jobs.filter { $0.ticket < first.job.ticket }
+            let after = jobs.filter { $0.ticket > first.job.ticket }
+            await release(after[...])
+            putBack((after + busy.map(\.job)).sorted { $0.ticket < $1.ticket }.map(\.item), lane)
+            if before.isEmpty { await nap(until: core.now + min(first.wait, .seconds(5)).wholeMilliseconds) }
+            return before
+        }
+        for (job, wait) in busy {
+            beside { [job] in
+                await self.nap(until: self.core.now + min(wait, .seconds(5)).wholeMilliseconds)
+                self.putBack([job.item], lane)
+            }
+        }
+        return jobs
+    }
+
+    /// The memory's answers; none when it is away and the handler goes on without; nil when the partition is given up.
+    private func answers(_ events: [EventJob], _ gate: OnceGate) async -> [ClaimAnswer]? {
+        let digest = Digest(.sha256)
+        let questions = events.map { OnceClaim(OnceKey($0.event, digest), replays: $0.state?.replays ?? 0) }
+        return await asking(gate) { owner throws(OnceFault) in
+            let answers = try await gate.memory.claim(questions, owner: owner)
+            if answers.contains(.fenced) { throw OnceFault(.fenced, "the partition has a later owner") }
+            return answers
+        } without: {
+            self.core.gauges.unchecked.count(events.count)
+            return []
+        }
+    }
+
+    /// Asks the memory until it answers: pauses while it is away, unless the handler goes on without it. Nil when the
+    /// partition is given up before.
+    private func asking<Value>(
+        _ gate: OnceGate, _ body: (OnceOwner) async throws(OnceFault) -> Value, without: () -> Value
+    ) async -> Value? {
+        var wait: Int64 = 50
+        while mayFinish {
+            do {
+                let value = try await body(try await ownership(gate))
+                core.clear(.breaker, place)
+                core.onceBack()
+                return value
+            } catch {
+                switch error.kind {
+                case .fenced: owner = nil
+                case .unreachable, .full, .unusable:
+                    core.onceAway(error)
+                    if gate.onStoreDown == .proceed { return without() }
+                    core.pause(.breaker, place)
+                }
+                guard isOpen else { return nil }
+                await nap(until: core.now + wait)
+                wait = min(wait * 2, 2000)
+            }
+        }
+        return nil
+    }
+
+    private func ownership(_ gate: OnceGate) async throws(OnceFault) -> OnceOwner {
+        if let owner { return owner }
+        let taken = try await gate.memory.takeOver(place)
+        owner = taken
+        return taken
+    }
+
+    /// Notes that an event is about to run which may have ended a process before. False when it is no longer held.
+    func noteStart(_ hold: OnceHold) async -> Bool {
+        guard let gate = core.once else { return true }
+        return await asking(gate) { owner throws(OnceFault) in
+            try await gate.memory.start(hold, owner: owner)
+        } without: {
+            true
+        } ?? false
+    }
+
+    /// Tells how events ended and finishes them. False when the partition is given up before that was heard.
+    func conclude(_ endings: [(ticket: UInt64, ending: OnceEnding)]) async -> Bool {
+        guard !endings.isEmpty else { return true }
+        if let gate = core.once {
+            let kinds = Dictionary(endings.map { ($0.ticket, $0.ending) }, uniquingKeysWith: { first, _ in first })
+            let told = letGo(endings.map(\.ticket)).map { (hold: $0.hold, ending: kinds[$0.ticket] ?? .done) }
+            for start in stride(from: 0, to: told.count, by: Self.largestPiece) {
+                let piece = Array(told[start..<min(told.count, start + Self.largestPiece)])
+                let heard = await asking(gate) { owner throws(OnceFault) in
+                    try await gate.memory.finish(piece, owner: owner)
+                } without: {
+                    Array(repeating: true, count: piece.count)
+                }
+                guard let heard else { return false }
+                // What another has taken over meanwhile is done twice; its effect is one that can be repeated.
+                core.gauges.stale.count(heard.count { !$0 })
+            }
+        }
+        finish(endings.map(\.ticket))
+        return true
+    }
+
+    /// Gives up claims, so that whoever is next need not wait for them to run out.
+    func release(_ jobs: ArraySlice<EventJob>) async {
+        guard let gate = core.once, let owner else { return }
+        let attempts = Dictionary(jobs.map { ($0.ticket, $0.attempts) }, uniquingKeysWith: { first, _ in first })
+        let told = letGo(jobs.map(\.ticket)).map {
+            (hold: $0.hold, ending: OnceEnding.released(attempts: attempts[$0.ticket] ?? 0))
+        }
+        for start in stride(from: 0, to: told.count, by: Self.largestPiece) {
+            // When this is not heard, the claims run out by themselves.
+            _ = try? await gate.memory.finish(
+                Array(told[start..<min(told.count, start + Self.largestPiece)]), owner: owner)
+        }
+    }
+
+    /// Events that are not to go on here now: they wait in front of their lane, and nobody holds them.
+    func giveBack(_ jobs: ArraySlice<EventJob>, _ lane: Int) async {
+        await release(jobs)
+        putBack(jobs.map(\.item), lane)
+    }
+
+    /// Prolongs what is held. What was lost is held no longer, and nothing more is told of it.
+    func renew() async {
+        guard let gate = core.once, let owner else { return }
+        let all = held
+        for start in stride(from: 0, to: all.count, by: Self.largestPiece) {
+            let piece = all[start..<min(all.count, start + Self.largestPiece)]
+            guard let kept = try? await gate.memory.renew(piece.map(\.hold), owner: owner) else { return }
+            let lost = zip(piece, kept).filter { !$0.1 }.map(\.0.ticket)
+            core.gauges.stale.count(letGo(lost).count)
+        }
+    }
+}

@@ -1,0 +1,147 @@
+internal import Contracts
+internal import Platform
+
+// A lane of a handler without state: claim, handle, publish, remember, finish, in this order.
+extension PartitionRunner {
+    /// One call of the once-only memory takes so many at most.
+    static let largestPiece = 500
+
+    func runPlain(_ lane: Int) async {
+        // A slow handler gets few events at a time, so that what is under way can always be finished soon.
+        var size = Self.largestPiece
+        while let items = take(lane, max: size) {
+            guard let due = await whenDue(items, lane) else { continue }
+            let began = core.now
+            core.gauges.consumed.count(due.count)
+            var disposals: [Disposal] = []
+            let events = decode(due, &disposals)
+            if let jobs = await claimed(events, lane, &disposals), await dispose(disposals) {
+                await run(jobs, lane)
+            }
+            let took = core.now - began
+            if took > 1000 { size = max(1, size / 2) } else if took < 250 { size = min(Self.largestPiece, size * 2) }
+        }
+        rest()
+    }
+
+    /// The records whose time has come; waits for the first of them. Nil when it is to be looked again.
+    private func whenDue(_ items: [WorkItem], _ lane: Int) async -> [WorkItem]? {
+        guard case .retry = role.kind else { return items }
+        let now = core.wallNow
+        let due = items.prefix { item in (RetryState(item.record, role: role).due ?? 0) <= now }
+        if due.count < items.count { putBack(Array(items[due.count...]), lane) }
+        guard due.isEmpty else { return Array(due) }
+        let wait = max(1, (RetryState(items[0].record, role: role).due ?? 0) - now)
+        // Stopping to fetch drops what was fetched ahead, so it has to be worth it.
+        if wait >= 1000 { core.pause(.due, place) }
+        await nap(until: core.now + wait)
+        core.clear(.due, place)
+        return nil
+    }
+
+    /// Checks the envelopes. What is no event is a dead letter at once.
+    func decode(_ items: [WorkItem], _ disposals: inout [Disposal]) -> [EventJob] {
+        var jobs: [EventJob] = []
+        jobs.reserveCapacity(items.count)
+        for item in items {
+            let state = role.kind == .source ? nil : RetryState(item.record, role: role)
+            do {
+                let event = try Event(item.record)
+                jobs.append(EventJob(event: event, ticket: item.ticket, attempts: state?.attempts ?? 0, state: state))
+            } catch {
+                disposals.append(
+                    Disposal(
+                        record: item.record, ticket: item.ticket, hold: nil, attempts: state?.attempts ?? 0,
+                        state: state ?? RetryState(item.record, role: role), target: .dead(.undecodable),
+                        story: ErrorStory(error), stage: "decode", trace: nil))
+            }
+        }
+        return jobs
+    }
+
+    /// Runs events and sees to what becomes of each, until nothing of them is left or the partition is given up.
+    ///
+    /// An event that is tried again waits beside the lane, which goes on; with strict order, and when it waits beside
+    /// the lane already, it waits in its place.
+    func run(_ jobs: [EventJob], _ lane: Int, isAside: Bool = false) async {
+        let staysInPlace = isAside || role.policy.ordering == .partition
+        var pending = jobs[...]
+        var apart = false
+        while !pending.isEmpty {
+            guard let limit = await permission() else { return await giveBack(pending, lane) }
+            var row = pending.prefix(limit)
+            // One that may have ended a process goes by itself, in its turn.
+            if let suspect = row.firstIndex(where: { $0.suspectedStarts != nil }) {
+                row = row.prefix(max(1, suspect - row.startIndex))
+            }
+            guard let run = await call(row, apart: apart) else { return await giveBack(pending, lane) }
+            let judgement = Judgement(
+                run.outcomes, row, role, wallNow: core.wallNow, random: Double.random(in: 0...1))
+            core.heard(judgement)
+            switch await publish(run, judgement) {
+            case .givenUp: return
+            case .apart:
+                apart = true
+                continue
+            case .published(let tooLarge):
+                guard await dispose(judgement.disposals + tooLarge) else { return }
+            }
+            pending = pending.dropFirst(judgement.handled)
+            for (job, delay) in judgement.again {
+                if staysInPlace {
+                    await nap(until: core.now + delay.wholeMilliseconds)
+                    pending = [job] + pending
+                } else {
+                    retryAside(job, after: delay, lane)
+                }
+            }
+            // Until a breaker opens, a missing dependency is asked again at short intervals.
+            if judgement.missing != nil { await nap(until: core.now + 50) }
+        }
+    }
+
+    /// Tries an event again by itself, with its memory for itself, so that its batch can go.
+    private func retryAside(_ job: EventJob, after delay: Duration, _ lane: Int) {
+        var alone = job
+        guard let event = try? Event(job.event.record.detached) else { return }
+        alone.event = event
+        beside { [alone] in
+            await self.nap(until: self.core.now + delay.wholeMilliseconds)
+            await self.run([alone], lane, isAside: true)
+        }
+    }
+
+    /// How many events may be run now: waits while something that the handler needs is down. Nil to stop.
+    private func permission() async -> Int? {
+        while isOpen {
+            switch core.mayRun() {
+            case .yes: return .max
+            case .probe: return 1
+            case .no(let until):
+                core.pause(.breaker, place)
+                await nap(until: until)
+            }
+            core.clear(.breaker, place)
+        }
+        return nil
+    }
+
+    /// Has the handler called for a row of events. Nil when the first of them is no longer to be run here.
+    private func call(_ row: ArraySlice<EventJob>, apart: Bool) async -> HandlerRun? {
+        let starts = row.first?.suspectedStarts
+        if let starts, let hold = row.first?.hold {
+            guard await noteStart(hold) else { return nil }
+            // The second time nobody else is at work, so that the blame cannot fall on a bystander.
+            if starts > 0 { return await core.aloneness.alone { await called(row, apart: apart) } }
+        }
+        return await core.aloneness.shared { await called(row, apart: apart) }
+    }
+
+    private func called(_ row: ArraySlice<EventJob>, apart: Bool) async -> HandlerRun {
+        await watching { watch in
+            let run = HandlerRun(row, core.scope, role.policy, apart: apart, watch: watch) { self.isOpen }
+            await run.run()
+            return run
+        }
+    }
+}

@@ -1,0 +1,160 @@
+internal import Contracts
+internal import Kafka
+internal import Model
+internal import Platform
+
+// What goes out: outputs, copies for retry topics and dead letters, and what became of replays.
+extension PartitionRunner {
+    enum Published {
+        /// It is out, and the events are finished but for these, whose outputs no topic takes.
+        case published(tooLarge: [Disposal])
+        /// One of a batch's outputs is too large: who it belongs to shows when each event is handled by itself.
+        case apart
+        /// The partition was given up before.
+        case givenUp
+    }
+
+    /// Publishes a run's outputs and finishes the events that they come from.
+    func publish(_ run: HandlerRun, _ judgement: Judgement) async -> Published {
+        guard !judgement.done.isEmpty else { return .published(tooLarge: []) }
+        var batch = run.outputs
+        let outputs = batch.count
+        for (job, _) in judgement.done { addOutcome("done", of: job, to: &batch) }
+        guard let refused = await core.publisher.publish(batch, while: { self.mayFinish }) else { return .givenUp }
+        core.gauges.published.count(outputs - refused.count)
+        guard !refused.isEmpty else {
+            core.gauges.done.count(judgement.done.count)
+            guard await conclude(judgement.done.map { ($0.job.ticket, .done) }) else { return .givenUp }
+            return .published(tooLarge: [])
+        }
+        if run.ranTogether { return .apart }
+        var tooLarge: [Disposal] = []
+        var done: [(ticket: UInt64, ending: OnceEnding)] = []
+        for (var job, range) in judgement.done {
+            guard let fault = refused.first(where: { range.contains($0.key) })?.value else {
+                done.append((job.ticket, .done))
+                continue
+            }
+            job.attempts += 1
+            let reason: DeadLetterReason = fault.kind == .tooLarge ? .tooLarge : .permanent
+            tooLarge.append(Disposal(job, role, .dead(reason), ErrorStory(fault), stage: "produce"))
+        }
+        core.gauges.done.count(done.count)
+        return await conclude(done) ? .published(tooLarge: tooLarge) : .givenUp
+    }
+
+    /// Sends records to where they go from here, and finishes them. False when the partition was given up before.
+    ///
+    /// A dead letter that its topic does not take sheds what it can. When nothing helps the partition stops: it is
+    /// never skipped.
+    func dispose(_ disposals: [Disposal]) async -> Bool {
+        var left = disposals
+        var room = role.maxRecordBytes
+        while !left.isEmpty {
+            var batch = OutgoingBatch()
+            var sent: [Disposal] = []
+            for disposal in left {
+                guard let copy = copy(of: disposal, room: room) else { continue }
+                batch.append(copy)
+                sent.append(disposal)
+            }
+            for disposal in sent { addOutcome(of: disposal, to: &batch) }
+            guard let refused = await core.publisher.publish(batch, while: { self.mayFinish }) else { return false }
+            let passed = sent.indices.filter { refused[$0] == nil }.map { sent[$0] }
+            guard await conclude(passed.map { ($0.ticket, $0.ending) }) else { return false }
+            count(passed)
+            let gone = Set(passed.map(\.ticket))
+            left.removeAll { gone.contains($0.ticket) }
+            guard !left.isEmpty else { break }
+            if room > 4096 {
+                // Its topic takes less than it should; less and less is tried.
+                room /= 2
+                continue
+            }
+            core.scope.log.error(
+                "stopped: a dead letter cannot be written",
+                [("topic", place.topic), ("partition", place.partition), ("offset", left[0].record.offset)])
+            room = role.maxRecordBytes
+            await nap(until: core.now + 5000)
+            guard isOpen else { return false }
+        }
+        return true
+    }
+
+    private func copy(of disposal: Disposal, room: Int) -> OutgoingRecord? {
+        let namespace = core.job.namespace
+        let now = core.wallNow
+        let report = FailureReport(
+            handler: core.job.name, group: namespace.group(core.job.name), state: disposal.state,
+            attempts: disposal.attempts, errorType: disposal.story.type, errorMessage: disposal.story.message, now: now,
+            worker: core.identity.id, build: core.identity.build, trace: disposal.trace)
+        if case .tier(let tier, let countsAttempt) = disposal.target {
+            let copy = CopyWriter.retry(
+                of: disposal.record, to: namespace.topic(role.family.retry(tier.description)), tier: tier.description,
+                due: now + tier.delay.wholeMilliseconds, countsAttempt: countsAttempt, report)
+            if copy.wireBytes <= room { return copy }
+        }
+        var reason = DeadLetterReason.tooLarge
+        if case .dead(let given) = disposal.target { reason = given }
+        return CopyWriter.deadLetter(
+            of: disposal.record, to: namespace.topic(role.family.deadLetters), reason: reason, stage: disposal.stage,
+            maxBytes: room, report)
+    }
+
+    private func count(_ disposals: [Disposal]) {
+        for disposal in disposals {
+            switch disposal.target {
+            case .tier: core.gauges.retried.count()
+            case .dead(let reason):
+                core.gauges.deadLettered.count()
+                core.scope.log.warning(
+                    "dead letter",
+                    [
+                        ("handler", core.job.name), ("reason", reason.rawValue), ("topic", disposal.state.source.topic),
+                        ("partition", disposal.state.source.partition), ("offset", disposal.state.source.offset),
+                        ("error", ErrorText.line(disposal.story.message, bytes: 512)),
+                    ])
+            }
+        }
+    }
+
+    // MARK: Outcomes of replays
+
+    /// Tells what became of events that were not handled because they had been before. False when given up.
+    func tellOutcomes(of jobs: [EventJob], _ outcome: String) async -> Bool {
+        var batch = OutgoingBatch()
+        for job in jobs { addOutcome(outcome, of: job, to: &batch) }
+        guard !batch.isEmpty else { return true }
+        return await core.publisher.publish(batch, while: { self.mayFinish }) != nil
+    }
+
+    private func addOutcome(_ outcome: String, of job: EventJob, to batch: inout OutgoingBatch) {
+        guard let state = job.state else { return }
+        addOutcome(outcome, state, to: &batch)
+    }
+
+    private func addOutcome(of disposal: Disposal, to batch: inout OutgoingBatch) {
+        if case .dead(let reason) = disposal.target {
+            addOutcome("dead:\(reason.rawValue)", disposal.state, to: &batch)
+        }
+    }
+
+    private func addOutcome(_ outcome: String, _ state: RetryState, to batch: inout OutgoingBatch) {
+        guard let job = state.replayJob else { return }
+        batch.append(
+            OutcomeRecord(
+                job: job, handler: core.job.name, group: core.job.namespace.group(core.job.name), outcome: outcome,
+                source: state.source, replays: state.replays, at: core.wallNow
+            ).record(to: core.job.namespace.topic(OutcomeRecord.topic)))
+    }
+}
+
+extension Disposal {
+    /// What the once-only memory keeps of it.
+    fileprivate var ending: OnceEnding {
+        switch target {
+        case .tier: .released(attempts: attempts)
+        case .dead: .dead
+        }
+    }
+}

@@ -1,0 +1,255 @@
+internal import Contracts
+internal import Kafka
+internal import Platform
+internal import Synchronization
+
+/// One assigned partition: the records that wait, the ledger of what is finished, and the lanes that work.
+///
+/// Records come in by `admit`, on the worker's loop, and go to lanes: one when order is strict or nothing was asked for,
+/// else so many, each key always to the same. A lane is a task only while it has something to do. How a piece of work
+/// is done is in `Lane…` beside this file; here is what all of them share.
+final class PartitionRunner: Sendable {
+    let place: TopicPartition
+    let role: TopicRole
+    let core: WorkerCore
+    private let state: Mutex<State>
+
+    /// What the partition's lanes may still do.
+    enum Mode: Sendable {
+        case open
+        /// What is under way is finished, nothing is begun.
+        case draining
+        /// Somebody else has the partition, or the process ends: nothing is finished any more.
+        case abandoned
+    }
+
+    private struct State: ~Copyable {
+        var ledger: OffsetLedger
+        var queues: [LaneQueue]
+        var mode = Mode.open
+        /// Lanes and retries at work.
+        var busy = 0
+        var sleepers: [UInt64: Task<Void, Never>] = [:]
+        var watches: [UInt64: CallWatch] = [:]
+        var lastToken: UInt64 = 0
+        var whenIdle: [CheckedContinuation<Void, Never>] = []
+        var owner: OnceOwner?
+        /// What the once-only memory granted and has not heard of since, by ticket.
+        var holds: [UInt64: OnceHold] = [:]
+    }
+
+    init(_ place: TopicPartition, _ role: TopicRole, _ core: WorkerCore, limits: OffsetLedger.Limits) {
+        self.place = place
+        self.role = role
+        self.core = core
+        let lanes = role.policy.ordering == .partition ? 1 : max(1, role.policy.concurrency)
+        state = Mutex(State(ledger: OffsetLedger(limits), queues: Array(repeating: LaneQueue(), count: lanes)))
+    }
+
+    var mode: Mode { state.withLock { $0.mode } }
+    var isOpen: Bool { mode == .open }
+    /// Whether what is under way may still be finished.
+    var mayFinish: Bool { mode != .abandoned }
+
+    // MARK: Records in
+
+    /// Takes records in and has lanes go on. True when the window is full now.
+    func admit(_ batch: RecordBatch) -> Bool {
+        let (isFull, woken) = state.withLock { state -> (Bool, [Int]) in
+            guard state.mode == .open else { return (false, []) }
+            let tickets = state.ledger.admit(batch)
+            var woken: [Int] = []
+            if state.queues.count == 1 {
+                state.queues[0].append(LaneSlice(batch, from: tickets.lowerBound))
+                if state.queues[0].start() { woken.append(0) }
+            } else {
+                var shares = [[Int32]](repeating: [], count: state.queues.count)
+                for (index, record) in batch.enumerated() {
+                    shares[LaneChoice.lane(for: record, of: shares.count)].append(Int32(truncatingIfNeeded: index))
+                }
+                for (lane, share) in shares.enumerated() where !share.isEmpty {
+                    state.queues[lane].append(LaneSlice(batch, share, from: tickets.lowerBound))
+                    if state.queues[lane].start() { woken.append(lane) }
+                }
+            }
+            state.busy += woken.count
+            return (state.ledger.isFull, woken)
+        }
+        for lane in woken { run(lane) }
+        return isFull
+    }
+
+    /// Has the lane's task look for something to do although no record came: a tick, or what its state left over.
+    func nudge() {
+        let starts = state.withLock { state in
+            guard state.mode == .open, state.queues[0].start() else { return false }
+            state.busy += 1
+            return true
+        }
+        if starts { run(0) }
+    }
+
+    private func run(_ lane: Int) {
+        Task { [self] in
+            await runPlain(lane)
+        }
+    }
+
+    /// The next records of a lane, at most so many; nil ends the lane's task.
+    func take(_ lane: Int, max: Int) -> [WorkItem]? {
+        state.withLock { state in
+            guard state.mode == .open else {
+                state.queues[lane].isRunning = false
+                return nil
+            }
+            if let items = state.queues[lane].take(max) { return items }
+            state.queues[lane].isRunning = false
+            return nil
+        }
+    }
+
+    /// Puts records back in front of a lane, which looks at them again.
+    func putBack(_ items: [WorkItem], _ lane: Int) {
+        let starts = state.withLock { state in
+            state.queues[lane].putBack(items)
+            guard state.mode == .open, state.queues[lane].start() else { return false }
+            state.busy += 1
+            return true
+        }
+        if starts { run(lane) }
+    }
+
+    // MARK: Work that is done
+
+    /// Notes records as finished; goes on fetching when there is room again.
+    func finish(_ tickets: some Sequence<UInt64>) {
+        let hasRoom = state.withLock { state in
+            for ticket in tickets { _ = state.ledger.finish(ticket) }
+            return state.ledger.hasRoom
+        }
+        if hasRoom { core.clear(.window, place) }
+    }
+
+    /// The offset to commit, when there is a new one.
+    var committable: Offset? { state.withLock { $0.ledger.committable } }
+
+    func committed(_ offset: Offset) { state.withLock { $0.ledger.committed(offset) } }
+
+    /// How many records were finished since the last commit.
+    var uncommitted: Int { state.withLock { $0.ledger.finishedSinceCommit } }
+
+    var outstanding: Int { state.withLock { $0.ledger.outstanding } }
+
+    // MARK: Work under way
+
+    /// One more piece of work beside the lanes: a record that is tried again by itself.
+    func beside(_ body: @escaping @Sendable () async -> Void) {
+        state.withLock { $0.busy += 1 }
+        Task {
+            await body()
+            self.rest()
+        }
+    }
+
+    /// A lane's task, or a piece of work beside it, is over.
+    func rest() {
+        let waiting = state.withLock { state in
+            state.busy -= 1
+            guard state.busy == 0 else { return [CheckedContinuation<Void, Never>]() }
+            let waiting = state.whenIdle
+            state.whenIdle = []
+            return waiting
+        }
+        for one in waiting { one.resume() }
+    }
+
+    /// Waits until the time has come or the partition is given up.
+    func nap(until milliseconds: Int64) async {
+        let clock = core.scope.clock
+        let sleeper = Task { await clock.sleep(until: milliseconds) }
+        let token = state.withLock { state -> UInt64? in
+            guard state.mode == .open else { return nil }
+            state.lastToken += 1
+            state.sleepers[state.lastToken] = sleeper
+            return state.lastToken
+        }
+        guard let token else { return sleeper.cancel() }
+        await sleeper.value
+        state.withLock { _ = $0.sleepers.removeValue(forKey: token) }
+    }
+
+    /// Has the worker look after the deadlines of calls.
+    func watching<Value>(_ body: (CallWatch) async -> Value) async -> Value {
+        let watch = CallWatch()
+        let token = state.withLock { state in
+            state.lastToken += 1
+            state.watches[state.lastToken] = watch
+            return state.lastToken
+        }
+        if mode == .abandoned { watch.cancel() }
+        let value = await body(watch)
+        state.withLock { _ = $0.watches.removeValue(forKey: token) }
+        return value
+    }
+
+    /// Cancels calls whose time is over.
+    func look(now: Int64) {
+        for watch in state.withLock({ Array($0.watches.values) }) { watch.look(now: now) }
+    }
+
+    // MARK: Giving up
+
+    /// Begins nothing any more and waits for what is under way.
+    func drain() async {
+        let sleepers = state.withLock { state in
+            if state.mode == .open { state.mode = .draining }
+            return Array(state.sleepers.values)
+        }
+        for sleeper in sleepers { sleeper.cancel() }
+        await withCheckedContinuation { continuation in
+            let isIdle = state.withLock { state in
+                guard state.busy > 0 else { return true }
+                state.whenIdle.append(continuation)
+                return false
+            }
+            if isIdle { continuation.resume() }
+        }
+    }
+
+    /// Has everything under way end at once, unfinished.
+    func abandon() {
+        let (sleepers, watches) = state.withLock { state in
+            state.mode = .abandoned
+            return (Array(state.sleepers.values), Array(state.watches.values))
+        }
+        for sleeper in sleepers { sleeper.cancel() }
+        for watch in watches { watch.cancel() }
+    }
+
+    // MARK: What it is owned by
+
+    func hold(_ holds: [(ticket: UInt64, hold: OnceHold)]) {
+        state.withLock { state in
+            for (ticket, hold) in holds { state.holds[ticket] = hold }
+        }
+    }
+
+    /// These are held no longer. Those that were not held any more already are left out of the answer.
+    func letGo(_ tickets: some Sequence<UInt64>) -> [(ticket: UInt64, hold: OnceHold)] {
+        state.withLock { state in
+            tickets.compactMap { ticket in state.holds.removeValue(forKey: ticket).map { (ticket, $0) } }
+        }
+    }
+
+    var held: [(ticket: UInt64, hold: OnceHold)] { state.withLock { $0.holds.map { ($0.key, $0.value) } } }
+
+    func isHeld(_ ticket: UInt64) -> Bool { state.withLock { $0.holds[ticket] != nil } }
+
+    var owner: OnceOwner? {
+        get { state.withLock { $0.owner } }
+        set { state.withLock { $0.owner = newValue } }
+    }
+
+    /// A second has passed.
+    func tick() {}
+}

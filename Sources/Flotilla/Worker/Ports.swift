@@ -1,0 +1,53 @@
+package import Kafka
+internal import Platform
+
+// What a worker needs of the world. Each has one real implementation and one in `FlotillaTesting`.
+
+/// Where records come from, and where it is noted how far they were worked off.
+package protocol RecordSource: Sendable {
+    func subscribe(_ topics: [TopicName]) async throws(KafkaFault)
+    /// All that there is by now: what happened in its order, records a batch a partition; nothing when the time is over.
+    func nextAll(max: Int, maxBytes: Int, within limit: Duration) async throws(KafkaFault) -> [ConsumerEvent]
+    /// Stops or goes on fetching partitions, in the order of the calls. What is not assigned is passed over.
+    func setPaused(_ isPaused: Bool, _ partitions: [TopicPartition])
+    func commit(_ offsets: [PartitionOffset]) async throws(KafkaFault)
+    func close(within budget: Duration) async
+}
+
+extension Consumer: RecordSource {
+    package func setPaused(_ isPaused: Bool, _ partitions: [TopicPartition]) {
+        if isPaused { pauseLater(partitions) } else { resumeLater(partitions) }
+    }
+}
+
+/// Where records go.
+package protocol RecordSink: Sendable {
+    /// Publishes the records in their order and waits until each has its verdict.
+    func publish(_ batch: OutgoingBatch) async throws(KafkaFault) -> DeliveryReport
+}
+
+extension Producer: RecordSink {
+    package func publish(_ batch: OutgoingBatch) async throws(KafkaFault) -> DeliveryReport { try await send(batch) }
+}
+
+/// Both clocks of a worker, and how it waits.
+package protocol WorkerClock: Sendable {
+    var monotonicMilliseconds: Int64 { get }
+    var wallMilliseconds: Int64 { get }
+    /// Waits until the monotonic clock shows this; a cancelled task waits no longer.
+    func sleep(until milliseconds: Int64) async
+}
+
+/// The machine's.
+package struct SystemClock: WorkerClock {
+    package init() {}
+
+    package var monotonicMilliseconds: Int64 { Time.monotonicMilliseconds }
+    package var wallMilliseconds: Int64 { Time.wallMilliseconds }
+
+    package func sleep(until milliseconds: Int64) async {
+        let wait = milliseconds - Time.monotonicMilliseconds
+        guard wait > 0 else { return }
+        try? await Task.sleep(for: .milliseconds(wait))
+    }
+}

@@ -1,0 +1,182 @@
+internal import Contracts
+internal import Kafka
+internal import Platform
+package import Synchronization
+
+/// What the partitions of one handler share: where things come from and go to, what is paused, what is broken.
+final class WorkerCore: Sendable {
+    let job: HandlerJob
+    let scope: HandlerScope
+    let source: any RecordSource
+    let publisher: Publisher
+    let once: OnceGate?
+    let identity: WorkerIdentity
+    let gauges = WorkerGauges()
+    /// Held by everyone who runs the handler; alone by whoever runs a record that may end the process.
+    let aloneness = SharedGate()
+    private let onceTrouble = Atomic<Bool>(false)
+    private let pauses = Mutex(PauseTable())
+    private let breakers: Mutex<[String: Breaker]>
+    private let breakerPolicy: ConsumerPolicy.Breaker
+
+    init(
+        job: HandlerJob, scope: HandlerScope, source: any RecordSource, publisher: Publisher, once: OnceGate?,
+        identity: WorkerIdentity
+    ) {
+        self.job = job
+        self.scope = scope
+        self.source = source
+        self.publisher = publisher
+        self.once = once
+        self.identity = identity
+        breakerPolicy = job.topics.values.first?.policy.breaker ?? ConsumerPolicy.Breaker()
+        breakers = Mutex([:])
+    }
+
+    var now: Int64 { scope.clock.monotonicMilliseconds }
+    var wallNow: Int64 { scope.clock.wallMilliseconds }
+
+    // MARK: Pausing
+
+    func pause(_ reason: PauseReasons, _ place: TopicPartition) {
+        change { $0.set(reason, place).map { ($0, [place]) } }
+    }
+
+    func clear(_ reason: PauseReasons, _ place: TopicPartition) {
+        change { $0.clear(reason, place).map { ($0, [place]) } }
+    }
+
+    func assigned(_ places: [TopicPartition]) {
+        change { table in
+            let paused = table.assigned(places)
+            return paused.isEmpty ? nil : (.pause, paused)
+        }
+    }
+
+    func revoked(_ places: [TopicPartition]) {
+        pauses.withLock { $0.revoked(places) }
+    }
+
+    var paused: [TopicPartition: PauseReasons] { pauses.withLock { $0.paused } }
+
+    /// The consumer is told under the lock, or a pause and a resume could change places on their way to it. It only
+    /// notes what it is told.
+    private func change(_ body: (inout PauseTable) -> (PauseTable.Change, [TopicPartition])?) {
+        pauses.withLock { table in
+            if let (change, places) = body(&table) { source.setPaused(change == .pause, places) }
+        }
+    }
+
+    // MARK: Dependencies
+
+    /// What a run of the handler says of its dependencies.
+    func heard(_ judgement: Judgement) {
+        if !judgement.done.isEmpty { succeeded(judgement.done.count) }
+        if let missing = judgement.missing {
+            missed(missing.dependency, missing.story)
+        } else if judgement.done.isEmpty {
+            // It failed of itself, or was not called: nothing is known of what it needs.
+            probeAbandoned()
+        }
+    }
+
+    /// The once-only memory does not answer.
+    func onceAway(_ fault: OnceFault) {
+        let isNews = onceTrouble.exchange(true, ordering: .relaxed) == false
+        guard isNews else { return }
+        scope.log.warning(
+            "the once-only memory does not answer",
+            [("handler", job.name), ("error", fault), ("policy", once?.onStoreDown.rawValue ?? "")])
+    }
+
+    /// It does again.
+    func onceBack() {
+        guard onceTrouble.load(ordering: .relaxed), onceTrouble.exchange(false, ordering: .relaxed) else { return }
+        scope.log.info("the once-only memory answers again", [("handler", job.name)])
+    }
+
+    enum Permission {
+        case yes, probe
+        case no(until: Int64)
+    }
+
+    /// Whether the handler may be called now: all that it needs is there, as far as is known.
+    func mayRun() -> Permission {
+        let now = now
+        return breakers.withLock { breakers in
+            var granted: [String] = []
+            for name in breakers.keys {
+                switch breakers[name, default: Breaker(breakerPolicy)].mayRun(now: now) {
+                case .yes: continue
+                case .probe: granted.append(name)
+                case .no(let until):
+                    // What other breakers granted is not used.
+                    for other in granted { breakers[other]?.probeAbandoned() }
+                    return .no(until: until)
+                }
+            }
+            return granted.isEmpty ? .yes : .probe
+        }
+    }
+
+    /// Something is missing. Opens its breaker when that goes on.
+    func missed(_ dependency: String, _ story: ErrorStory) {
+        let opened = breakers.withLock { $0[dependency, default: Breaker(breakerPolicy)].failed(now: now) }
+        guard opened else { return }
+        scope.log.warning(
+            "paused: something that the handler needs is down",
+            [("handler", job.name), ("dependency", dependency), ("error", story.message)])
+    }
+
+    /// Calls went well.
+    func succeeded(_ calls: Int) {
+        let closed = breakers.withLock { breakers in
+            var closed: [String] = []
+            for name in breakers.keys where breakers[name]?.succeeded(calls, now: now) == true { closed.append(name) }
+            return closed
+        }
+        for name in closed {
+            scope.log.info("resumed: the dependency is back", [("handler", job.name), ("dependency", name)])
+        }
+    }
+
+    func probeAbandoned() {
+        breakers.withLock { breakers in
+            for name in breakers.keys { breakers[name]?.probeAbandoned() }
+        }
+    }
+
+    /// The dependencies whose breakers are not closed.
+    var broken: [String] {
+        breakers.withLock { breakers in breakers.filter { $0.value.state != .closed }.map(\.key).sorted() }
+    }
+}
+
+/// Who this worker is, for dead letters and heartbeats.
+package struct WorkerIdentity: Sendable, Hashable {
+    package let id: String
+    package let build: String
+
+    package init(id: String, build: String) {
+        self.id = id
+        self.build = build
+    }
+}
+
+/// What a worker counts.
+package final class WorkerGauges: Sendable {
+    package let consumed = Atomic<Int>(0)
+    package let done = Atomic<Int>(0)
+    package let published = Atomic<Int>(0)
+    package let repeats = Atomic<Int>(0)
+    package let retried = Atomic<Int>(0)
+    package let deadLettered = Atomic<Int>(0)
+    package let stale = Atomic<Int>(0)
+    package let unchecked = Atomic<Int>(0)
+
+    package init() {}
+}
+
+extension Atomic<Int> {
+    func count(_ number: Int = 1) { add(number, ordering: .relaxed) }
+}

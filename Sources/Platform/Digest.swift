@@ -1,0 +1,73 @@
+internal import COpenSSL
+
+/// Digests of OpenSSL: SHA-256 for what nobody may aim at, SHA-1 because UUIDs of version 5 are made with it.
+///
+/// Not a thing to share: a context is kept between calls, because making one costs more than a short digest.
+@safe public final class Digest {
+    public enum Algorithm: Sendable { case sha1, sha256 }
+
+    private let kind: OpaquePointer
+    private let context: OpaquePointer
+
+    public init(_ algorithm: Algorithm) {
+        let name = algorithm == .sha1 ? "SHA1" : "SHA256"
+        // Both are in the default provider of every OpenSSL, and a context is a few bytes of memory.
+        guard let kind = unsafe EVP_MD_fetch(nil, name, nil), let context = unsafe EVP_MD_CTX_new() else {
+            fatalError("OpenSSL has no \(name)")
+        }
+        unsafe self.kind = kind
+        unsafe self.context = context
+    }
+
+    deinit {
+        unsafe EVP_MD_CTX_free(context)
+        unsafe EVP_MD_free(kind)
+    }
+
+    public func start() { unsafe EVP_DigestInit_ex2(context, kind, nil) }
+
+    public func add(_ bytes: RawSpan) {
+        unsafe bytes.withUnsafeBytes { unsafe _ = EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
+    }
+
+    public func add(_ bytes: [UInt8]) { unsafe add(bytes.span.bytes) }
+
+    /// The digest's first 16 bytes, as two numbers.
+    public func finish() -> (high: UInt64, low: UInt64) {
+        let bytes = finishBytes()
+        var (high, low): (UInt64, UInt64) = (0, 0)
+        for index in 0..<8 {
+            high = high << 8 | UInt64(bytes[index])
+            low = low << 8 | UInt64(bytes[index + 8])
+        }
+        return (high, low)
+    }
+
+    /// The whole digest; of SHA-1 the last 12 bytes are zero.
+    public func finishBytes() -> InlineArray<32, UInt8> {
+        var bytes = InlineArray<32, UInt8>(repeating: 0)
+        var span = bytes.mutableSpan
+        unsafe span.withUnsafeMutableBufferPointer { unsafe _ = EVP_DigestFinal_ex(context, $0.baseAddress, nil) }
+        return bytes
+    }
+
+    /// SHA-256 of some bytes in one go.
+    public static func sha256(_ bytes: RawSpan) -> InlineArray<32, UInt8> {
+        let digest = Digest(.sha256)
+        digest.start()
+        digest.add(bytes)
+        return digest.finishBytes()
+    }
+}
+
+extension InlineArray where Element == UInt8 {
+    /// In lower-case hexadecimal digits, the first `count` bytes of it.
+    public func hex(first count: Int = Self.count) -> String {
+        var text = ""
+        for index in 0..<Swift.min(count, self.count) {
+            if self[index] < 16 { text += "0" }
+            text += String(self[index], radix: 16)
+        }
+        return text
+    }
+}

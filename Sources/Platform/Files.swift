@@ -1,0 +1,45 @@
+internal import CLinux
+internal import Glibc
+
+/// Files of people, read whole: settings, topic files, schemas.
+public enum Files {
+    /// The content of a file; nil when it has more than `limit` bytes.
+    public static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8]? {
+        let file = unsafe flotilla_open(path, O_RDONLY | O_CLOEXEC, 0)
+        guard file >= 0 else { throw SystemError.last("open", path) }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        // Read to the end rather than to the size: what a pipe or /proc holds has none.
+        while bytes.count <= limit {
+            var failure: SystemError?
+            let more = unsafe [UInt8](unsafeUninitializedCapacity: 65_536) { buffer, count in
+                var got = -1
+                repeat {
+                    got = unsafe Glibc.read(file, buffer.baseAddress, buffer.count)
+                } while got < 0 && errno == EINTR
+                if got < 0 { failure = SystemError.last("read", path) }
+                count = max(0, got)
+            }
+            if let failure { throw failure }
+            if more.isEmpty { return bytes }
+            bytes += more
+        }
+        return nil
+    }
+
+    /// The names of what a folder holds, sorted; hidden ones are left out.
+    public static func names(in folder: String) throws(SystemError) -> [String] {
+        guard let stream = unsafe opendir(folder) else { throw SystemError.last("opendir", folder) }
+        defer { unsafe closedir(stream) }
+        var names: [String] = []
+        while let entry = unsafe readdir(stream) {
+            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
+                unsafe name.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+}

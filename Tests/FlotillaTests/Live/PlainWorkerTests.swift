@@ -1,0 +1,70 @@
+import Contracts
+import Flotilla
+import Kafka
+import Synchronization
+import Testing
+
+/// The worker of a handler without state, against a real broker.
+@Suite(.timeLimit(.minutes(2))) struct PlainWorkerTests {
+    @Test func everyEventIsHandledAndItsOutputPublished() async throws {
+        try await Fleet.with { fleet in
+            var policy = ConsumerPolicy(handler: "double")
+            policy.produces = ["doubled"]
+            try await fleet.makeTopics("numbers", policy)
+            try await fleet.publish("numbers", (0..<3000).map { ("id-\($0)", "key-\($0 % 17)", "{\"value\":\($0)}") })
+            let handler = TestHandler("double") { event, _ in
+                let value = try event.json()["value"]?.int64 ?? 0
+                return [Outgoing(to: "doubled", from: event, json: Array("{\"value\":\(value * 2)}".utf8))]
+            }
+            let outputs = try await fleet.withWorker(.events(handler), ["numbers": policy]) { _ in
+                try await fleet.read("doubled", count: 3000)
+            }
+            #expect(outputs.count == 3000)
+            let ids = Set(outputs.compactMap { $0.lastHeader("ce_id") ?? nil })
+            #expect(ids.count == 3000)
+            let sum = try outputs.map { try Event($0).json()["value"]?.int64 ?? 0 }.reduce(0, +)
+            #expect(sum == 2999 * 3000)
+            #expect(outputs.allSatisfy { $0.keyBytes != nil })
+        }
+    }
+
+    @Test func whatCannotBeHandledEndsAsADeadLetterByteForByte() async throws {
+        try await Fleet.with { fleet in
+            var policy = ConsumerPolicy(handler: "picky")
+            policy.retry.tiers = [.seconds(1)]
+            try await fleet.makeTopics("things", policy)
+            try await fleet.publish("things", [("a", "k", "permanent"), ("b", "k", "again"), ("c", "k", "fine")])
+            _ = try await fleet.producer.send(
+                OutgoingRecord(topic: "things", key: [0, 1], value: [0xff, 0x00], headers: [Header("x", [0xfe])]))
+            let handler = TestHandler("picky") { event, context in
+                switch String(decoding: event.bytes.copied, as: UTF8.self) {
+                case "permanent": throw Refusal.permanent("never")
+                case "again": throw Refusal.retry("attempt \(context.attempt)")
+                case _: return []
+                }
+            }
+            let letters = try await fleet.withWorker(.events(handler), ["things": policy]) { _ in
+                try await fleet.read("things.picky.dlq", count: 3)
+            }
+            #expect(letters.count == 3)
+            var byReason: [String: Record] = [:]
+            for letter in letters { byReason[letter.text("dlq-reason") ?? ""] = letter }
+            #expect(Set(byReason.keys) == ["permanent", "exhausted", "undecodable"])
+            let foreign = try #require(byReason["undecodable"])
+            #expect(foreign.keyBytes == [0, 1])
+            #expect(foreign.valueBytes == [0xff, 0x00])
+            #expect(foreign.lastHeader("x") == .some([0xfe]))
+            let exhausted = try #require(byReason["exhausted"])
+            #expect(exhausted.text("__dlq.errors.delivery.count") == "4")
+            #expect(exhausted.text("__dlq.errors.topic") == "things")
+            #expect(exhausted.text("__dlq.errors.message") == "attempt 4")
+        }
+    }
+}
+
+extension Record {
+    func text(_ name: String) -> String? {
+        guard case .some(.some(let bytes)) = lastHeader(name) else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
