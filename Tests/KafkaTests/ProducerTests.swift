@@ -64,7 +64,8 @@ import Testing
 
     @Test func aFullQueueIsAnErrorAtOnce() async throws {
         let fixture = try Fixture()
-        // What lingers stays queued.
+        // Nothing is acknowledged while the broker is away, so what is queued stays queued.
+        fixture.cluster.set(broker: 1, roundTripMilliseconds: 3_600_000)
         var batch = OutgoingBatch()
         for number in 0..<10 { batch.append(record(fixture, "\(number)")) }
         let (stream, verdicts) = AsyncStream.makeStream(of: DeliveryReport.self)
@@ -72,7 +73,6 @@ import Testing
             {
                 var configuration = ProducerConfiguration(fixture.client)
                 configuration.maxQueuedRecords = 4
-                configuration.linger = .seconds(60)
                 return configuration
             }())
         try producer.enqueue(batch) { verdicts.yield($0) }
@@ -122,16 +122,15 @@ import Testing
     }
 
     @Test func whatIsNeverAcknowledgedTimesOut() async throws {
-        // Nobody listens there.
-        var configuration = ProducerConfiguration(ClientConfiguration(brokers: ["127.0.0.1:1"]))
-        configuration.deliveryTimeout = .milliseconds(200)
-        let producer = try Producer(configuration)
-        let fault = await fault { () throws(KafkaFault) in
-            try await producer.send(OutgoingRecord(topic: "t", partition: 0, value: [1]))
+        let fixture = try Fixture()
+        fixture.cluster.set(broker: 1, roundTripMilliseconds: 3_600_000)
+        try await fixture.withProducer {
+            $0.deliveryTimeout = .milliseconds(200)
+        } _: { producer in
+            let fault = await fault { () throws(KafkaFault) in try await producer.send(record(fixture)) }
+            #expect(fault?.kind == .timedOut)
+            #expect(fault?.isRetriable == true)
         }
-        #expect(fault?.kind == .timedOut)
-        #expect(fault?.isRetriable == true)
-        await producer.close()
     }
 
     @Test func aBrokersPassingErrorIsOvercome() async throws {
@@ -146,7 +145,7 @@ import Testing
 
     @Test func aCancelledWaitEndsAndTheRecordGoesOn() async throws {
         let fixture = try Fixture()
-        // Nothing is acknowledged before the flush.
+        // It lingers until the flush below, so that nobody acknowledges it before.
         var configuration = ProducerConfiguration(fixture.client)
         configuration.linger = .seconds(60)
         let producer = try Producer(configuration)
@@ -155,7 +154,7 @@ import Testing
         }
         waiting.cancel()
         guard case .failure(let fault as KafkaFault) = await waiting.result else {
-            Issue.record("a record that lingers cannot be acknowledged")
+            Issue.record("what lingers cannot be acknowledged")
             return
         }
         #expect(fault.kind == .cancelled)

@@ -2,8 +2,7 @@ internal import CRdKafka
 
 /// librdkafka's in-process cluster: real sockets and the real protocol on 127.0.0.1, no log on disk.
 ///
-/// It ends with the last reference; clients of it are to be closed before. No broker is ever stopped: librdkafka lets go
-/// of the port for a moment, and aborts the process when somebody else gets it.
+/// It ends with the last reference; clients of it are to be closed before.
 @safe public final class MockCluster: @unchecked Sendable {
     // Unchecked: both handles are constant and safe to use from any thread.
     private let client: OpaquePointer
@@ -58,5 +57,11 @@ internal import CRdKafka
     /// From now on every question about the topic gets this error.
     public func fail(topic: String, with error: Int32) {
         unsafe rd_kafka_mock_topic_set_error(cluster, topic, rd_kafka_resp_err_t(rawValue: error))
+    }
+
+    /// Every answer of a broker takes this long; the first is 1. An hour is as good as a broker that is away: stopping
+    /// one would end the process where another socket has got its port meanwhile.
+    public func set(broker: Int32, roundTripMilliseconds: Int32) {
+        unsafe _ = rd_kafka_mock_broker_set_rtt(cluster, broker, roundTripMilliseconds)
     }
 }
