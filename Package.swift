@@ -54,7 +54,7 @@ let package = Package(
         .target(name: "Kafka", dependencies: ["Model", "Platform", "CRdKafka"], swiftSettings: strict),
 
         // hiredis in Swift, on a socket of ours.
-        .target(name: "Redis", dependencies: ["Platform", "CHiredis", "COpenSSL"], swiftSettings: strict),
+        .target(name: "Redis", dependencies: ["Platform", "CLinux", "CHiredis", "COpenSSL"], swiftSettings: strict),
 
         // libpq in Swift.
         .target(name: "Postgres", dependencies: ["Platform", "CPostgres"], swiftSettings: strict),
@@ -140,7 +140,7 @@ let package = Package(
             swiftSettings: strict
         ),
         // Real servers for tests, each private and on a socket of its own.
-        .target(name: "TestServers", dependencies: ["Platform"], path: "Tests/Servers", swiftSettings: strict),
+        .target(name: "TestServers", dependencies: ["TestSupport"], path: "Tests/Servers", swiftSettings: strict),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
         .testTarget(name: "RedisTests", dependencies: ["Redis", "Platform", "TestServers"], swiftSettings: strict),
         .testTarget(

@@ -1,4 +1,5 @@
 internal import CRdKafka
+internal import Platform
 
 /// A topic to be created.
 public struct NewTopic: Hashable, Sendable {

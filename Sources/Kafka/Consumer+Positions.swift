@@ -1,4 +1,5 @@
 internal import CRdKafka
+internal import Platform
 
 // Where the consumer is, and where it should be.
 extension Consumer {

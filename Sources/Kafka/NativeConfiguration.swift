@@ -97,22 +97,6 @@ internal import Platform
     }
 }
 
-extension Duration {
-    /// Whole milliseconds, rounded up so that a short wait is not none; at the ends of the range it stays there.
-    var milliseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1000)
-        if overflow { return seconds < 0 ? .min : .max }
-        let (total, tooMuch) = whole.addingReportingOverflow(
-            attoseconds / 1_000_000_000_000_000 + (attoseconds % 1_000_000_000_000_000 > 0 ? 1 : 0))
-        if tooMuch { return seconds < 0 ? .min : .max }
-        return total
-    }
-
-    /// Milliseconds to wait: never below zero, which C would take for ever, and so few that a clock can be added.
-    var patience: Int64 { min(max(0, milliseconds), Int64(Int32.max)) }
-}
-
 extension KafkaFault {
     /// A system call that a client needs did not work.
     init(system error: SystemError, at site: Site) {

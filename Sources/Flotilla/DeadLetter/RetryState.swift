@@ -43,7 +43,7 @@ package struct RetryState: Hashable, Sendable {
         if case .retry(let tier) = role.kind {
             // Never later than its tier says from when it was written, whatever the header wants.
             let written = record.timestamp ?? 0
-            let latest = written &+ tier.delay.wholeMilliseconds
+            let latest = written &+ tier.delay.milliseconds
             due = min(found[HeaderName.retryDue].flatMap(Timestamp.init(text:))?.milliseconds ?? latest, latest)
         }
     }

@@ -1,4 +1,5 @@
 package import Contracts
+internal import Platform
 
 /// Whether something that a handler needs is there: one for each handler and dependency.
 ///
@@ -29,7 +30,7 @@ package struct Breaker: Sendable {
 
     package init(_ policy: ConsumerPolicy.Breaker) {
         self.policy = policy
-        cooldown = policy.cooldown.wholeMilliseconds
+        cooldown = policy.cooldown.milliseconds
     }
 
     package mutating func mayRun(now: Int64) -> Answer {
@@ -58,7 +59,7 @@ package struct Breaker: Sendable {
         case .open: return false
         case .halfOpen(let successes, _) where successes + 1 >= 3:
             state = .closed
-            cooldown = policy.cooldown.wholeMilliseconds
+            cooldown = policy.cooldown.milliseconds
             slices = []
             return true
         case .halfOpen(let successes, _):
@@ -82,7 +83,7 @@ package struct Breaker: Sendable {
             return true
         case .open: return false
         case .halfOpen:
-            cooldown = min(cooldown * 2, policy.cooldown.wholeMilliseconds * 12)
+            cooldown = min(cooldown * 2, policy.cooldown.milliseconds * 12)
             open(now: now)
             return false
         }
@@ -100,7 +101,7 @@ package struct Breaker: Sendable {
     }
 
     private mutating func count(calls: Int, failures: Int, now: Int64) {
-        let window = policy.window.wholeMilliseconds
+        let window = policy.window.milliseconds
         slices.removeAll { $0.start <= now - window }
         let width = max(1, window / 10)
         if let last = slices.last, now - last.start < width {
@@ -109,14 +110,5 @@ package struct Breaker: Sendable {
         } else {
             slices.append((now, calls, failures))
         }
-    }
-}
-
-extension Duration {
-    /// Milliseconds, bounded so that no sum of a few overflows.
-    package var wholeMilliseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let bounded = min(max(seconds, -1_000_000_000), 1_000_000_000)
-        return bounded * 1000 + attoseconds / 1_000_000_000_000_000
     }
 }

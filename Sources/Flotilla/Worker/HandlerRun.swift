@@ -99,7 +99,7 @@ final class HandlerRun: @unchecked Sendable {
 
     /// Notes that a call begins, and when it has to be over.
     private func arm() -> Int64 {
-        let until = scope.clock.monotonicMilliseconds &+ policy.deadline.wholeMilliseconds
+        let until = scope.clock.monotonicMilliseconds &+ policy.deadline.milliseconds
         watch.arm(until: until)
         return until
     }

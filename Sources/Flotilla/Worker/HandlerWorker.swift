@@ -137,7 +137,7 @@ package final class HandlerWorker: Sendable {
     /// Drains partitions; what is not done when the time is over is left to whoever gets them next.
     private func end(_ ending: [PartitionRunner], within budget: Duration) async {
         let clock = core.scope.clock
-        let limit = clock.monotonicMilliseconds + budget.wholeMilliseconds
+        let limit = clock.monotonicMilliseconds + budget.milliseconds
         let hurry = Task {
             await clock.sleep(until: limit)
             if !Task.isCancelled { for runner in ending { runner.abandon() } }

@@ -57,12 +57,12 @@ extension PartitionRunner {
             let after = jobs.filter { $0.ticket > first.job.ticket }
             await release(after[...])
             putBack((after + busy.map(\.job)).sorted { $0.ticket < $1.ticket }.map(\.item), lane)
-            if before.isEmpty { await nap(until: core.now + min(first.wait, .seconds(5)).wholeMilliseconds) }
+            if before.isEmpty { await nap(until: core.now + min(first.wait, .seconds(5)).milliseconds) }
             return before
         }
         for (job, wait) in busy {
             beside { [job] in
-                await self.nap(until: self.core.now + min(wait, .seconds(5)).wholeMilliseconds)
+                await self.nap(until: self.core.now + min(wait, .seconds(5)).milliseconds)
                 self.putBack([job.item], lane)
             }
         }

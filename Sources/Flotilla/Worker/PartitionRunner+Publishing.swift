@@ -95,7 +95,7 @@ extension PartitionRunner {
         if case .tier(let tier, let countsAttempt) = disposal.target {
             let copy = CopyWriter.retry(
                 of: disposal.record, to: namespace.topic(role.family.retry(tier.description)), tier: tier.description,
-                due: now + tier.delay.wholeMilliseconds, countsAttempt: countsAttempt, report)
+                due: now + tier.delay.milliseconds, countsAttempt: countsAttempt, report)
             if copy.wireBytes <= room { return copy }
         }
         var reason = DeadLetterReason.tooLarge
