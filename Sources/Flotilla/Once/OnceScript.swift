@@ -95,6 +95,8 @@ enum OnceScript {
                         local held = state == 67 and (where ~= place or owner ~= generation)
                         if state ~= 67 then starts = 0 end
                         if state == 68 or state == 88 then tries = 0 end
+                        -- What is over keeps no fence; the time is one that nobody has had.
+                        if state == 68 or state == 88 then fence = now end
                         fence = (fence + 1) % 4294967296
                         replays = math.max(replays, given)
                         new = claimed(fence, until_, starts, tries, replays)
