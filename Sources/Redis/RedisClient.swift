@@ -57,7 +57,7 @@ public final class RedisClient: Sendable {
     ) async throws(RedisFault) -> RedisValue {
         do {
             return try await execute(script.command("EVALSHA", script.digest, keys, arguments), within: limit)
-        } catch where error.kind == .noScript {
+        } catch  where error.kind == .noScript {
             return try await execute(script.command("EVAL", script.source, keys, arguments), within: limit)
         }
     }

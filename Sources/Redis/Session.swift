@@ -83,7 +83,9 @@ struct Session {
     /// Writes what the socket takes; true when that was all.
     private func write(_ output: inout [UInt8], _ sent: inout Int) throws(RedisFault) -> Bool {
         while sent < output.count {
-            let step = unsafe output.withUnsafeBytes { unsafe transport.write(UnsafeRawBufferPointer(rebasing: $0[sent...])) }
+            let step = unsafe output.withUnsafeBytes {
+                unsafe transport.write(UnsafeRawBufferPointer(rebasing: $0[sent...]))
+            }
             switch step {
             case .moved(let count): sent += count
             case .wantsRead, .wantsWrite: return false
@@ -100,7 +102,9 @@ struct Session {
         while true {
             let step = unsafe withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 1) { buffer in
                 let step = unsafe transport.read(into: buffer)
-                if case .moved(let count) = step { unsafe reader.feed(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
+                if case .moved(let count) = step {
+                    unsafe reader.feed(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+                }
                 return step
             }
             switch step {

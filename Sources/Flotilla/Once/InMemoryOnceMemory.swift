@@ -1,5 +1,5 @@
-internal import Platform
 package import Model
+internal import Platform
 internal import Synchronization
 
 /// The once-only memory within one process: for tests, and the plain statement of what the one in Redis does.
@@ -127,6 +127,7 @@ extension InMemoryOnceMemory.Contents {
         entry.replays = max(entry.replays, question.replays)
         entries[question.key] = entry
         return .granted(
-            OnceHold(question.key, fence: entry.fence), attempts: entry.attempts, wasHeld: wasHeld, starts: entry.starts)
+            OnceHold(question.key, fence: entry.fence), attempts: entry.attempts, wasHeld: wasHeld, starts: entry.starts
+        )
     }
 }

@@ -39,6 +39,10 @@ package final class HandlerWorker: Sendable {
     }
 
     package var gauges: WorkerGauges { core.gauges }
+    /// What is not fetched now, and why.
+    package var paused: [TopicPartition: PauseReasons] { core.paused }
+    /// The dependencies that are missing, as far as is known.
+    package var broken: [String] { core.broken }
 
     /// Works until `stop`, and leaves the group in order. Throws when it cannot go on at all.
     package func run() async throws(KafkaFault) {

@@ -8,18 +8,38 @@ extension PartitionRunner {
     /// a dead letter; what someone else is at work on waits. Nil when the partition is given up; nothing is held then.
     func claimed(_ events: [EventJob], _ lane: Int, _ disposals: inout [Disposal]) async -> [EventJob]? {
         guard let gate = core.once, !events.isEmpty else { return events }
-        guard let answers = await answers(events, gate) else {
+        let digest = Digest(.sha256)
+        var records = events.map { (ticket: $0.ticket, key: OnceKey($0.event, digest)) }
+        let isTaken = reserve(records)
+        var asked = events
+        // The same event again while its first record is at work: it waits for how that ends.
+        var busy: [(job: EventJob, wait: Duration)] = []
+        if isTaken.contains(true) {
+            busy = zip(events, isTaken).filter { $0.1 }.map { ($0.0, .milliseconds(50)) }
+            asked = zip(events, isTaken).filter { !$0.1 }.map { $0.0 }
+            records = zip(records, isTaken).filter { !$0.1 }.map { $0.0 }
+        }
+        let questions = zip(asked, records).map { OnceClaim($1.key, replays: $0.state?.replays ?? 0) }
+        guard let answers = await answers(questions, gate) else {
+            unreserve(records)
             putBack(events.map(\.item), lane)
             return nil
         }
-        guard !answers.isEmpty else { return events }
+        guard answers.count == asked.count else {
+            // The handler goes on without the memory, so nothing is known of repeats.
+            unreserve(records)
+            return events
+        }
         var jobs: [EventJob] = []
-        jobs.reserveCapacity(events.count)
+        jobs.reserveCapacity(asked.count)
+        var held: [(ticket: UInt64, hold: OnceHold)] = []
         var repeats: [EventJob] = []
-        var busy: [(job: EventJob, wait: Duration)] = []
-        for (answer, var job) in zip(answers, events) {
+        var notGranted: [(ticket: UInt64, key: OnceKey)] = []
+        for (index, answer) in answers.enumerated() {
+            var job = asked[index]
             switch answer {
             case .granted(let hold, let attempts, let wasHeld, let starts):
+                held.append((job.ticket, hold))
                 job.hold = hold
                 job.attempts = max(job.attempts, attempts)
                 job.suspectedStarts = wasHeld || starts > 0 ? starts : nil
@@ -29,18 +49,19 @@ extension PartitionRunner {
                 } else {
                     jobs.append(job)
                 }
+                continue
             case .done, .dead: repeats.append(job)
             case .busy(let wait): busy.append((job, wait))
             case .fenced: preconditionFailure("a fenced owner has been replaced before")
             }
+            notGranted.append(records[index])
         }
-        hold(
-            (jobs.map { ($0.ticket, $0.hold) } + disposals.map { ($0.ticket, $0.hold) }).compactMap { ticket, hold in
-                hold.map { (ticket, $0) }
-            })
+        hold(held)
+        unreserve(notGranted)
         core.gauges.repeats.count(repeats.count)
         guard await tellOutcomes(of: repeats, "repeat") else { return nil }
         finish(repeats.map(\.ticket))
+        busy.sort { $0.job.ticket < $1.job.ticket }
         return await withoutBusy(jobs, busy, lane)
     }
 
@@ -70,15 +91,14 @@ extension PartitionRunner {
     }
 
     /// The memory's answers; none when it is away and the handler goes on without; nil when the partition is given up.
-    private func answers(_ events: [EventJob], _ gate: OnceGate) async -> [ClaimAnswer]? {
-        let digest = Digest(.sha256)
-        let questions = events.map { OnceClaim(OnceKey($0.event, digest), replays: $0.state?.replays ?? 0) }
+    private func answers(_ questions: [OnceClaim], _ gate: OnceGate) async -> [ClaimAnswer]? {
+        guard !questions.isEmpty else { return [] }
         return await asking(gate) { owner throws(OnceFault) in
             let answers = try await gate.memory.claim(questions, owner: owner)
             if answers.contains(.fenced) { throw OnceFault(.fenced, "the partition has a later owner") }
             return answers
         } without: {
-            self.core.gauges.unchecked.count(events.count)
+            self.core.gauges.unchecked.count(questions.count)
             return []
         }
     }

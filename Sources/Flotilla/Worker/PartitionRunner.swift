@@ -36,6 +36,9 @@ final class PartitionRunner: Sendable {
         var owner: OnceOwner?
         /// What the once-only memory granted and has not heard of since, by ticket.
         var holds: [UInt64: OnceHold] = [:]
+        /// Which record of this partition has an event's id: the memory cannot tell two of them from one that is asked
+        /// for twice.
+        var keys: [OnceKey: UInt64] = [:]
     }
 
     init(_ place: TopicPartition, _ role: TopicRole, _ core: WorkerCore, limits: OffsetLedger.Limits) {
@@ -234,10 +237,32 @@ final class PartitionRunner: Sendable {
         }
     }
 
+    /// Takes ids for records that are about to be claimed; answers which of them another record has already.
+    func reserve(_ records: [(ticket: UInt64, key: OnceKey)]) -> [Bool] {
+        state.withLock { state in
+            records.map { ticket, key in
+                if let holder = state.keys[key], holder != ticket { return true }
+                state.keys[key] = ticket
+                return false
+            }
+        }
+    }
+
+    /// Gives ids back that were not granted.
+    func unreserve(_ records: [(ticket: UInt64, key: OnceKey)]) {
+        state.withLock { state in
+            for (ticket, key) in records where state.keys[key] == ticket { state.keys[key] = nil }
+        }
+    }
+
     /// These are held no longer. Those that were not held any more already are left out of the answer.
     func letGo(_ tickets: some Sequence<UInt64>) -> [(ticket: UInt64, hold: OnceHold)] {
         state.withLock { state in
-            tickets.compactMap { ticket in state.holds.removeValue(forKey: ticket).map { (ticket, $0) } }
+            tickets.compactMap { ticket in
+                guard let hold = state.holds.removeValue(forKey: ticket) else { return nil }
+                if state.keys[hold.key] == ticket { state.keys[hold.key] = nil }
+                return (ticket, hold)
+            }
         }
     }
 
