@@ -43,6 +43,14 @@ package final class HandlerWorker: Sendable {
     package var paused: [TopicPartition: PauseReasons] { core.paused }
     /// The dependencies that are missing, as far as is known.
     package var broken: [String] { core.broken }
+    package var assignment: [TopicPartition] { runners.keys.sorted() }
+    /// How many records were taken and are not finished.
+    package var outstanding: Int { runners.values.reduce(0) { $0 + $1.outstanding } }
+
+    /// Has stand still what operators want to, and lets go on what they no longer do.
+    package func follow(_ pauses: [OperatorPause]) {
+        core.follow(pauses.filter { $0.handler == job.name }, assigned: assignment)
+    }
 
     /// Works until `stop`, and leaves the group in order. Throws when it cannot go on at all.
     package func run() async throws(KafkaFault) {

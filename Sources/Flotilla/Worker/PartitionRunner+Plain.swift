@@ -139,6 +139,10 @@ extension PartitionRunner {
     /// How many events may be run now: waits while something that the handler needs is down. Nil to stop.
     private func permission() async -> Int? {
         while isOpen {
+            if core.standsStill(place) {
+                await nap(until: core.now + 200)
+                continue
+            }
             switch core.mayRun() {
             case .yes: return .max
             case .probe: return 1

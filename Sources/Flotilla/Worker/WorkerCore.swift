@@ -16,6 +16,7 @@ final class WorkerCore: Sendable {
     let aloneness = SharedGate()
     private let onceTrouble = Atomic<Bool>(false)
     private let pauses = Mutex(PauseTable())
+    private let operatorPauses = Mutex(StandingStill([]))
     private let breakers: Mutex<[String: Breaker]>
     private let breakerPolicy: ConsumerPolicy.Breaker
 
@@ -51,7 +52,25 @@ final class WorkerCore: Sendable {
             let paused = table.assigned(places)
             return paused.isEmpty ? nil : (.pause, paused)
         }
+        let standing = operatorPauses.withLock { $0 }
+        for place in places where standing.includes(place) { pause(.operator, place) }
     }
+
+    /// Operators want this to stand still, from now on and whatever is assigned later.
+    func follow(_ pauses: [OperatorPause], assigned: [TopicPartition]) {
+        let wanted = StandingStill(pauses)
+        let before = operatorPauses.withLock { standing in
+            defer { standing = wanted }
+            return standing
+        }
+        guard before != wanted else { return }
+        for place in assigned {
+            if wanted.includes(place) { pause(.operator, place) } else { clear(.operator, place) }
+        }
+    }
+
+    /// Whether an operator wants a partition to stand still.
+    func standsStill(_ place: TopicPartition) -> Bool { operatorPauses.withLock { $0.includes(place) } }
 
     func revoked(_ places: [TopicPartition]) {
         pauses.withLock { $0.revoked(places) }
@@ -150,6 +169,19 @@ final class WorkerCore: Sendable {
     var broken: [String] {
         breakers.withLock { breakers in breakers.filter { $0.value.state != .closed }.map(\.key).sorted() }
     }
+}
+
+/// What operators have paused of one handler.
+struct StandingStill: Hashable, Sendable {
+    private let everything: Bool
+    private let partitions: Set<Partition>
+
+    init(_ pauses: [OperatorPause]) {
+        everything = pauses.contains { $0.partition == nil }
+        partitions = Set(pauses.compactMap(\.partition))
+    }
+
+    func includes(_ place: TopicPartition) -> Bool { everything || partitions.contains(place.partition) }
 }
 
 /// Who this worker is, for dead letters and heartbeats.

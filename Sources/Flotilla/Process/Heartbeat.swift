@@ -1,0 +1,54 @@
+internal import Glibc
+internal import JSON
+internal import Model
+internal import Platform
+internal import Synchronization
+
+/// What a worker process says of itself every second.
+package struct Heartbeat: Sendable {
+    package let id: String
+    package let json: String
+
+    init(_ identity: WorkerIdentity, _ workers: [HandlerWorker]) {
+        id = identity.id
+        var writer = JSONWriter()
+        writer.object { json in
+            json.member("id", identity.id)
+            json.member("build", identity.build)
+            json.member("pid", Int64(getpid()))
+            json.member("at", Timestamp(milliseconds: Time.wallMilliseconds).description)
+            json.member("memory_bytes", Self.memory)
+            json.array("handlers") { list in
+                for worker in workers { list.object { Self.write(worker, to: &$0) } }
+            }
+        }
+        json = writer.text
+    }
+
+    private static func write(_ worker: HandlerWorker, to json: inout JSONWriter) {
+        json.member("handler", worker.job.name.rawValue)
+        json.member("consumed", Int64(worker.gauges.consumed.load(ordering: .relaxed)))
+        json.member("done", Int64(worker.gauges.done.load(ordering: .relaxed)))
+        json.member("published", Int64(worker.gauges.published.load(ordering: .relaxed)))
+        json.member("repeats", Int64(worker.gauges.repeats.load(ordering: .relaxed)))
+        json.member("retried", Int64(worker.gauges.retried.load(ordering: .relaxed)))
+        json.member("dead_lettered", Int64(worker.gauges.deadLettered.load(ordering: .relaxed)))
+        json.member("in_flight", Int64(worker.outstanding))
+        json.array("missing") { list in for name in worker.broken { list.append(name) } }
+        json.array("partitions") { list in
+            for place in worker.assignment { list.append(place.description) }
+        }
+        json.object("paused") { paused in
+            for (place, reasons) in worker.paused.sorted(by: { $0.key < $1.key }) {
+                paused.member(place.description, reasons.description)
+            }
+        }
+    }
+
+    /// What of the process is in memory.
+    private static var memory: Int64 {
+        guard let bytes = try? Files.read("/proc/self/statm", limit: 4096) else { return 0 }
+        let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+        return (words.count > 1 ? Int64(words[1]) ?? 0 : 0) * Int64(sysconf(Int32(_SC_PAGESIZE)))
+    }
+}

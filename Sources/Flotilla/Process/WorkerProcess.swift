@@ -1,0 +1,166 @@
+package import Contracts
+internal import Kafka
+package import Platform
+internal import Redis
+internal import Synchronization
+
+/// A process that works for some handlers: it opens what they need, runs a `HandlerWorker` for each, tells of itself,
+/// and ends in order.
+///
+/// All handlers share one producer and one Redis client; each has a consumer of its own, because each is a group.
+package final class WorkerProcess: Sendable {
+    private let handlers: [AnyHandler]
+    private let settings: WorkSettings
+    private let catalog: [HandlerName: [TopicName: ConsumerPolicy]]
+    private let log: Log
+    private let identity: WorkerIdentity
+    private let state = Mutex(State())
+
+    private struct State {
+        var workers: [HandlerWorker] = []
+        var isStopping = false
+    }
+
+    /// Why a process cannot start, or go on.
+    package struct Fault: Error, Sendable, CustomStringConvertible {
+        package let description: String
+
+        package init(_ description: String) { self.description = description }
+    }
+
+    /// `policies`: for each handler, what it reads and how.
+    package init(
+        _ handlers: [AnyHandler], _ settings: WorkSettings, policies: [HandlerName: [TopicName: ConsumerPolicy]],
+        log: Log, build: String
+    ) {
+        self.handlers = handlers
+        self.settings = settings
+        catalog = policies
+        self.log = log
+        identity = WorkerIdentity(id: UUIDValue.version7().description, build: build)
+    }
+
+    /// Works until `stop`. Throws what kept it from starting, or from going on.
+    package func run() async throws {
+        let redis = try await openRedis()
+        defer { redis?.close() }
+        let control = redis.map { ControlBoard($0, settings.namespace) }
+        let producer = try openProducer()
+        do {
+            let workers = try handlers.map { try worker($0, redis, producer) }
+            // What is to stand still must do so from the first record on.
+            if let pauses = await control?.pauses() { for worker in workers { worker.follow(pauses) } }
+            let isStopping = state.withLock { state in
+                state.workers = workers
+                return state.isStopping
+            }
+            if isStopping { for worker in workers { worker.stop() } }
+            log.info("working", [("handlers", handlers.map(\.name.rawValue).joined(separator: ",")), ("worker", identity.id)])
+            try await run(workers, control)
+            await producer.close()
+            log.info("stopped", [("worker", identity.id)])
+        } catch {
+            await producer.close()
+            throw error
+        }
+    }
+
+    /// Has `run` finish what is under way and return.
+    package func stop() {
+        let workers = state.withLock { state in
+            state.isStopping = true
+            return state.workers
+        }
+        for worker in workers { worker.stop() }
+    }
+
+    private func run(_ workers: [HandlerWorker], _ control: ControlBoard?) async throws {
+        let reporter = Task { [identity] in
+            guard let control else { return }
+            while !Task.isCancelled {
+                if let pauses = await control.pauses() { for worker in workers { worker.follow(pauses) } }
+                await control.report(Heartbeat(identity, workers))
+                try? await Task.sleep(for: .seconds(1))
+            }
+            await control.leave(identity)
+        }
+        let faults = await withTaskGroup(of: KafkaFault?.self) { group in
+            for worker in workers {
+                group.addTask {
+                    do throws(KafkaFault) {
+                        try await worker.run()
+                        return nil
+                    } catch {
+                        // One that cannot go on takes the process with it, so that somebody starts it anew.
+                        self.stop()
+                        return error
+                    }
+                }
+            }
+            var faults: [KafkaFault] = []
+            for await fault in group { if let fault { faults.append(fault) } }
+            return faults
+        }
+        reporter.cancel()
+        await reporter.value
+        if let fault = faults.first { throw fault }
+    }
+
+    // MARK: Opening
+
+    private func openRedis() async throws -> RedisClient? {
+        guard let url = settings.redisURL else {
+            let needy = handlers.filter { (catalog[$0.name] ?? [:]).values.contains { $0.once.ttl != nil } }
+            guard needy.isEmpty else {
+                let names = needy.map(\.name.rawValue).joined(separator: ", ")
+                throw Fault(
+                    "REDIS_URL is not set, and \(names) remembers what was done: set it, or `once: false` in the topic files")
+            }
+            return nil
+        }
+        let client = try RedisClient(try RedisConfiguration(url: url))
+        if let unfit = await RedisOnceMemory.unfitness(of: client) {
+            client.close()
+            throw Fault(unfit.reason)
+        }
+        return client
+    }
+
+    private func openProducer() throws -> Producer {
+        var configuration = ProducerConfiguration(settings.client)
+        configuration.maxQueuedRecords = 500_000
+        configuration.maxRecordBytes = 8 << 20
+        return try Producer(configuration)
+    }
+
+    private func worker(
+        _ handler: AnyHandler, _ redis: RedisClient?, _ producer: Producer
+    ) throws -> HandlerWorker {
+        let policies = catalog[handler.name] ?? [:]
+        guard !policies.isEmpty else {
+            throw Fault("no topic file has the consumer \(handler.name): name it under consumers in \(settings.topicsFolder)")
+        }
+        let job = HandlerJob(handler, namespace: settings.namespace, policies: policies)
+        var consuming = ConsumerConfiguration(settings.client, group: settings.namespace.group(handler.name))
+        consuming.client.hooks.fault = { [log] fault in
+            log.warning("kafka", [("handler", handler.name), ("error", fault)])
+        }
+        return HandlerWorker(
+            job, source: try Consumer(consuming), sink: producer, once: gate(handler, policies, redis), log: log,
+            identity: identity)
+    }
+
+    private func gate(
+        _ handler: AnyHandler, _ policies: [TopicName: ConsumerPolicy], _ redis: RedisClient?
+    ) -> OnceGate? {
+        // One memory for all that a handler reads: the same event may come by two topics.
+        guard let redis, let ttl = policies.values.compactMap(\.once.ttl).max() else { return nil }
+        let deadline = policies.values.map(\.deadline).max() ?? .seconds(30)
+        let path = policies.values.map { $0.retry.tiers.reduce(0) { $0 + $1.seconds } }.max() ?? 0
+        let memory = RedisOnceMemory(
+            redis, handler: handler.name, namespace: settings.namespace,
+            ttl: max(ttl, .seconds(path) + deadline * 3), lease: deadline + .seconds(10))
+        let mayProceed = policies.values.allSatisfy { $0.once.onStoreDown == .proceed }
+        return OnceGate(memory, onStoreDown: mayProceed ? .proceed : .pause)
+    }
+}
