@@ -47,6 +47,9 @@ let package = Package(
         // Threads, clocks, signals, logs, digests.
         .target(name: "Platform", dependencies: ["CLinux", "COpenSSL"], swiftSettings: lending),
 
+        // What every command line of ours has in common.
+        .target(name: "Commands", dependencies: ["Platform"], swiftSettings: strict),
+
         // simdjson in Swift.
         .target(name: "JSON", dependencies: ["CSimdjson"], swiftSettings: lending),
 
@@ -69,7 +72,7 @@ let package = Package(
         // The product: handlers, and the worker that runs them.
         .target(
             name: "Flotilla",
-            dependencies: ["Model", "Platform", "JSON", "Kafka", "Redis", "Postgres", "Contracts"],
+            dependencies: ["Commands", "Model", "Platform", "JSON", "Kafka", "Redis", "Postgres", "Contracts"],
             swiftSettings: lending
         ),
 
@@ -90,7 +93,7 @@ let package = Package(
         // The command line: the only place where ports meet adapters.
         .executableTarget(
             name: "flotilla",
-            dependencies: ["Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Flotilla"],
+            dependencies: ["Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Flotilla"],
             swiftSettings: strict
         ),
 
@@ -159,7 +162,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "flotillaTests", dependencies: ["flotilla"], swiftSettings: strict),
+        .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
         // Kills the broker as a process.
         .testTarget(
             name: "FaultTests",

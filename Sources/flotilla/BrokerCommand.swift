@@ -1,3 +1,4 @@
+internal import Commands
 internal import LocalBroker
 internal import Platform
 

@@ -24,14 +24,20 @@ package struct WorkSettings: Sendable {
             } catch { settings.refuse("REDIS_URL", error.reason) }
         }
         topicsFolder = settings.text("FLOTILLA_TOPICS") ?? "./topics"
-        let name =
-            settings.value("FLOTILLA_NAMESPACE", expected: "lower-case letters, digits and dashes, 32 at most") { text in
-                let isPlain = text.utf8.allSatisfy {
-                    (97...122).contains($0) || (48...57).contains($0) || $0 == UInt8(ascii: "-")
-                }
-                return isPlain && text.utf8.count <= 32 ? text : nil
-            } ?? ""
-        namespace = Namespace(name)
+        namespace = Self.namespace(&settings)
+    }
+
+    /// The prefix of everything on shared servers.
+    static func namespace(_ settings: inout Settings) -> Namespace {
+        let name = settings.value(
+            "FLOTILLA_NAMESPACE", expected: "lower-case letters, digits and dashes, 32 at most"
+        ) { text in
+            let isPlain = text.utf8.allSatisfy {
+                (97...122).contains($0) || (48...57).contains($0) || $0 == UInt8(ascii: "-")
+            }
+            return isPlain && text.utf8.count <= 32 ? text : nil
+        }
+        return Namespace(name ?? "")
     }
 
     var client: ClientConfiguration {

@@ -7,7 +7,7 @@ extension Command {
     ///
     /// The main thread waits for a signal, and the end of `body` is one. A real one ends the command at once: `body` is
     /// to be something that may be cut off anywhere and run again.
-    static func finish(_ body: @escaping @Sendable () async throws -> ExitCode) throws -> ExitCode {
+    package static func finish(_ body: @escaping @Sendable () async throws -> ExitCode) throws -> ExitCode {
         let outcome = Outcome()
         Task {
             let result: Result<ExitCode, any Error>

@@ -1,21 +1,21 @@
 /// What was given on the command line, checked against what the command takes.
-struct Arguments {
+package struct Arguments {
     private var values: [String: String] = [:]
     /// What was given by its place: as many as the command's operands allow.
-    private(set) var operands: [String] = []
-    private(set) var asksForHelp = false
+    package private(set) var operands: [String] = []
+    package private(set) var asksForHelp = false
     private let command: String
 
-    subscript(name: String) -> String? { values[name] }
+    package subscript(name: String) -> String? { values[name] }
 
-    func has(_ name: String) -> Bool { values[name] != nil }
+    package func has(_ name: String) -> Bool { values[name] != nil }
 
     /// A fault of this command line, for what only the command itself can see.
-    func fault(_ what: String) -> UsageFault { UsageFault(what, of: command) }
+    package func fault(_ what: String) -> UsageFault { UsageFault(what, of: command) }
 
     /// Accepts `--name value`, `--name=value`, and for what has a letter `-n value`; `--` ends the options. Refuses
     /// what the command does not know.
-    init(_ arguments: some Sequence<String>, of command: Command) throws(UsageFault) {
+    package init(_ arguments: some Sequence<String>, of command: Command) throws(UsageFault) {
         self.command = command.name
         var rest = Array(arguments)[...]
         var isPastOptions = false

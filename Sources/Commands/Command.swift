@@ -1,23 +1,41 @@
 /// A command of `flotilla`: what it is called, what it takes, what it does. The help is made from the same table that
 /// the arguments are checked against, so that the two cannot disagree.
-struct Command: Sendable {
+package struct Command: Sendable {
     /// One word, or two where a command has verbs: `topics plan`.
-    let name: String
-    let summary: String
-    var details = ""
+    package let name: String
+    package let summary: String
+    package var details = ""
     /// What is given by its place, in this order.
-    var operands: [Operand] = []
-    var options: [Option] = []
-    let run: @Sendable (Arguments) throws -> ExitCode
+    package var operands: [Operand] = []
+    package var options: [Option] = []
+    package let run: @Sendable (Arguments) throws -> ExitCode
 
-    struct Operand: Sendable {
+    package init(
+        name: String, summary: String, details: String = "", operands: [Operand] = [], options: [Option] = [],
+        run: @escaping @Sendable (Arguments) throws -> ExitCode
+    ) {
+        self.name = name
+        self.summary = summary
+        self.details = details
+        self.operands = operands
+        self.options = options
+        self.run = run
+    }
+
+    package struct Operand: Sendable {
         /// What stands for it in the help: `HANDLER`.
-        let name: String
-        var count = Count.one
-        let help: String
+        package let name: String
+        package var count = Count.one
+        package let help: String
+
+        package init(name: String, count: Count = .one, help: String) {
+            self.name = name
+            self.count = count
+            self.help = help
+        }
 
         /// How many there may be. Only the last operand of a command may be other than `one`.
-        enum Count: Sendable { case one, optional, oneOrMore, any }
+        package enum Count: Sendable { case one, optional, oneOrMore, any }
 
         var synopsis: String {
             switch count {
@@ -29,14 +47,24 @@ struct Command: Sendable {
         }
     }
 
-    struct Option: Sendable {
-        let name: String
+    package struct Option: Sendable {
+        package let name: String
         /// A letter that stands for the name: `-f`.
-        var short: Character?
+        package var short: Character?
         /// What stands for the value in the help; nil for a switch.
-        var value: String?
-        var fallback: String?
-        let help: String
+        package var value: String?
+        package var fallback: String?
+        package let help: String
+
+        package init(
+            name: String, short: Character? = nil, value: String? = nil, fallback: String? = nil, help: String
+        ) {
+            self.name = name
+            self.short = short
+            self.value = value
+            self.fallback = fallback
+            self.help = help
+        }
 
         var synopsis: String {
             let names = (short.map { "-\($0)|" } ?? "") + "--\(name)"
@@ -46,32 +74,32 @@ struct Command: Sendable {
 }
 
 /// How the process ends.
-struct ExitCode: Hashable, Sendable {
-    let number: Int32
+package struct ExitCode: Hashable, Sendable {
+    package let number: Int32
 
-    static let ok = ExitCode(number: 0)
-    static let failed = ExitCode(number: 1)
+    package static let ok = ExitCode(number: 0)
+    package static let failed = ExitCode(number: 1)
     /// The command line cannot be understood.
-    static let usage = ExitCode(number: 2)
+    package static let usage = ExitCode(number: 2)
     /// There is something to do: `topics plan`.
-    static let changes = ExitCode(number: 3)
+    package static let changes = ExitCode(number: 3)
     /// As a shell says of a process that a signal ended.
-    static func signal(_ number: Int32) -> ExitCode { ExitCode(number: 128 + number) }
+    package static func signal(_ number: Int32) -> ExitCode { ExitCode(number: 128 + number) }
 }
 
 /// A command line that cannot be understood: exit code 2.
-struct UsageFault: Error, CustomStringConvertible {
-    let description: String
+package struct UsageFault: Error, CustomStringConvertible {
+    package let description: String
 
-    init(_ what: String, of command: String?) {
-        let hint = command.map { "flotilla \($0) --help" } ?? "flotilla --help"
+    package init(_ what: String, of command: String?) {
+        let hint = command.map { "\(Program.name) \($0) --help" } ?? "\(Program.name) --help"
         description = "\(what). See \(hint)"
     }
 }
 
 extension [Command] {
     /// The command that a command line begins with, and what follows its name. The longer name is meant.
-    func find(_ line: [String]) -> (command: Command, rest: ArraySlice<String>)? {
+    package func find(_ line: [String]) -> (command: Command, rest: ArraySlice<String>)? {
         for count in [2, 1] where line.count >= count {
             let name = line.prefix(count).joined(separator: " ")
             if let command = first(where: { $0.name == name }) { return (command, line.dropFirst(count)) }
@@ -80,10 +108,10 @@ extension [Command] {
     }
 
     /// The commands that are verbs of `word`.
-    func verbs(of word: String) -> [Command] { filter { $0.name.hasPrefix(word + " ") } }
+    package func verbs(of word: String) -> [Command] { filter { $0.name.hasPrefix(word + " ") } }
 
     /// One line each: name and summary.
-    var list: String {
+    package var list: String {
         let width = (map(\.name.count).max() ?? 0) + 2
         return map { command in
             "  \(command.name)\(String(repeating: " ", count: width - command.name.count))\(command.summary)"
@@ -92,8 +120,8 @@ extension [Command] {
 }
 
 extension Command {
-    var help: String {
-        var lines = ["flotilla \(name): \(summary)", "", "  flotilla \(name) \(synopsis)"]
+    package var help: String {
+        var lines = ["\(Program.name) \(name): \(summary)", "", "  \(Program.name) \(name) \(synopsis)"]
         if !details.isEmpty { lines += ["", details] }
         let rows =
             operands.map { ($0.synopsis, $0.help) }

@@ -1,0 +1,88 @@
+internal import Glibc
+internal import Platform
+
+/// A program of commands: the one that ships, or an author's own.
+package struct Program: Sendable {
+    private let about: String
+    private let version: String
+    private let commands: [Command]
+
+    package init(about: String, version: String, commands: [Command]) {
+        self.about = about
+        self.version = version
+        self.commands = commands
+    }
+
+    /// What the process was called as.
+    package static var name: String {
+        CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? "flotilla"
+    }
+
+    /// Does what the process' arguments say and ends it.
+    package func main() -> Never {
+        TerminationSignals.block()
+        exit(run(Array(CommandLine.arguments.dropFirst())).number)
+    }
+
+    private func run(_ line: [String]) -> ExitCode {
+        do {
+            guard let word = line.first else {
+                Self.complain(overview)
+                return .usage
+            }
+            if let (command, rest) = commands.find(line) {
+                let arguments = try Arguments(rest, of: command)
+                guard !arguments.asksForHelp else {
+                    print(command.help)
+                    return .ok
+                }
+                return try command.run(arguments)
+            }
+            return try runWord(word, line.dropFirst())
+        } catch let fault as UsageFault {
+            Self.complain("\(Self.name): \(fault)")
+            return .usage
+        } catch {
+            Self.complain("\(Self.name): \(error)")
+            return .failed
+        }
+    }
+
+    /// What is no command: asking for help, or the first word of some.
+    private func runWord(_ word: String, _ rest: ArraySlice<String>) throws(UsageFault) -> ExitCode {
+        switch word {
+        case "--help", "-h", "help": print(overview)
+        case "--version": print("\(Self.name) \(version)")
+        default:
+            let verbs = commands.verbs(of: word)
+            guard !verbs.isEmpty else { throw UsageFault("unknown command \(word.debugDescription)", of: nil) }
+            let list =
+                "\(Self.name) \(word) has these:\n\n\(verbs.list)\n\n\(Self.name) \(word) VERB --help tells more."
+            switch rest.first {
+            case "--help", "-h": print(list)
+            case nil:
+                Self.complain(list)
+                return .usage
+            case .some(let verb):
+                throw UsageFault("\(word) has no verb \(verb.debugDescription)", of: word)
+            }
+        }
+        return .ok
+    }
+
+    private var overview: String {
+        """
+        \(Self.name): \(about)
+
+        \(commands.list)
+
+        \(Self.name) COMMAND --help tells more.
+        """
+    }
+
+    /// Writes a line to standard error.
+    package static func complain(_ text: String) {
+        var line = text + "\n"
+        line.withUTF8 { unsafe _ = write(2, $0.baseAddress, $0.count) }
+    }
+}

@@ -1,0 +1,24 @@
+internal import Commands
+
+/// A program of handlers: an author's whole `main`.
+///
+///     @main enum Worker {
+///         static func main() { Flotilla.main([MyHandler()]) }
+///     }
+///
+/// It has `work` and says with `--help` what else; settings come from the environment, topics from the topic files.
+public enum Flotilla {
+    /// Does what the command line says, and ends the process.
+    public static func main(_ handlers: [any Handler], version: String = "0.0.0") -> Never {
+        let all = handlers.map { handler -> AnyHandler in
+            if let batches = handler as? any BatchHandler { .batches(batches) } else { .events(handler) }
+        }
+        Program(about: "workers of a fleet on Kafka", version: version, commands: commands(for: all, build: version))
+            .main()
+    }
+
+    /// The commands that work for these handlers.
+    package static func commands(for handlers: [AnyHandler], build: String) -> [Command] {
+        [.work(handlers, build: build), .pause, .resume, .workers]
+    }
+}

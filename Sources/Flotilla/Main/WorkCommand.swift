@@ -1,0 +1,103 @@
+package import Commands
+internal import Contracts
+internal import Glibc
+internal import Kafka
+internal import Platform
+internal import Synchronization
+
+extension Command {
+    /// `work HANDLER…`: a worker for these handlers.
+    package static func work(_ handlers: [AnyHandler], build: String) -> Command {
+        let names = handlers.map(\.name.rawValue).sorted()
+        return Command(
+            name: "work", summary: "work for handlers until SIGTERM",
+            details: """
+                Reads the topics of each handler as a member of its group and has it work them off. The first SIGTERM
+                or SIGINT finishes what is under way, commits and leaves; a second one ends the process at once.
+
+                Handlers here: \(names.isEmpty ? "none" : names.joined(separator: ", ")).
+                """,
+            operands: [Operand(name: "HANDLER", count: names.count == 1 ? .any : .oneOrMore, help: "whom to work for")],
+            options: [Option(name: "concurrency", value: "N", help: "events of a partition at once, instead of what the topic files say")],
+            run: { try runWork($0, handlers, build) }
+        )
+    }
+
+    private static func runWork(_ arguments: Arguments, _ handlers: [AnyHandler], _ build: String) throws -> ExitCode {
+        let wanted = arguments.operands.isEmpty ? handlers.map(\.name.rawValue) : arguments.operands
+        let chosen = try wanted.map { name in
+            guard let handler = handlers.first(where: { $0.name.rawValue == name }) else {
+                throw arguments.fault("there is no handler \(name.debugDescription)")
+            }
+            return handler
+        }
+        var concurrency: Int?
+        if let text = arguments["concurrency"] {
+            guard let number = Int(text), (1...1000).contains(number) else {
+                throw arguments.fault("--concurrency is a number from 1 to 1000")
+            }
+            concurrency = number
+        }
+        var settings = Settings.fromEnvironment()
+        let work = WorkSettings(&settings)
+        try settings.check()
+        let log = try Log.fromEnvironment().get()
+        let catalog = try TopicCatalog(folder: work.topicsFolder, namespace: work.namespace)
+        var policies: [HandlerName: [TopicName: ConsumerPolicy]] = [:]
+        for handler in chosen {
+            for subscription in catalog.subscriptions(of: handler.name) {
+                var policy = subscription.policy
+                if let concurrency, policy.ordering == .none { policy.concurrency = concurrency }
+                policies[handler.name, default: [:]][subscription.topic.name] = policy
+            }
+        }
+        let process = WorkerProcess(chosen, work, policies: policies, log: log, build: build)
+        return try finish(process, catalog, work, Set(chosen.map(\.name)))
+    }
+
+    /// Runs the process until it ends, or until two signals have come.
+    private static func finish(
+        _ process: WorkerProcess, _ catalog: TopicCatalog, _ settings: WorkSettings, _ names: Set<HandlerName>
+    ) throws -> ExitCode {
+        let outcome = Ending()
+        Task {
+            let result: Result<Void, any Error>
+            do {
+                try await checkTopics(catalog, settings, names)
+                result = .success(try await process.run())
+            } catch { result = .failure(error) }
+            outcome.result.withLock { $0 = result }
+            TerminationSignals.raise()
+        }
+        let first = TerminationSignals.wait()
+        if let result = outcome.result.withLock({ $0 }) {
+            try result.get()
+            return .ok
+        }
+        process.stop()
+        _ = TerminationSignals.wait()
+        guard let result = outcome.result.withLock({ $0 }) else { return .signal(first) }
+        try result.get()
+        return .ok
+    }
+
+    private final class Ending: Sendable {
+        let result = Mutex<Result<Void, any Error>?>(nil)
+    }
+
+    /// A worker whose topics are missing, or other than its files say, would lose what it cannot write.
+    private static func checkTopics(
+        _ catalog: TopicCatalog, _ settings: WorkSettings, _ names: Set<HandlerName>
+    ) async throws {
+        let admin = try Admin(settings.client)
+        let readiness: Readiness
+        do {
+            readiness = try await catalog.readiness(of: names, with: admin)
+            await admin.close()
+        } catch {
+            await admin.close()
+            throw error
+        }
+        guard readiness.isReady else { throw WorkerProcess.Fault(readiness.advice) }
+    }
+}
