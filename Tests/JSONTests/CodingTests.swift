@@ -30,16 +30,23 @@ import Testing
         let bytes = try order.jsonBytes()
         #expect(
             String(decoding: bytes, as: UTF8.self)
-                == #"{"id":"a\"\\\n\u0001é😀","amount":12.25,"count":-3,"tags":["x","y"],"lines":[{"sku":"s","price":0.1,"isGift":true}],"extra":{"k":1},"state":"closed"}"#)
+                == #"{"id":"a\"\\\n\u0001é😀","amount":12.25,"count":-3,"tags":["x","y"],"lines":[{"sku":"s","price":0.1,"isGift":true}],"extra":{"k":1},"state":"closed"}"#
+        )
         #expect(try JSONDocument(parsing: bytes).decode(Order.self) == order)
     }
 
     @Test(arguments: [
         (#"{"id":1}"#, "/id: expected a string, found the number 1"), (#"{}"#, #""id" is missing"#),
         (#"[]"#, "expected an object, found an array"),
-        (#"{"id":"a","amount":1,"count":1.5}"#, "/count: expected a whole number from \(Int.min) to \(Int.max), found the number 1.5"),
+        (
+            #"{"id":"a","amount":1,"count":1.5}"#,
+            "/count: expected a whole number from \(Int.min) to \(Int.max), found the number 1.5"
+        ),
         (#"{"id":"a","amount":1,"count":1,"tags":["x",null]}"#, "/tags/1: expected a string, found null"),
-        (#"{"id":"a","amount":1,"count":1,"tags":[],"lines":[{"sku":"s","price":1}]}"#, #"/lines/0: "isGift" is missing"#),
+        (
+            #"{"id":"a","amount":1,"count":1,"tags":[],"lines":[{"sku":"s","price":1}]}"#,
+            #"/lines/0: "isGift" is missing"#
+        ),
     ])
     func faultsSayWhereAndWhat(_ text: String, _ expected: String) throws {
         let document = try JSONDocument(parsing: text)
@@ -96,7 +103,10 @@ import Testing
             }
             json.object("d") { $0.member("e", false) }
         }
-        #expect(json.text == #"{"a":"\#u{7f}\u001f\"","b":5,"c":[1.5,null,null,{},-1.5,0.000001,-9223372036854775808,3],"d":{"e":false}}"#)
+        #expect(
+            json.text
+                == #"{"a":"\#u{7f}\u001f\"","b":5,"c":[1.5,null,null,{},-1.5,0.000001,-9223372036854775808,3],"d":{"e":false}}"#
+        )
         let read = try JSONDocument(parsing: json.bytes)
         #expect(read.root["a"]?.string == "\u{7f}\u{1f}\"")
         var copy = JSONWriter()
@@ -104,7 +114,9 @@ import Testing
         #expect(try JSONDocument(parsing: copy.bytes).root[2] == read.root["c"])
     }
 
-    @Test(arguments: [0, -0.0, 1, 1e16, 1e-7, Double.leastNonzeroMagnitude, 1.7976931348623157e308, 0.1, 123456789.125])
+    @Test(arguments: [
+        0, -0.0, 1, 1e16, 1e-7, Double.leastNonzeroMagnitude, Double.greatestFiniteMagnitude, 0.1, 123456789.125,
+    ])
     func doublesComeBackAsTheyWere(_ number: Double) throws {
         var json = JSONWriter()
         json.append(number)

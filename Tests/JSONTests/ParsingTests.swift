@@ -5,7 +5,9 @@ import Testing
 @Suite struct ParsingTests {
     @Test func valuesAreFoundByNameAndPlace() throws {
         let json = try JSONDocument(
-            parsing: #"{"a":[1,-2,3.5,18446744073709551615],"b":{"c":"d\n\u00e9\ud83d\ude00"},"t":true,"f":false,"n":null,"":9}"#)
+            parsing:
+                #"{"a":[1,-2,3.5,18446744073709551615],"b":{"c":"d\n\u00e9\ud83d\ude00"},"t":true,"f":false,"n":null,"":9}"#
+        )
         let root = json.root
         #expect(root.kind == .object)
         #expect(root.count == 6)
@@ -37,14 +39,16 @@ import Testing
 
     @Test(arguments: [
         ("", JSONFault.Kind.syntax, 0), ("  ", .syntax, 2), ("{", .syntax, 1), ("[1,", .syntax, 3),
-        ("[1 2]", .syntax, 3), ("{\"a\" 1}", .syntax, 5), ("{a:1}", .syntax, 1), ("[1,]", .syntax, 3), ("01", .syntax, 0),
+        ("[1 2]", .syntax, 3), ("{\"a\" 1}", .syntax, 5), ("{a:1}", .syntax, 1), ("[1,]", .syntax, 3),
+        ("01", .syntax, 0),
         ("1.", .syntax, 0), ("-", .syntax, 0), ("+1", .syntax, 0), (".5", .syntax, 0), ("1e", .syntax, 0),
         ("tru", .syntax, 0), ("nul!", .syntax, 0), ("'a'", .syntax, 0), ("\"a", .syntax, 0), ("\"\\x\"", .syntax, 1),
         ("\"\\u12g4\"", .syntax, 1), ("\"a\nb\"", .syntax, 2), ("1 2", .syntax, 2), ("[1]]", .syntax, 3),
         ("NaN", .syntax, 0), ("[Infinity]", .syntax, 1), ("\u{0}", .syntax, 0), ("[\u{0}]", .syntax, 1),
         ("\"\\ud800\"", .encoding, 1), ("\"\\udc00\"", .encoding, 1), ("\"\\ud800\\u0041\"", .encoding, 1),
         ("\"\\ud800\\ud800\"", .encoding, 1), ("\u{feff}1", .encoding, 0),
-        ("18446744073709551616", .numberRange, 0), ("[-9223372036854775809]", .numberRange, 1), ("1e400", .numberRange, 0),
+        ("18446744073709551616", .numberRange, 0), ("[-9223372036854775809]", .numberRange, 1),
+        ("1e400", .numberRange, 0),
     ])
     func whatIsNoJSONSaysWhyAndWhere(_ text: String, _ kind: JSONFault.Kind, _ offset: Int) throws {
         let fault = #expect(throws: JSONFault.self) { try JSONDocument(parsing: text) }
@@ -52,10 +56,11 @@ import Testing
         #expect(fault?.offset == offset, "\(String(describing: fault))")
     }
 
-    @Test(arguments: [
-        [0xff], [0x22, 0xc0, 0x80, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0x22, 0xf4, 0x90, 0x80, 0x80, 0x22],
-        [0x22, 0xe2, 0x82, 0x22], [0x22, 0x80, 0x22],
-    ] as [[UInt8]])
+    @Test(
+        arguments: [
+            [0xff], [0x22, 0xc0, 0x80, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22], [0x22, 0xf4, 0x90, 0x80, 0x80, 0x22],
+            [0x22, 0xe2, 0x82, 0x22], [0x22, 0x80, 0x22],
+        ] as [[UInt8]])
     func whatIsNotUTF8IsRefused(_ bytes: [UInt8]) {
         let fault = #expect(throws: JSONFault.self) { try JSONDocument(parsing: bytes) }
         #expect(fault?.offset != nil)
@@ -65,7 +70,10 @@ import Testing
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let fits = String(repeating: open, count: 1000) + "1" + String(repeating: close, count: 1000)
             #expect(try JSONDocument(parsing: fits).root.firstDuplicateKey(deep: true) == nil)
-            for text in [String(repeating: open, count: 10_000), String(repeating: open, count: 10_000) + "1" + String(repeating: close, count: 10_000)] {
+            for text in [
+                String(repeating: open, count: 10_000),
+                String(repeating: open, count: 10_000) + "1" + String(repeating: close, count: 10_000),
+            ] {
                 let fault = #expect(throws: JSONFault.self) { try JSONDocument(parsing: text) }
                 #expect(fault?.kind == .tooDeep)
             }
@@ -102,7 +110,8 @@ import Testing
     func nearlyJSONIsJudgedAlikeAndTrapsNobody(_ seed: UInt64) {
         var dice = Dice(seed: seed)
         let pieces = [
-            #"{"a":[1,2.5e-3,"x\u0041\ud83d\ude00"],"b":{"c":null,"d":true}}"#, "[[],{},[{}],\"é€😀\"]", "[0,-1,1e308,0.1,false]",
+            #"{"a":[1,2.5e-3,"x\u0041\ud83d\ude00"],"b":{"c":null,"d":true}}"#, "[[],{},[{}],\"é€😀\"]",
+            "[0,-1,1e308,0.1,false]",
             "18446744073709551615", "\"\\\\\\\"\\/\\b\"",
         ]
         let odd: [UInt8] = Array("{}[],:\"\\u0e+-.1tfn \u{1}".utf8) + [0, 0x80, 0xc2, 0xed, 0xa0, 0xff]

@@ -5,11 +5,15 @@ import Testing
 @Suite struct ValueTests {
     private func root(_ text: String) throws -> JSONValue { try JSONDocument(parsing: text).root }
 
-    @Test(arguments: [
-        ("12.5", 12_500_000), ("-0.000001", -1), ("1.50000000000", 1_500_000), ("0", 0), ("-0.0", 0), ("7", 7_000_000),
-        ("1e3", 1_000_000_000), ("1.5E-5", 15), ("0.1", 100_000), ("0.3", 300_000), ("999999999999.999999", 999_999_999_999_999_999),
-        ("9223372036854.775807", Int64.max), ("-9223372036854.775808", Int64.min), ("10.00e-1", 1_000_000), ("0e400000", 0),
-    ] as [(String, Int64)])
+    @Test(
+        arguments: [
+            ("12.5", 12_500_000), ("-0.000001", -1), ("1.50000000000", 1_500_000), ("0", 0), ("-0.0", 0),
+            ("7", 7_000_000),
+            ("1e3", 1_000_000_000), ("1.5E-5", 15), ("0.1", 100_000), ("0.3", 300_000),
+            ("999999999999.999999", 999_999_999_999_999_999),
+            ("9223372036854.775807", Int64.max), ("-9223372036854.775808", Int64.min), ("10.00e-1", 1_000_000),
+            ("0e400000", 0),
+        ] as [(String, Int64)])
     func decimalsAreExact(_ text: String, _ units: Int64) throws {
         #expect(try root(text).decimal(fractionDigits: 6) == units)
         // Behind others, and before.
@@ -28,8 +32,11 @@ import Testing
     }
 
     @Test func decimalsCompare() throws {
-        let sorted = try ["-1e300", "-18", "-17.5", "-0.001", "0", "1e-300", "0.09", "0.1", "1", "1.01", "18446744073709551615", "1e20", "1e300"]
-            .map { try #require(try root($0).exactNumber) }
+        let sorted = try [
+            "-1e300", "-18", "-17.5", "-0.001", "0", "1e-300", "0.09", "0.1", "1", "1.01", "18446744073709551615",
+            "1e20", "1e300",
+        ]
+        .map { try #require(try root($0).exactNumber) }
         for (index, one) in sorted.enumerated() {
             for (other, two) in sorted.enumerated() {
                 #expect((one < two) == (index < other))
@@ -40,7 +47,8 @@ import Testing
 
     @Test(arguments: [
         ("0.3", "0.1", true), ("0.35", "0.1", false), ("1e300", "3", false), ("3e300", "3", true), ("7", "0.5", true),
-        ("0", "7", true), ("15", "1.5", true), ("-4", "2", true), ("1e-10", "1e-11", true), ("100", "1e3", false), ("5000", "1e3", true),
+        ("0", "7", true), ("15", "1.5", true), ("-4", "2", true), ("1e-10", "1e-11", true), ("100", "1e3", false),
+        ("5000", "1e3", true),
     ])
     func multiplesAreExact(_ number: String, _ divisor: String, _ isMultiple: Bool) throws {
         let divisor = try #require(try root(divisor).exactNumber)
@@ -51,7 +59,9 @@ import Testing
         let text = #" {"a" : [1, 2.50 ,{"b":"x\"]"}] , "c":  "\\" ,"d":true} "#
         let value = try root(text)
         func source(_ pointer: String) -> String? {
-            value.at(pointer: pointer)?.withSource { unsafe $0.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) } }
+            value.at(pointer: pointer)?.withSource {
+                unsafe $0.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) }
+            }
         }
         #expect(source("") == String(text.dropFirst().dropLast()))
         #expect(source("/a") == #"[1, 2.50 ,{"b":"x\"]"}]"#)
@@ -79,7 +89,8 @@ import Testing
 
     @Test func valuesAreEqualByWhatTheyAre() throws {
         let same = [
-            ("1", "1.0"), ("1e2", "100"), ("0", "-0.0"), (#"{"a":1,"b":[2]}"#, #"{"b":[2.0],"a":1}"#), ("\"\\u0041\"", "\"A\""),
+            ("1", "1.0"), ("1e2", "100"), ("0", "-0.0"), (#"{"a":1,"b":[2]}"#, #"{"b":[2.0],"a":1}"#),
+            ("\"\\u0041\"", "\"A\""),
             ("18446744073709551615", "18446744073709551615"), ("[]", "[ ]"),
         ]
         for (one, other) in same {
@@ -87,8 +98,10 @@ import Testing
             #expect(try root(one).hashValue == root(other).hashValue, "\(one) \(other)")
         }
         let different = [
-            ("1", "true"), ("9007199254740993", "9007199254740992.0"), ("[1,2]", "[2,1]"), (#"{"a":1}"#, #"{"a":1,"b":1}"#),
-            (#"{"a":1}"#, #"{"b":1}"#), ("18446744073709551615", "18446744073709551616.0"), ("null", "false"), ("\"1\"", "1"),
+            ("1", "true"), ("9007199254740993", "9007199254740992.0"), ("[1,2]", "[2,1]"),
+            (#"{"a":1}"#, #"{"a":1,"b":1}"#),
+            (#"{"a":1}"#, #"{"b":1}"#), ("18446744073709551615", "18446744073709551616.0"), ("null", "false"),
+            ("\"1\"", "1"),
         ]
         for (one, other) in different { #expect(try root(one) != root(other), "\(one) \(other)") }
         // Many members, in the other order.
