@@ -90,7 +90,7 @@ let package = Package(
         // The command line: the only place where ports meet adapters.
         .executableTarget(
             name: "flotilla",
-            dependencies: ["Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Flotilla"],
+            dependencies: ["Platform", "Model", "JSON", "Kafka", "LocalBroker", "Contracts", "Flotilla"],
             swiftSettings: strict
         ),
 
@@ -147,7 +147,8 @@ let package = Package(
             name: "PostgresTests", dependencies: ["Postgres", "Platform", "TestServers"], swiftSettings: strict),
         .testTarget(
             name: "ContractsTests",
-            dependencies: ["Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform"],
+            dependencies: ["Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform", "TestSupport"],
+            exclude: ["Schema/golden.py", "Schema/golden.txt"],
             swiftSettings: strict
         ),
         .testTarget(
