@@ -5,7 +5,7 @@ internal import Platform
 @main
 enum Main {
     static let version = "0.1.0"
-    static let commands: [Command] = [.broker]
+    static let commands: [Command] = [.broker, .topicsPlan, .topicsApply, .topicsCheck]
 
     static func main() {
         TerminationSignals.block()
