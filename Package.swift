@@ -150,7 +150,8 @@ let package = Package(
             name: "PostgresTests", dependencies: ["Postgres", "Platform", "TestServers"], swiftSettings: strict),
         .testTarget(
             name: "ContractsTests",
-            dependencies: ["Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform"],
+            dependencies: ["Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform", "TestSupport"],
+            exclude: ["Schema/golden.py", "Schema/golden.txt"],
             swiftSettings: strict
         ),
         .testTarget(

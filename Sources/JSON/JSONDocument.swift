@@ -61,6 +61,9 @@ internal import Synchronization
     /// The value that the text is.
     public var root: JSONValue { JSONValue(self, 1) }
 
+    /// How many words the tape has: what any walk over the document is in proportion to.
+    package var wordCount: Int { unsafe Int(parsed.words) }
+
     // MARK: The tape
 
     /// The top byte of a word: what stands there.

@@ -114,7 +114,9 @@ import Testing
         #expect(try JSONDocument(parsing: copy.bytes).root[2] == read.root["c"])
     }
 
-    @Test(arguments: [0, -0.0, 1, 1e16, 1e-7, Double.leastNonzeroMagnitude, 1.7976931348623157e308, 0.1, 123456789.125])
+    @Test(arguments: [
+        0, -0.0, 1, 1e16, 1e-7, Double.leastNonzeroMagnitude, Double.greatestFiniteMagnitude, 0.1, 123456789.125,
+    ])
     func doublesComeBackAsTheyWere(_ number: Double) throws {
         var json = JSONWriter()
         json.append(number)

@@ -63,7 +63,7 @@ extension Command {
     private static func onBoard(_ body: @escaping @Sendable (ControlBoard) async throws -> ExitCode) throws -> ExitCode {
         var settings = Settings.fromEnvironment()
         let url = settings.required("REDIS_URL", "redis://HOST:PORT, where the fleet's workers meet")
-        let namespace = WorkSettings.namespace(&settings)
+        let namespace = TopicsPlace.files(&settings).namespace
         try settings.check()
         let configuration = try RedisConfiguration(url: url ?? "")
         return try finish {

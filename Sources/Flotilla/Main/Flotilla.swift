@@ -19,6 +19,8 @@ public enum Flotilla {
 
     /// The commands that work for these handlers.
     package static func commands(for handlers: [AnyHandler], build: String) -> [Command] {
-        [.work(handlers, build: build), .pause, .resume, .workers]
+        [
+            .work(handlers, build: build), .topicsPlan, .topicsApply, .topicsCheck, .pause, .resume, .workers,
+        ]
     }
 }

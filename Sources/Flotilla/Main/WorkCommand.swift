@@ -38,9 +38,7 @@ extension Command {
             }
             concurrency = number
         }
-        var settings = Settings.fromEnvironment()
-        let work = WorkSettings(&settings)
-        try settings.check()
+        let work = try WorkSettings(Settings.fromEnvironment())
         let log = try Log.fromEnvironment().get()
         let catalog = try TopicCatalog(folder: work.topicsFolder, namespace: work.namespace)
         var policies: [HandlerName: [TopicName: ConsumerPolicy]] = [:]
@@ -89,15 +87,8 @@ extension Command {
     private static func checkTopics(
         _ catalog: TopicCatalog, _ settings: WorkSettings, _ names: Set<HandlerName>
     ) async throws {
-        let admin = try Admin(settings.client)
-        let readiness: Readiness
-        do {
-            readiness = try await catalog.readiness(of: names, with: admin)
-            await admin.close()
-        } catch {
-            await admin.close()
-            throw error
-        }
+        let place = TopicsPlace(catalog, settings.client)
+        let readiness = try await place.withAdmin { try await catalog.readiness(of: names, with: $0) }
         guard readiness.isReady else { throw WorkerProcess.Fault(readiness.advice) }
     }
 }

@@ -1,0 +1,72 @@
+public import Model
+
+/// A topic as it should be on the broker: one of the files' own, or one derived for a consumer.
+public struct WantedTopic: Hashable, Sendable {
+    /// As the broker knows it, with the namespace.
+    public let name: TopicName
+    public let role: Role
+    public let partitions: Int
+    public let replication: Int?
+    public let settings: [String: String]
+
+    public enum Role: Hashable, Sendable {
+        case source
+        /// Where records of a family wait for so long.
+        case retry(TopicFamily, RetryTier)
+        case deadLetters(TopicFamily)
+        case replay(TopicFamily)
+
+        public var family: TopicFamily? {
+            switch self {
+            case .source: nil
+            case .retry(let family, _), .deadLetters(let family), .replay(let family): family
+            }
+        }
+    }
+
+    /// What our headers may add to a record on its way to a retry or dead-letter topic.
+    static let headerBytes = 65_536
+
+    init(_ topic: Topic, _ namespace: Namespace) {
+        name = namespace.topic(topic.name)
+        role = .source
+        (partitions, replication) = (topic.partitions, topic.replication)
+        settings = Self.settings(topic, topic.retention, topic.maxMessageBytes)
+    }
+
+    init(_ topic: Topic, _ role: Role, _ plain: TopicName, days: Int, _ namespace: Namespace) {
+        name = namespace.topic(plain)
+        self.role = role
+        (partitions, replication) = (topic.partitions, topic.replication)
+        let retention = Topic.Retention.time(.seconds(days * 86_400))
+        settings = Self.settings(topic, retention, topic.maxMessageBytes + Self.headerBytes)
+    }
+
+    /// Times are the producer's everywhere: a copy's age counts from its making.
+    private static func settings(_ topic: Topic, _ retention: Topic.Retention, _ bytes: Int) -> [String: String] {
+        var settings = [
+            "cleanup.policy": "delete", "message.timestamp.type": "CreateTime", "max.message.bytes": "\(bytes)",
+        ]
+        switch retention {
+        case .infinite: settings["retention.ms"] = "-1"
+        case .time(let time): settings["retention.ms"] = "\(time.components.seconds * 1000)"
+        }
+        // With three copies, losing one broker loses neither records nor the ability to write.
+        if let copies = topic.replication, copies >= 3 { settings["min.insync.replicas"] = "2" }
+        return settings
+    }
+}
+
+extension Topic {
+    /// The topics that a consumer of this one needs beside it; none for the reader of dead letters.
+    func derived(for policy: ConsumerPolicy, _ namespace: Namespace) -> [WantedTopic] {
+        guard policy.handler != .deadLetters else { return [] }
+        let family = TopicFamily(name, policy.handler)
+        return policy.retry.tiers.map { tier in
+            WantedTopic(self, .retry(family, tier), family.retry(tier.description), days: 7, namespace)
+        } + [
+            WantedTopic(self, .deadLetters(family), family.deadLetters, days: 30, namespace),
+            WantedTopic(self, .replay(family), family.replay, days: 7, namespace),
+        ]
+    }
+}
