@@ -36,7 +36,7 @@ import Testing
     func faultsSayWhatIsWrongAndWhereToLook(_ arguments: [String], _ text: String) {
         let fault = #expect(throws: UsageFault.self) { try Arguments(arguments, of: command) }
         #expect(fault?.description.contains(text) == true)
-        #expect(fault?.description.hasSuffix("See flotilla sail --help") == true)
+        #expect(fault?.description.hasSuffix("See \(Program.name) sail --help") == true)
     }
 
     private func taking(_ operands: Command.Operand...) -> Command {
@@ -59,8 +59,8 @@ import Testing
             Command.Operand(name: "SHIP", help: "which"), Command.Operand(name: "BOX", count: .oneOrMore, help: "what"))
         #expect(try Arguments(["a", "b", "c"], of: more).operands == ["a", "b", "c"])
         let fault = #expect(throws: UsageFault.self) { try Arguments(["a"], of: more) }
-        #expect(fault?.description == "BOX is missing. See flotilla load --help")
-        #expect(more.help.contains("flotilla load SHIP BOX… [-f|--follow]"))
+        #expect(fault?.description == "BOX is missing. See \(Program.name) load --help")
+        #expect(more.help.contains("\(Program.name) load SHIP BOX… [-f|--follow]"))
 
         #expect(try Arguments([], of: taking(Command.Operand(name: "X", count: .optional, help: ""))).operands == [])
         #expect(try Arguments([], of: taking(Command.Operand(name: "X", count: .any, help: ""))).operands == [])

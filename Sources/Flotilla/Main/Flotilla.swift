@@ -1,4 +1,4 @@
-internal import Commands
+package import Commands
 
 /// A program of handlers: an author's whole `main`.
 ///
