@@ -4,7 +4,8 @@ internal import Platform
 internal import Redis
 
 extension Command {
-    private static let partition = Option(name: "partition", value: "P", help: "this number of all its topics, and no other")
+    private static let partition = Option(
+        name: "partition", value: "P", help: "this number of all its topics, and no other")
 
     /// `pause HANDLER`: running workers stop within two seconds, and those to come do not begin.
     package static let pause = Command(
@@ -15,7 +16,8 @@ extension Command {
         run: { arguments in
             let pause = OperatorPause(
                 handler: HandlerName(arguments.operands[0]), partition: try number(arguments),
-                reason: arguments["reason"] ?? "", by: user, at: Timestamp(milliseconds: Time.wallMilliseconds).description)
+                reason: arguments["reason"] ?? "", by: user,
+                at: Timestamp(milliseconds: Time.wallMilliseconds).description)
             return try onBoard { board in
                 try await board.pause(pause)
                 print("\(pause.place) stands still until: \(Program.name) resume \(pause.command)")
@@ -60,7 +62,8 @@ extension Command {
     }
 
     /// Runs `body` with what operators and workers share.
-    private static func onBoard(_ body: @escaping @Sendable (ControlBoard) async throws -> ExitCode) throws -> ExitCode {
+    private static func onBoard(_ body: @escaping @Sendable (ControlBoard) async throws -> ExitCode) throws -> ExitCode
+    {
         var settings = Settings.fromEnvironment()
         let url = settings.required("REDIS_URL", "redis://HOST:PORT, where the fleet's workers meet")
         let namespace = TopicsPlace.files(&settings).namespace

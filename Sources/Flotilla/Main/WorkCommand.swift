@@ -18,7 +18,11 @@ extension Command {
                 Handlers here: \(names.isEmpty ? "none" : names.joined(separator: ", ")).
                 """,
             operands: [Operand(name: "HANDLER", count: names.count == 1 ? .any : .oneOrMore, help: "whom to work for")],
-            options: [Option(name: "concurrency", value: "N", help: "events of a partition at once, instead of what the topic files say")],
+            options: [
+                Option(
+                    name: "concurrency", value: "N",
+                    help: "events of a partition at once, instead of what the topic files say")
+            ],
             run: { try runWork($0, handlers, build) }
         )
     }

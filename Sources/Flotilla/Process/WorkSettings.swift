@@ -23,7 +23,9 @@ package struct WorkSettings: Sendable {
         (topicsFolder, namespace) = TopicsPlace.files(&settings)
         try settings.check()
         // Without a client there was a fault.
-        guard let client else { throw SettingFaults(faults: [SettingFault(name: "KAFKA_BROKERS", problem: "is not set")]) }
+        guard let client else {
+            throw SettingFaults(faults: [SettingFault(name: "KAFKA_BROKERS", problem: "is not set")])
+        }
         self.client = client
     }
 }

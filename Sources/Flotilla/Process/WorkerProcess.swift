@@ -55,7 +55,9 @@ package final class WorkerProcess: Sendable {
                 return state.isStopping
             }
             if isStopping { for worker in workers { worker.stop() } }
-            log.info("working", [("handlers", handlers.map(\.name.rawValue).joined(separator: ",")), ("worker", identity.id)])
+            log.info(
+                "working",
+                [("handlers", handlers.map(\.name.rawValue).joined(separator: ",")), ("worker", identity.id)])
             try await run(workers, control)
             await producer.close()
             log.info("stopped", [("worker", identity.id)])
@@ -114,7 +116,8 @@ package final class WorkerProcess: Sendable {
             guard needy.isEmpty else {
                 let names = needy.map(\.name.rawValue).joined(separator: ", ")
                 throw Fault(
-                    "REDIS_URL is not set, and \(names) remembers what was done: set it, or `once: false` in the topic files")
+                    "REDIS_URL is not set, and \(names) remembers what was done: set it, or `once: false` in the topic files"
+                )
             }
             return nil
         }
@@ -138,7 +141,8 @@ package final class WorkerProcess: Sendable {
     ) throws -> HandlerWorker {
         let policies = catalog[handler.name] ?? [:]
         guard !policies.isEmpty else {
-            throw Fault("no topic file has the consumer \(handler.name): name it under consumers in \(settings.topicsFolder)")
+            throw Fault(
+                "no topic file has the consumer \(handler.name): name it under consumers in \(settings.topicsFolder)")
         }
         let job = HandlerJob(handler, namespace: settings.namespace, policies: policies)
         var consuming = ConsumerConfiguration(settings.client, group: settings.namespace.group(handler.name))

@@ -1,0 +1,71 @@
+"""A package that depends on this one, made of the README's Swift, built once a run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+MANIFEST = """
+// swift-tools-version: 6.3
+import PackageDescription
+
+let package = Package(
+    name: "outside",
+    dependencies: [.package(path: "{root}")],
+    targets: [
+        .executableTarget(name: "client", dependencies: [.product(name: "Kafka", package: "{identity}")]),
+        .executableTarget(
+            name: "embedded",
+            dependencies: [
+                .product(name: "LocalBroker", package: "{identity}"), .product(name: "Kafka", package: "{identity}"),
+            ]),
+        .executableTarget(name: "worker", dependencies: [.product(name: "Flotilla", package: "{identity}")]),
+    ]
+)
+"""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+def swift(holding: str) -> str:
+    """The one block of Swift with these words."""
+    (block,) = [block for block in blocks("swift") if holding in block]
+    return block
+
+
+def build(folder: Path, data: Path) -> Path:
+    """Builds the package and returns the folder of its programs."""
+    client = swift("Producer(")
+    embedded = swift("Broker.start")
+    # One program: the embedded broker, and the client against it.
+    imports = [line for line in (embedded + client).splitlines() if line.startswith("import ")]
+    body = [line for line in embedded.splitlines() if not line.startswith(("import ", "// …"))]
+    body += [line for line in client.splitlines() if not line.startswith("import ")]
+    program = "\n".join(dict.fromkeys(imports)) + "\n" + "\n".join(body)
+    program = program.replace('"/tmp/some-test"', f'"{data}"')
+    assert '["127.0.0.1:9092"]' in program
+    program = program.replace('["127.0.0.1:9092"]', '["\\(broker.endpoint)"]')
+
+    # The same text is written again only when it changed, so that nothing is built twice.
+    write(folder / "Package.swift", MANIFEST.format(root=ROOT, identity=ROOT.name.lower()).lstrip())
+    write(folder / "Sources/client/main.swift", client)
+    write(folder / "Sources/embedded/main.swift", program)
+    write(folder / "Sources/worker/Worker.swift", swift("Flotilla.main"))
+
+    # A scratch folder that stays, so that only the first run builds everything.
+    scratch = ROOT / ".build" / "outside"
+    command = ["swift", "build", "--package-path", folder, "--scratch-path", scratch]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
+    return scratch / "debug"
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
