@@ -5,7 +5,7 @@
 //   worker-bench BROKERS noop COUNT              has a handler see them that does nothing
 //   worker-bench BROKERS transform COUNT         … that reads two fields and publishes one output for each
 //
-// With a last argument `once`, the handler remembers in the Redis that REDIS_URL names.
+// With REDIS_URL set, the handler remembers there what it has done.
 // Prints: records seconds
 
 import Contracts
@@ -13,6 +13,7 @@ import Flotilla
 import Glibc
 import Kafka
 import Platform
+import Redis
 import Synchronization
 
 @main
@@ -117,11 +118,22 @@ enum WorkerBench {
         var producing = ProducerConfiguration(client)
         producing.maxQueuedRecords = 500_000
         let producer = try Producer(producing)
+        let redis = try unsafe getenv("REDIS_URL").map { url in
+            try RedisClient(try RedisConfiguration(url: unsafe String(cString: url)))
+        }
+        let gate = redis.map { client in
+            OnceGate(
+                RedisOnceMemory(
+                    client, handler: handler.name, namespace: Namespace(), ttl: .seconds(1200), lease: .seconds(40)),
+                onStoreDown: .pause)
+        }
         let worker = HandlerWorker(
             job, source: try Consumer(consuming(client, group: Namespace().group(handler.name))), sink: producer,
-            once: nil,
+            once: gate,
             log: Log(level: .warning, format: .text), identity: WorkerIdentity(id: "bench", build: "bench"))
+        if let redis, let unfit = await RedisOnceMemory.unfitness(of: redis) { throw unfit }
         let running = Task { try await worker.run() }
+        defer { redis?.close() }
         var start: Int64 = 0
         while worker.gauges.done.load(ordering: .relaxed) < count {
             try await Task.sleep(for: .milliseconds(2))

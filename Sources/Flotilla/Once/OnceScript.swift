@@ -51,6 +51,10 @@ enum OnceScript {
         local function claimed(fence, ends, starts, tries, replays)
             return 'C' .. pack('>I4I8I8I1I2I4', fence, generation, ends, starts, tries, replays) .. place
         end
+        -- What nearly every id meets is made once: a claim of something new, and the end of one of ours.
+        local fresh, freshly = claimed(1, until_, 0, 0, 0), 'G' .. pack('>I4I2I1', 1, 0, 0)
+        local mine, yes = pack('>I8', generation), 'Y' .. none
+        local isFinish, isClaim = verb == 'finish', verb == 'claim'
         for shard, list in pairs(shards) do
             local key = prefix .. ':' .. string.format('%.0f', number) .. ':' .. shard
             local fields = {}
@@ -74,6 +78,17 @@ enum OnceScript {
             local writes = {}
             for n = 1, #list do
                 local i, value = list[n], values[n]
+                if not value and isClaim and numbers == '' then
+                    answers[i] = freshly
+                    writes[#writes + 1] = fields[n]
+                    writes[#writes + 1] = fresh
+                elseif isFinish and value and #value == 36 and byte(endings, i) == 68 and sub(value, 6, 13) == mine
+                    and sub(value, 29, 36) == place and sub(value, 2, 5) == sub(numbers, i * 4 - 3, i * 4)
+                    and sub(value, 25, 28) == '\0\0\0\0' then
+                    answers[i] = yes
+                    writes[#writes + 1] = fields[n]
+                    writes[#writes + 1] = 'D'
+                else
                 local state = value and byte(value, 1) or 0
                 local given = numbers ~= '' and unpack_('>I4', numbers, i * 4 - 3) or 0
                 local fence, owner, ends, starts, tries, replays, where = 0, 0, 0, 0, 0, 0, ''
@@ -106,9 +121,9 @@ enum OnceScript {
                     if state ~= 68 then
                         new = replays > 0 and 'D' .. pack('>I4', replays) or 'D'
                     end
-                    answer = 'Y' .. none
+                    answer = yes
                 elseif state == 67 and where == place and owner == generation and fence == given then
-                    answer = 'Y' .. none
+                    answer = yes
                     if verb == 'renew' then
                         new = claimed(fence, until_, starts, tries, replays)
                     elseif verb == 'start' then
@@ -129,6 +144,7 @@ enum OnceScript {
                 if new then
                     writes[#writes + 1] = fields[n]
                     writes[#writes + 1] = new
+                end
                 end
             end
             if #writes > 0 then
