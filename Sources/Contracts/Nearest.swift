@@ -2,6 +2,7 @@
 enum Nearest {
     /// The known name that is the fewest changes away from a wrong one; nil when none is near.
     static func name(to wrong: String, in known: some Sequence<String>) -> String? {
+        if wrong.utf8.count > 2, let longer = known.first(where: { $0.hasPrefix(wrong) }) { return longer }
         let limit = max(1, wrong.utf8.count / 3)
         var best: (name: String, distance: Int)?
         for name in known {

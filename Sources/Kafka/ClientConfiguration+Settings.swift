@@ -29,6 +29,7 @@ extension ClientConfiguration {
         return UInt16(text[text.index(after: colon)...]).map { $0 > 0 } ?? false
     }
 
+    /// `LIBRDKAFKA_SOCKET_TIMEOUT_MS` is `socket.timeout.ms`.
     private static func options(_ settings: inout Settings) -> [String: String] {
         let prefix = "LIBRDKAFKA_"
         var extra: [String: String] = [:]

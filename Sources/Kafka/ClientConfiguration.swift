@@ -10,17 +10,6 @@ public struct ClientConfiguration: Sendable {
     public var hooks = ClientHooks()
 
     public init(brokers: [String]) { self.brokers = brokers }
-
-    /// The options that `LIBRDKAFKA_<OPTION>` variables name: `LIBRDKAFKA_SOCKET_TIMEOUT_MS` is `socket.timeout.ms`.
-    public static func extra(fromEnvironment environment: [String: String]) -> [String: String] {
-        let prefix = "LIBRDKAFKA_"
-        var options: [String: String] = [:]
-        for (name, value) in environment where name.hasPrefix(prefix) {
-            let option = name.dropFirst(prefix.count).lowercased()
-            options[String(option.map { $0 == "_" ? "." : $0 })] = value
-        }
-        return options
-    }
 }
 
 /// Who hears what a client says by itself. Each is called on the client's own thread, so it must be quick; only what is

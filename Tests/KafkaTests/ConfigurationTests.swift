@@ -34,15 +34,6 @@ import Testing
         #expect(fault { () throws(KafkaFault) in _ = try Consumer(consumer) }?.reason.contains("group") == true)
     }
 
-    @Test func theEnvironmentNamesOptions() {
-        let environment = [
-            "LIBRDKAFKA_SOCKET_TIMEOUT_MS": "900", "PATH": "/bin", "LIBRDKAFKA_CLIENT_RACK": "r1",
-        ]
-        #expect(
-            ClientConfiguration.extra(fromEnvironment: environment)
-                == ["socket.timeout.ms": "900", "client.rack": "r1"])
-    }
-
     @Test func linesOfTheLibraryGoToTheHook() async throws {
         let lines = Box<[String]>([])
         let (stream, arrived) = AsyncStream.makeStream(of: Void.self)

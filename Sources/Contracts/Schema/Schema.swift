@@ -24,7 +24,7 @@ public final class Schema: Sendable {
         var compiler = SchemaCompiler(document: document, file: file)
         compiler.compile()
         guard compiler.faults.isEmpty else { throw SchemaFaults(faults: compiler.faults) }
-        nodes = compiler.finished
+        nodes = compiler.nodes
         id = document.root["$id"]?.string
         self.file = file
     }

@@ -5,9 +5,9 @@ struct SchemaCompiler {
     let document: JSONDocument
     let file: String
     private(set) var faults: [SchemaFault] = []
-    private var nodes: [SchemaNode] = []
+    private(set) var nodes: [SchemaNode] = []
     /// The node of each schema that was met, by its pointer: a reference may come before or after.
-    private var known: [String: Int] = [:]
+    private(set) var known: [String: Int] = [:]
 
     private static let depthLimit = 64
     private static let faultLimit = 20
@@ -30,8 +30,6 @@ struct SchemaCompiler {
         self.file = file
     }
 
-    var finished: [SchemaNode] { nodes }
-
     mutating func compile() {
         if let twice = document.root.firstDuplicateKey(deep: true) { refuse(twice, "is there twice") }
         if let dialect = document.root["$schema"], !dialect.isString("https://json-schema.org/draft/2020-12/schema") {
@@ -42,7 +40,7 @@ struct SchemaCompiler {
         if faults.isEmpty { findCircles() }
     }
 
-    private mutating func refuse(_ pointer: String, _ reason: String) {
+    mutating func refuse(_ pointer: String, _ reason: String) {
         if faults.count < Self.faultLimit { faults.append(SchemaFault(file: file, pointer: pointer, reason: reason)) }
     }
 
@@ -288,31 +286,6 @@ struct SchemaCompiler {
         }
         return value.members.map { member in
             (member.name, node(member.value, "\(pointer)/\(name)/\(JSONPointer.escaped(member.name))", depth + 1))
-        }
-    }
-
-    // MARK: Circles
-
-    /// Refuses schemas that come back to themselves without having gone into the value: they would go round for ever.
-    private mutating func findCircles() {
-        enum Mark { case fresh, open, done }
-        var marks = [Mark](repeating: .fresh, count: nodes.count)
-        var circles: [Int] = []
-        func visit(_ index: Int) {
-            guard marks[index] == .fresh else {
-                if marks[index] == .open { circles.append(index) }
-                return
-            }
-            marks[index] = .open
-            for next in (nodes[index].combined?.nodes ?? []) + [nodes[index].reference].compactMap({ $0 }) {
-                visit(next)
-            }
-            marks[index] = .done
-        }
-        for index in nodes.indices { visit(index) }
-        for circle in circles {
-            let pointer = known.first { $0.value == circle }?.key ?? ""
-            refuse(pointer, "comes back to itself without going into the value")
         }
     }
 }

@@ -4,11 +4,11 @@ internal import JSON
 ///
 /// Where it is in the value is not noted on the way: a violation asks the document for the pointer to its place.
 struct SchemaValidation {
-    private let schema: Schema
+    let schema: Schema
     private let root: JSONValue
     private var violations: [SchemaViolation] = []
     /// Above zero only the verdict matters, as within `anyOf`.
-    private var quiet: Int
+    var quiet: Int
     /// Why the check was given up. Told at the end, because within `not` what was not checked would count as passed.
     private var surrender: SchemaViolation?
     private var depth = 0
@@ -36,7 +36,7 @@ struct SchemaValidation {
     }
 
     /// Notes a violation; false, for `return`.
-    private mutating func refuse(_ value: JSONValue, _ reason: @autoclosure () -> String) -> Bool {
+    mutating func refuse(_ value: JSONValue, _ reason: @autoclosure () -> String) -> Bool {
         if quiet == 0, violations.count < Self.violationLimit {
             violations.append(SchemaViolation(pointer: root.pointer(to: value) ?? "", reason: reason()))
         }
@@ -50,7 +50,7 @@ struct SchemaValidation {
 
     private var isFull: Bool { quiet > 0 || violations.count >= Self.violationLimit }
 
-    private mutating func check(_ value: JSONValue, _ index: Int) -> Bool {
+    mutating func check(_ value: JSONValue, _ index: Int) -> Bool {
         budget -= 1
         if surrender != nil { return false }
         if budget < 0 { return giveUp(value, "takes too long to check against its schema") }
@@ -83,7 +83,7 @@ struct SchemaValidation {
         return isValid
     }
 
-    private static func type(of value: JSONValue, _ kind: JSONValue.Kind) -> SchemaNode.Types {
+    static func type(of value: JSONValue, _ kind: JSONValue.Kind) -> SchemaNode.Types {
         switch kind {
         case .null: return .null
         case .bool: return .boolean
@@ -260,45 +260,5 @@ struct SchemaValidation {
         let near =
             quiet > 0 ? nil : Nearest.name(to: member.name, in: known).map { "; did you mean \($0.debugDescription)?" }
         return refuse(member.value, "is not a member that is known here\(near ?? "")")
-    }
-
-    // MARK: Combinations
-
-    private mutating func check(combined value: JSONValue, _ rules: SchemaNode.Combinations) -> Bool {
-        var isValid = true
-        for node in rules.all ?? [] { isValid = check(value, node) && isValid }
-        if let any = rules.any, !any.contains(where: { passes(value, $0) }) {
-            isValid = refuse(value, "must be one of \(any.count) alternatives, is none")
-            explain(value, any)
-        }
-        if let one = rules.one {
-            let passed = one.count { passes(value, $0) }
-            if passed != 1 {
-                isValid = refuse(
-                    value, "must be exactly one of \(one.count) alternatives, is \(passed == 0 ? "none" : "\(passed)")")
-                if passed == 0 { explain(value, one) }
-            }
-        }
-        if let not = rules.not, passes(value, not) { isValid = refuse(value, "is what it must not be") }
-        if let condition = rules.condition {
-            if let node = passes(value, condition) ? rules.then : rules.otherwise {
-                isValid = check(value, node) && isValid
-            }
-        }
-        return isValid
-    }
-
-    private mutating func passes(_ value: JSONValue, _ node: Int) -> Bool {
-        quiet += 1
-        defer { quiet -= 1 }
-        return check(value, node)
-    }
-
-    /// Where only one alternative is of the value's kind, that one was meant, and what is wrong with it is told.
-    private mutating func explain(_ value: JSONValue, _ alternatives: [Int]) {
-        guard quiet == 0 else { return }
-        let type = Self.type(of: value, value.kind)
-        let meant = alternatives.filter { schema.nodes[$0].types.contains(type) && !schema.nodes[$0].refusesAll }
-        if meant.count == 1, let node = meant.first { _ = check(value, node) }
     }
 }
