@@ -1,0 +1,146 @@
+import Contracts
+import Flotilla
+import Kafka
+import Platform
+import Synchronization
+import Testing
+
+/// What a topic file says of retries, order and deadlines, against a real broker.
+@Suite(.timeLimit(.minutes(2))) struct PolicyTests {
+    @Test func aTierIsNeitherEarlyNorMuchLater() async throws {
+        try await Fleet.with { fleet in
+            var policy = ConsumerPolicy(handler: "late")
+            policy.retry.inProcess = 1
+            policy.retry.tiers = [.seconds(1), .seconds(3)]
+            try await fleet.makeTopics("events", policy)
+            let calls = Mutex<[String: [Int64]]>([:])
+            let handler = TestHandler("late") { event, context in
+                let count = calls.withLock { calls in
+                    calls[event.id, default: []].append(Time.monotonicMilliseconds)
+                    return calls[event.id]?.count ?? 0
+                }
+                #expect(context.attempt == count)
+                throw Refusal.retry("not yet")
+            }
+            try await fleet.publish("events", (0..<20).map { ("id-\($0)", "k\($0)", "{}") })
+            let letters = try await fleet.withWorker(.events(handler), ["events": policy]) { _ in
+                try await fleet.read("events.late.dlq", count: 20)
+            }
+            #expect(letters.count == 20)
+            #expect(letters.allSatisfy { $0.text("__dlq.errors.delivery.count") == "3" })
+            for times in calls.withLock({ $0 }).values {
+                try #require(times.count == 3)
+                #expect(times[1] - times[0] >= 1000)
+                #expect(times[2] - times[1] >= 3000)
+            }
+        }
+    }
+
+    @Test func aDeadlineEndsACallAndTheRecordIsNotLost() async throws {
+        try await Fleet.with { fleet in
+            var policy = ConsumerPolicy(handler: "slow")
+            policy.deadline = .milliseconds(200)
+            policy.retry.inProcess = 2
+            policy.retry.tiers = []
+            try await fleet.makeTopics("events", policy)
+            let fine = Mutex(0)
+            let handler = TestHandler("slow") { event, _ in
+                if event.id == "id-3" { try await Task.sleep(for: .seconds(60)) }
+                fine.withLock { $0 += 1 }
+                return []
+            }
+            try await fleet.publish("events", (0..<10).map { ("id-\($0)", "k", "{}") })
+            try await fleet.withWorker(.events(handler), ["events": policy]) { worker in
+                let letters = try await fleet.read("events.slow.dlq", count: 1)
+                #expect(letters.map { $0.text("dlq-reason") } == ["timeout"])
+                #expect(letters.map { $0.text("ce_id") } == ["id-3"])
+            }
+            #expect(fine.withLock { $0 } == 9)
+        }
+    }
+
+    @Test func strictOrderHoldsThePartitionWhileARecordFails() async throws {
+        try await Fleet.with { fleet in
+            var policy = ConsumerPolicy(handler: "strict")
+            policy.ordering = .partition
+            policy.retry.tiers = []
+            policy.produces = ["out"]
+            try await fleet.makeTopics("events", policy, partitions: 1)
+            let calls = Mutex<[String: Int]>([:])
+            let handler = TestHandler("strict") { event, _ in
+                let count = calls.withLock { calls in
+                    calls[event.id, default: 0] += 1
+                    return calls[event.id] ?? 0
+                }
+                // One that passes at the third try, one that never does.
+                if event.id == "id-5" && count < 3 { throw Refusal.retry("later") }
+                if event.id == "id-8" { throw Refusal.retry("never") }
+                return [Outgoing(to: "out", from: event, json: Array("\"\(event.id)\"".utf8))]
+            }
+            try await fleet.publish("events", (0..<20).map { ("id-\($0)", "k", "{}") })
+            let outputs = try await fleet.withWorker(.events(handler), ["events": policy]) { _ in
+                try await fleet.read("out", partitions: 1, count: 19)
+            }
+            let order = try outputs.map { try Event($0).json().string ?? "" }
+            #expect(order == (0..<20).filter { $0 != 8 }.map { "id-\($0)" })
+            #expect(calls.withLock { $0["id-8"] } == 3)
+        }
+    }
+
+    @Test(arguments: [1, 8]) func aKeysFirstAttemptsStartInOrder(concurrency: Int) async throws {
+        try await Fleet.with { fleet in
+            var policy = ConsumerPolicy(handler: "keys")
+            policy.concurrency = concurrency
+            try await fleet.makeTopics("events", policy)
+            let seen = Mutex<[String: [Int]]>([:])
+            let handler = TestHandler("keys") { event, _ in
+                let number = Int(event.id) ?? -1
+                seen.withLock { $0[event.key ?? "", default: []].append(number) }
+                await Task.yield()
+                return []
+            }
+            try await fleet.publish("events", (0..<3000).map { ("\($0)", "k\($0 % 40)", "{}") })
+            try await fleet.withWorker(.events(handler), ["events": policy]) { worker in
+                let end = ContinuousClock.now + .seconds(60)
+                while worker.gauges.done.load(ordering: .relaxed) < 3000 {
+                    try #require(ContinuousClock.now < end)
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+            }
+            let all = seen.withLock { $0 }
+            #expect(all.count == 40)
+            for (_, numbers) in all { #expect(numbers == numbers.sorted() && numbers.count == 75) }
+        }
+    }
+
+    @Test func aBatchThatFailsCostsOnlyTheOneToBlame() async throws {
+        struct Summing: BatchHandler {
+            let name = HandlerName("batches")
+            let sizes = Sizes()
+
+            final class Sizes: Sendable {
+                let all = Mutex<[Int]>([])
+            }
+
+            func handle(_ events: [Event], _ context: Context) async throws -> [Outgoing] {
+                sizes.all.withLock { $0.append(events.count) }
+                if events.contains(where: { $0.id == "13" }) { throw Refusal.permanent("unlucky") }
+                return events.map { Outgoing(to: "sums", from: $0, json: Array("{}".utf8)) }
+            }
+        }
+        try await Fleet.with { fleet in
+            var policy = ConsumerPolicy(handler: "batches")
+            policy.produces = ["sums"]
+            try await fleet.makeTopics("events", policy, partitions: 1)
+            try await fleet.publish("events", (0..<100).map { ("\($0)", "k", "{}") })
+            let handler = Summing()
+            try await fleet.withWorker(.batches(handler), ["events": policy]) { _ in
+                let outputs = try await fleet.read("sums", partitions: 1, count: 99)
+                #expect(Set(outputs.compactMap { $0.text("ce_id") }).count == 99)
+                let letters = try await fleet.read("events.batches.dlq", partitions: 1, count: 1)
+                #expect(letters.map { $0.text("ce_id") } == ["13"])
+            }
+            #expect(handler.sizes.all.withLock { $0.contains { $0 > 1 } })
+        }
+    }
+}
