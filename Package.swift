@@ -124,7 +124,7 @@ let package = Package(
         // Tests mirror Sources. What several of them need: folders that go, dice that a seed repeats.
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "ModelTests", dependencies: ["Model", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "PlatformTests", dependencies: ["Platform"], swiftSettings: strict),
+        .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "LocalBrokerTests",
             dependencies: ["LocalBroker", "Platform", "TestSupport"],

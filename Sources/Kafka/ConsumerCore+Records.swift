@@ -41,7 +41,10 @@ extension ConsumerCore {
     /// The records that are there, up to the limits, in one batch or in one for each partition. What is not a record
     /// ends them and becomes an event behind them.
     func takeBatches(max: Int, maxBytes: Int, aPartitionEach apart: Bool) -> [RecordBatch] {
-        var fillers: [BatchFiller] = []
+        // The one that is being filled lies here and the others in their boxes: what is written for every record must
+        // not go through a reference, whose every use is checked.
+        var filler = BatchFiller.none
+        var boxes: [FillerBox] = []
         var last = 0
         var (count, bytes) = (0, 0)
         while count < max, bytes < maxBytes, let message = unsafe takeMessage() {
@@ -51,18 +54,21 @@ extension ConsumerCore {
                 break
             }
             // Records of a partition come in long runs, so the last batch is mostly the right one.
-            if unsafe fillers.isEmpty || (apart && !fillers[last].isOf(message)) {
-                if let known = fillers.firstIndex(where: { unsafe $0.isOf(message) }) {
+            if unsafe boxes.isEmpty || (apart && !boxes[last].isOf(message)) {
+                if !boxes.isEmpty { swap(&filler, &boxes[last].filler) }
+                if let known = boxes.firstIndex(where: { unsafe $0.isOf(message) }) {
                     last = known
                 } else {
-                    unsafe fillers.append(BatchFiller(for: message, capacity: max))
-                    last = fillers.count - 1
+                    unsafe boxes.append(FillerBox(for: message, capacity: max))
+                    last = boxes.count - 1
                 }
+                swap(&filler, &boxes[last].filler)
             }
-            bytes += fillers[last].add(message)
+            bytes += filler.add(message)
             count += 1
         }
-        return fillers.map { $0.finish() }
+        if !boxes.isEmpty { swap(&filler, &boxes[last].filler) }
+        return boxes.map { $0.finish() }
     }
 
     /// The next message: a stray of a partition that is not paused, else the data queue's next.
@@ -95,18 +101,15 @@ extension ConsumerCore {
     }
 }
 
-/// Copies messages into an arena.
-@safe private final class BatchFiller {
-    private var builder: RecordArena.Builder
-    /// The topics met so far, by librdkafka's handle, which stays the same while its partitions are assigned.
-    private var handles: [OpaquePointer]
+/// A batch that waits for more of its partition.
+@safe private final class FillerBox {
+    var filler: BatchFiller
     /// The partition of the first message.
     private let topic: OpaquePointer?
     private let partition: Int32
 
     init(for first: ConsumerCore.Message, capacity: Int) {
-        builder = RecordArena.Builder(records: min(capacity, 512))
-        unsafe handles = []
+        filler = BatchFiller(capacity: capacity)
         unsafe topic = first.pointee.rkt
         partition = unsafe first.pointee.partition
     }
@@ -116,17 +119,39 @@ extension ConsumerCore {
     }
 
     func finish() -> RecordBatch {
-        var full = RecordArena.Builder(records: 0, bytes: 1)
-        swap(&full, &builder)
-        return RecordBatch(full.finish())
+        var full = BatchFiller.none
+        swap(&full, &filler)
+        return full.finish()
     }
+}
+
+/// Copies messages into an arena.
+@safe private struct BatchFiller: ~Copyable {
+    private var builder: RecordArena.Builder
+    /// The topics met so far, by librdkafka's handle, which stays the same while its partitions are assigned.
+    private var handles: [OpaquePointer]
+
+    init(capacity: Int) {
+        builder = RecordArena.Builder(records: min(capacity, 512))
+        unsafe handles = []
+    }
+
+    private init() {
+        builder = RecordArena.Builder(records: 0, bytes: 1)
+        unsafe handles = []
+    }
+
+    /// Stands where no batch is.
+    static var none: BatchFiller { BatchFiller() }
+
+    consuming func finish() -> RecordBatch { RecordBatch(builder.finish()) }
 
     @safe static func topic(of message: ConsumerCore.Message) -> TopicName {
         TopicName(unsafe string(rd_kafka_topic_name(message.pointee.rkt)) ?? "")
     }
 
     /// Copies a message and tells how many bytes it has.
-    @safe func add(_ message: ConsumerCore.Message) -> Int {
+    @safe mutating func add(_ message: ConsumerCore.Message) -> Int {
         let before = builder.byteCount
         let (headers, start) = unsafe (addHeaders(message), builder.byteCount)
         let key = unsafe builder.append(Self.bytes(message.pointee.key, message.pointee.key_len))
@@ -141,14 +166,14 @@ extension ConsumerCore {
         return builder.byteCount - before
     }
 
-    private func number(of message: ConsumerCore.Message) -> Int32 {
+    private mutating func number(of message: ConsumerCore.Message) -> Int32 {
         guard let handle = unsafe message.pointee.rkt else { return 0 }
         if let known = unsafe handles.lastIndex(of: handle) { return Int32(clamping: known) }
         unsafe handles.append(handle)
         return builder.intern(Self.topic(of: message))
     }
 
-    private func addHeaders(_ message: ConsumerCore.Message) -> (first: Int32, count: Int32) {
+    private mutating func addHeaders(_ message: ConsumerCore.Message) -> (first: Int32, count: Int32) {
         let first = Int32(clamping: builder.headerTotal)
         var headers: OpaquePointer?
         guard unsafe rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR else {

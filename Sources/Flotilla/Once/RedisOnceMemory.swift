@@ -10,12 +10,13 @@ package struct RedisOnceMemory: OnceMemory {
     private let window: Int64
     private let lease: Int64
 
-    /// `ttl` is how long an event is known at least; `lease` how long a claim holds that nobody renews.
+    /// `ttl` is how long an event is known at least; `lease` how long a claim holds that nobody renews. What is known for
+    /// less than a lease would forget claims that hold, so a lease it is at least.
     package init(_ client: RedisClient, handler: HandlerName, namespace: Namespace, ttl: Duration, lease: Duration) {
         self.client = client
         prefix = namespace.key("once:\(handler)")
-        window = max(1, ttl.milliseconds)
         self.lease = max(1, lease.milliseconds)
+        window = max(self.lease, ttl.milliseconds)
     }
 
     package func takeOver(_ partition: TopicPartition) async throws(OnceFault) -> OnceOwner {

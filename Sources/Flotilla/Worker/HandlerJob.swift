@@ -39,6 +39,12 @@ package struct TopicRole: Sendable {
     /// What its topics take at least, of a copy with our headers.
     package var maxRecordBytes = (1 << 20) + (64 << 10)
 
+    package init(family: TopicFamily, kind: Kind, policy: ConsumerPolicy) {
+        self.family = family
+        self.kind = kind
+        self.policy = policy
+    }
+
     package enum Kind: Hashable, Sendable {
         case source
         case retry(RetryTier)

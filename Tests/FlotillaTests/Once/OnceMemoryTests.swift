@@ -144,27 +144,34 @@ import Testing
         }
     }
 
-    /// Windows of 200 ms: what is done is forgotten after two of them, a claim that is renewed never.
+    /// Windows of a second: what is done is forgotten after two of them, a claim that is renewed in its time never.
     @Test func windowsPassAndClaimsStay() async throws {
         let server = try RedisServer()
         let client = try RedisClient(try RedisConfiguration(url: server.url))
         defer { client.close() }
         let memory = RedisOnceMemory(
-            client, handler: "h", namespace: Namespace(), ttl: .milliseconds(200), lease: .seconds(60))
+            client, handler: "h", namespace: Namespace(), ttl: .milliseconds(100), lease: .seconds(1))
         let owner = try await memory.takeOver(place)
         let done = try hold(try await memory.claim([OnceClaim(key(1))], owner: owner)[0])
         _ = try await memory.finish([(done, .done)], owner: owner)
-        let kept = try hold(try await memory.claim([OnceClaim(key(2))], owner: owner)[0])
+        var kept = try hold(try await memory.claim([OnceClaim(key(2))], owner: owner)[0])
         var answer = ClaimAnswer.done
-        let end = ContinuousClock.now + .seconds(20)
-        while answer == .done, ContinuousClock.now < end {
+        var renewals = 0
+        var last = ContinuousClock.now
+        let end = ContinuousClock.now + .seconds(30)
+        while answer == .done || renewals == 0, ContinuousClock.now < end {
             let renewed = try await memory.renew([kept], owner: owner)
-            #expect(renewed == [true])
-            answer = try await memory.claim([OnceClaim(key(1))], owner: owner)[0]
+            if ContinuousClock.now - last < .seconds(1) {
+                #expect(renewed == [true])
+                renewals += 1
+            } else if renewed == [false] {
+                // The machine stood still for longer than the lease: that claim may be gone.
+                kept = try hold(try await memory.claim([OnceClaim(key(2))], owner: owner)[0])
+            }
+            last = ContinuousClock.now
+            if answer == .done { answer = try await memory.claim([OnceClaim(key(1))], owner: owner)[0] }
         }
         _ = try hold(answer)
-        let finished = try await memory.finish([(kept, .done)], owner: owner)
-        #expect(finished == [true])
     }
 
     @Test(arguments: TestDice.seeds(8)) func redisDoesWhatThePlainOneDoes(seed: UInt64) async throws {
