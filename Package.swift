@@ -21,7 +21,6 @@ let package = Package(
     products: [
         .executable(name: "flotilla", targets: ["flotilla"]),
         .library(name: "Flotilla", targets: ["Flotilla"]),
-        .library(name: "FlotillaTesting", targets: ["FlotillaTesting"]),
         .library(name: "Kafka", targets: ["Kafka"]),
         .library(name: "LocalBroker", targets: ["LocalBroker"]),
     ],
@@ -35,7 +34,6 @@ let package = Package(
         ),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
@@ -59,9 +57,6 @@ let package = Package(
         // hiredis in Swift, on a socket of ours.
         .target(name: "Redis", dependencies: ["Platform", "CLinux", "CHiredis", "COpenSSL"], swiftSettings: strict),
 
-        // libpq in Swift.
-        .target(name: "Postgres", dependencies: ["Platform", "CPostgres"], swiftSettings: strict),
-
         // What topics/ says: topics, schemas, policies; and how it gets to a broker.
         .target(
             name: "Contracts",
@@ -72,15 +67,8 @@ let package = Package(
         // The product: handlers, and the worker that runs them.
         .target(
             name: "Flotilla",
-            dependencies: ["Commands", "Model", "Platform", "JSON", "Kafka", "Redis", "Postgres", "Contracts"],
+            dependencies: ["Commands", "Model", "Platform", "JSON", "Kafka", "Redis", "Contracts"],
             swiftSettings: lending
-        ),
-
-        // A handler tested with no broker.
-        .target(
-            name: "FlotillaTesting",
-            dependencies: ["Flotilla", "Model", "Platform", "Kafka", "Contracts"],
-            swiftSettings: strict
         ),
 
         // The embedded log that speaks Kafka's protocol.
@@ -147,8 +135,6 @@ let package = Package(
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
         .testTarget(name: "RedisTests", dependencies: ["Redis", "Platform", "TestServers"], swiftSettings: strict),
         .testTarget(
-            name: "PostgresTests", dependencies: ["Postgres", "Platform", "TestServers"], swiftSettings: strict),
-        .testTarget(
             name: "ContractsTests",
             dependencies: ["Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform", "TestSupport"],
             exclude: ["Schema/golden.py", "Schema/golden.txt"],
@@ -157,8 +143,7 @@ let package = Package(
         .testTarget(
             name: "FlotillaTests",
             dependencies: [
-                "Flotilla", "FlotillaTesting", "Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
-                "Postgres",
+                "Flotilla", "Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
                 "Redis", "TestServers", "TestSupport",
             ],
             swiftSettings: strict

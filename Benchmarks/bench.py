@@ -1,4 +1,5 @@
-"""What `make bench` runs: the broker under librdkafka's shortest loops, and what the Swift client adds to them.
+"""What `make bench` runs: the broker under librdkafka's shortest loops, what the Swift client adds to them, and what a
+worker adds to that.
 
 Everything is measured in rounds, each case once a round, so that whatever else the machine does falls on all of them;
 the table has each case's median and its ratio to the first. Put another broker beside it with
@@ -92,9 +93,11 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def client(program: str, *arguments: object) -> list[float]:
+def client(program: str, *arguments: object, **settings: str) -> list[float]:
     """The numbers that a client prints."""
-    done = subprocess.run([BUILD / program, *map(str, arguments)], capture_output=True, text=True)
+    environment = os.environ | settings
+    done = subprocess.run(
+        [BUILD / program, *map(str, arguments)], capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         raise SystemExit(f"bench: {program} {' '.join(map(str, arguments))}: {done.stderr.strip()}")
     return [float(number) for number in done.stdout.split()]
@@ -174,6 +177,38 @@ def latency(brokers: list[Broker]) -> None:
     table("One record at a time, until it is acknowledged: 99 of 100 are faster than", tails, False)
 
 
+def workers() -> None:
+    """A worker whose handler does next to nothing, over events with a CloudEvents envelope of six headers."""
+    broker = Broker("worker", fsync="interval")
+    folder = Path(tempfile.mkdtemp(prefix="flotilla-bench-"))
+    redis = subprocess.Popen(
+        ["redis-server", "--port", "0", "--unixsocket", folder / "redis.sock", "--dir", folder, "--save", ""],
+        stdout=subprocess.DEVNULL)
+    url = f"unix://{folder}/redis.sock"
+    kinds = [
+        ("C, reads and drops", "RawClient", ("bench.events", "consume"), {}),
+        ("Swift client, copies the headers too", "WorkerBench", ("read",), {}),
+        ("worker, no-op", "WorkerBench", ("noop",), {}),
+        ("worker, 2 fields, 1 output", "WorkerBench", ("transform",), {}),
+        ("worker, no-op, once", "WorkerBench", ("noop",), {"REDIS_URL": url}),
+        ("worker, 2 fields, 1 output, once", "WorkerBench", ("transform",), {"REDIS_URL": url}),
+    ]
+    cases = [Case(name, "events/s of 300 bytes, 6 partitions", lambda: 0) for name, *_ in kinds]
+    try:
+        client("WorkerBench", broker.address, "fill", RECORDS)
+        for round_number in range(ROUNDS):
+            for number, (case, (_, program, verb, settings)) in enumerate(zip(cases, kinds)):
+                count, seconds = client(program, broker.address, *verb, RECORDS, **settings)
+                case.figures.append(count / seconds)
+                progress(round_number * len(cases) + number + 1, ROUNDS * len(cases), case.name)
+    finally:
+        redis.terminate()
+        redis.wait()
+        broker.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    table("One worker process; once: remembered in a Redis beside it", cases)
+
+
 def starts() -> None:
     """From the process's start until it answers: on nothing, and after kill -9 on a gigabyte."""
     empty = Case("empty folder", "ms", lambda: 0)
@@ -207,6 +242,7 @@ def main() -> None:
     finally:
         for broker in brokers:
             broker.close()
+    workers()
     starts()
 
 

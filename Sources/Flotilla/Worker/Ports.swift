@@ -1,7 +1,7 @@
 package import Kafka
 internal import Platform
 
-// What a worker needs of the world. Each has one real implementation and one in `FlotillaTesting`.
+// What a worker needs of the world.
 
 /// Where records come from, and where it is noted how far they were worked off.
 package protocol RecordSource: Sendable {

@@ -1,5 +1,0 @@
-// Postgres' C client.
-#ifndef FLOTILLA_CPOSTGRES_H
-#define FLOTILLA_CPOSTGRES_H
-#include <libpq-fe.h>
-#endif
