@@ -47,7 +47,7 @@ package final class WorkerProcess: Sendable {
         let control = redis.map { ControlBoard($0, settings.namespace) }
         let producer = try openProducer()
         do {
-            let workers = try handlers.map { try worker($0, redis, producer) }
+            let workers = try await open(redis, producer)
             // What is to stand still must do so from the first record on.
             if let pauses = await control?.pauses() { for worker in workers { worker.follow(pauses) } }
             let isStopping = state.withLock { state in
@@ -109,6 +109,18 @@ package final class WorkerProcess: Sendable {
     }
 
     // MARK: Opening
+
+    /// A worker for each handler, or none: those that were made are let go when another cannot be.
+    private func open(_ redis: RedisClient?, _ producer: Producer) async throws -> [HandlerWorker] {
+        var workers: [HandlerWorker] = []
+        do {
+            for handler in handlers { workers.append(try worker(handler, redis, producer)) }
+            return workers
+        } catch {
+            for worker in workers { await worker.dismiss() }
+            throw error
+        }
+    }
 
     private func openRedis() async throws -> RedisClient? {
         guard let url = settings.redisURL else {

@@ -54,8 +54,13 @@ package final class HandlerWorker: Sendable {
 
     /// Works until `stop`, and leaves the group in order. Throws when it cannot go on at all.
     package func run() async throws(KafkaFault) {
-        try await core.source.subscribe(Array(job.topics.keys).sorted())
-        let watcher = Task { await self.lookAround() }
+        do throws(KafkaFault) {
+            try await core.source.subscribe(Array(job.topics.keys).sorted())
+        } catch {
+            await dismiss()
+            throw error
+        }
+        let keepers = lookAround()
         let loop = Task { await self.consume() }
         let isStopping = state.withLock { state in
             state.loop = loop
@@ -64,11 +69,14 @@ package final class HandlerWorker: Sendable {
         if isStopping { loop.cancel() }
         await loop.value
         await giveUp(Array(runners.keys), within: settings.drainBudget)
-        watcher.cancel()
-        await watcher.value
+        for keeper in keepers { keeper.cancel() }
+        for keeper in keepers { await keeper.value }
         await core.source.close(within: settings.leaveBudget)
         if let fault = state.withLock({ $0.fault }) { throw fault }
     }
+
+    /// Lets a worker go that will never run.
+    package func dismiss() async { await core.source.close(within: .zero) }
 
     /// Has `run` finish what is under way and return.
     package func stop() {
@@ -102,7 +110,10 @@ package final class HandlerWorker: Sendable {
             guard let first = batch.first, let runner = state.withLock({ $0.runners[first.topicPartition] }) else {
                 return
             }
-            if runner.admit(batch) { core.pause(.window, runner.place) }
+            guard runner.admit(batch) else { return }
+            core.pause(.window, runner.place)
+            // Its lanes may have made room before the pause was there to be taken back.
+            if runner.hasRoom { core.clear(.window, runner.place) }
         case .assigned(let places): begin(places)
         case .revoked(let revocation):
             await giveUp(revocation.partitions, within: settings.drainBudget)
@@ -189,26 +200,38 @@ package final class HandlerWorker: Sendable {
 
     // MARK: Looking around
 
-    private func lookAround() async {
-        var nextCommit = core.now + settings.commitInterval
-        var nextRenewal = core.now + settings.renewInterval
-        var nextTick = core.now + 1000
-        while !Task.isCancelled {
-            await core.scope.clock.sleep(until: core.now + settings.lookInterval)
-            let now = core.now
-            let runners = Array(runners.values)
-            for runner in runners { runner.look(now: now) }
-            if now >= nextCommit || runners.contains(where: { $0.uncommitted >= settings.commitRecords }) {
-                nextCommit = now + settings.commitInterval
-                await commit(runners)
-            }
-            if now >= nextRenewal {
-                nextRenewal = now + settings.renewInterval
+    /// What is done again and again beside the work. Each by itself, so that a broker or a Redis that hangs keeps nobody
+    /// from looking at deadlines.
+    private func lookAround() -> [Task<Void, Never>] {
+        [
+            every(settings.lookInterval) { now, runners in
+                for runner in runners { runner.look(now: now) }
+            },
+            every(settings.commitInterval, or: settings.commitRecords) { _, runners in await self.commit(runners) },
+            every(settings.renewInterval) { _, runners in
                 for runner in runners { await runner.renew() }
-            }
-            if now >= nextTick {
-                nextTick = now + 1000
+            },
+            every(1000) { _, runners in
                 for runner in runners { runner.tick() }
+            },
+        ]
+    }
+
+    /// Does something every so many milliseconds, or sooner when a partition has so many finished records.
+    private func every(
+        _ milliseconds: Int64, or records: Int? = nil,
+        _ body: @escaping @Sendable (_ now: Int64, _ runners: [PartitionRunner]) async -> Void
+    ) -> Task<Void, Never> {
+        Task { [core, settings] in
+            var next = core.now + milliseconds
+            while !Task.isCancelled {
+                await core.scope.clock.sleep(until: records == nil ? next : min(next, core.now + settings.lookInterval))
+                let now = core.now
+                let runners = Array(self.runners.values)
+                let isDue = now >= next || runners.contains { $0.uncommitted >= records ?? .max }
+                guard isDue, !Task.isCancelled else { continue }
+                next = now + milliseconds
+                await body(now, runners)
             }
         }
     }

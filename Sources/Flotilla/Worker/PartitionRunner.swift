@@ -141,6 +141,9 @@ final class PartitionRunner: Sendable {
     /// How many records were finished since the last commit.
     var uncommitted: Int { state.withLock { $0.ledger.finishedSinceCommit } }
 
+    /// Whether fetching may go on after the window was full.
+    var hasRoom: Bool { state.withLock { $0.ledger.hasRoom } }
+
     var outstanding: Int { state.withLock { $0.ledger.outstanding } }
 
     // MARK: Work under way

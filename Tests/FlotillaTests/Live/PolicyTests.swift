@@ -113,6 +113,27 @@ import Testing
         }
     }
 
+    /// A window that is full at every turn: a pause that comes after the room was made must not stay.
+    @Test func aSmallWindowNeverStopsForGood() async throws {
+        try await Fleet.with { fleet in
+            var policy = ConsumerPolicy(handler: "narrow")
+            policy.retry.tiers = []
+            try await fleet.makeTopics("events", policy)
+            try await fleet.publish("events", (0..<3000).map { ("\($0)", "k\($0 % 40)", "{}") })
+            var settings = WorkerSettings()
+            settings.fetchRecords = 25
+            settings.window = OffsetLedger.Limits(records: 20, bytes: 1 << 20)
+            let handler = TestHandler("narrow") { _, _ in [] }
+            try await fleet.withWorker(.events(handler), ["events": policy], settings: settings) { worker in
+                let end = ContinuousClock.now + .seconds(60)
+                while worker.gauges.done.load(ordering: .relaxed) < 3000 {
+                    try #require(ContinuousClock.now < end, "stopped at \(worker.paused)")
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+            }
+        }
+    }
+
     @Test func aBatchThatFailsCostsOnlyTheOneToBlame() async throws {
         struct Summing: BatchHandler {
             let name = HandlerName("batches")
