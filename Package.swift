@@ -133,7 +133,9 @@ let package = Package(
         // Real servers for tests, each private and on a socket of its own.
         .target(name: "TestServers", dependencies: ["TestSupport"], path: "Tests/Servers", swiftSettings: strict),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
-        .testTarget(name: "RedisTests", dependencies: ["Redis", "Platform", "TestServers"], swiftSettings: strict),
+        .testTarget(
+            name: "RedisTests", dependencies: ["Redis", "Platform", "TestServers", "TestSupport"], swiftSettings: strict
+        ),
         .testTarget(
             name: "ContractsTests",
             dependencies: ["Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform", "TestSupport"],
