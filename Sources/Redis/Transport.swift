@@ -79,7 +79,7 @@ internal import Platform
             var hints = unsafe addrinfo()
             unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
             var found: UnsafeMutablePointer<addrinfo>?
-            let code = unsafe getaddrinfo(host, "\(port)", &hints, &found)
+            let code = unsafe getaddrinfo(HostName.resolvable(host), "\(port)", &hints, &found)
             guard code == 0 else {
                 throw RedisFault(.unreachable, "\(host): \(unsafe String(cString: gai_strerror(code)))")
             }

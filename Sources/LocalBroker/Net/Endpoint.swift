@@ -42,10 +42,7 @@ final class Listener {
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         unsafe hints.ai_flags = AI_PASSIVE
         var found: UnsafeMutablePointer<addrinfo>?
-        // `localhost` is this machine by definition (RFC 6761); where /etc/hosts is missing, asking for it would ask
-        // the network.
-        let host = endpoint.host == "localhost" ? "127.0.0.1" : endpoint.host
-        let code = unsafe getaddrinfo(host, "\(endpoint.port)", &hints, &found)
+        let code = unsafe getaddrinfo(HostName.resolvable(endpoint.host), "\(endpoint.port)", &hints, &found)
         guard code == 0, let address = unsafe found, let bytes = unsafe address.pointee.ai_addr else {
             let reason = unsafe gai_strerror(code).map { unsafe String(cString: $0) } ?? "unknown host"
             throw BrokerFault("cannot listen on \(endpoint): \(reason)")
