@@ -36,6 +36,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CLinux"),
 
@@ -56,6 +57,9 @@ let package = Package(
 
         // hiredis in Swift, on a socket of ours.
         .target(name: "Redis", dependencies: ["Platform", "CLinux", "CHiredis", "COpenSSL"], swiftSettings: strict),
+
+        // libpq in Swift.
+        .target(name: "Postgres", dependencies: ["Platform", "CPostgres"], swiftSettings: strict),
 
         // What topics/ says: topics, schemas, policies; and how it gets to a broker.
         .target(
@@ -135,6 +139,10 @@ let package = Package(
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
         .testTarget(
             name: "RedisTests", dependencies: ["Redis", "Platform", "TestServers", "TestSupport"], swiftSettings: strict
+        ),
+        .testTarget(
+            name: "PostgresTests", dependencies: ["Postgres", "Platform", "TestServers", "TestSupport"],
+            swiftSettings: strict
         ),
         .testTarget(
             name: "ContractsTests",

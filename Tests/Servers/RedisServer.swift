@@ -92,6 +92,17 @@ package enum Child {
         return pid
     }
 
+    /// The processes that a process has started and that still run.
+    package static func children(of pid: Int32) -> [Int32] {
+        guard let file = unsafe fopen("/proc/\(pid)/task/\(pid)/children", "r") else { return [] }
+        defer { unsafe fclose(file) }
+        var text = [UInt8](repeating: 0, count: 65_536)
+        let count = unsafe fread(&text, 1, text.count, file)
+        return text[..<count].split(separator: UInt8(ascii: " ")).compactMap {
+            Int32(String(decoding: $0, as: UTF8.self))
+        }
+    }
+
     /// A port that nobody has at the moment.
     package static func freePort() throws -> Int {
         let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)

@@ -1,0 +1,52 @@
+internal import Platform
+
+/// A step from one form of the tables to the next. What has been run is never changed: a new step is added instead.
+public struct Migration: Sendable, Hashable {
+    /// What it is known by, once and for all.
+    public let name: String
+    /// Statements, separated by semicolons. They run in one transaction with the schema as search path.
+    public let script: String
+
+    public init(_ name: String, _ script: String) {
+        self.name = name
+        self.script = script
+    }
+}
+
+extension PostgresPool {
+    /// Makes the configuration's schema and brings its tables up to date. Each step runs once, whoever starts first;
+    /// `group` keeps apart what different owners have in one schema.
+    package func migrate(_ migrations: [Migration], group: String) async throws {
+        guard let schema = configuration.schema else { preconditionFailure("migrations need a schema") }
+        try await transaction { transaction in
+            transaction.later("SELECT pg_advisory_xact_lock(hashtextextended(\("flotilla migrations \(schema)"), 0))")
+            let known = try await transaction.query("SELECT 1 AS one FROM pg_namespace WHERE nspname = \(schema)")
+            if known.isEmpty { transaction.later("CREATE SCHEMA \(identifier: schema)") }
+            transaction.later(
+                """
+                CREATE TABLE IF NOT EXISTS flotilla_migrations (
+                    part text NOT NULL, name text NOT NULL, digest text NOT NULL, run_at timestamptz NOT NULL DEFAULT now(),
+                    PRIMARY KEY (part, name))
+                """)
+            let rows = try await transaction.query(
+                "SELECT name, digest FROM flotilla_migrations WHERE part = \(group)")
+            var digests: [String: String] = [:]
+            for row in rows { digests[try row.value("name")] = try row.value("digest", as: String.self) }
+            for migration in migrations {
+                let now = unsafe Digest.sha256(migration.script.utf8.span.bytes).hex()
+                if let before = digests[migration.name] {
+                    guard before == now else {
+                        throw PostgresFault(
+                            .statement,
+                            "the migration \(migration.name) of \(schema) was run in another form: what has been run is "
+                                + "not changed, add a new one")
+                    }
+                    continue
+                }
+                try await transaction.run(script: migration.script)
+                transaction.later(
+                    "INSERT INTO flotilla_migrations (part, name, digest) VALUES (\(group), \(migration.name), \(now))")
+            }
+        }
+    }
+}
