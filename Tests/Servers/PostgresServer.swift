@@ -6,8 +6,16 @@ import TestSupport
 ///
 /// Its server does not run as root, so root starts it as the user that Debian's package makes.
 package final class PostgresServer: Sendable {
-    /// One for all tests of a process that only need a database of their own.
-    package static let shared = Result { try PostgresServer() }
+    /// One for all tests of a process that only need a database of their own. Nothing lets go of it, so it ends with the
+    /// process.
+    package static let shared = Result {
+        let server = try PostgresServer()
+        toEnd.withLock { $0 = server }
+        atexit { PostgresServer.toEnd.withLock { $0?.end() } }
+        return server
+    }
+
+    private static let toEnd = Mutex<PostgresServer?>(nil)
 
     private let folder: TemporaryFolder
     private let process = Mutex<pid_t>(0)
@@ -29,10 +37,12 @@ package final class PostgresServer: Sendable {
         try start()
     }
 
-    deinit {
-        signal(SIGCONT)
+    deinit { end() }
+
+    private func end() {
         signal(SIGQUIT)
         reap()
+        folder.remove()
     }
 
     /// A new database, and what to put into `DATABASE_URL` for it.

@@ -11,7 +11,10 @@ package final class TemporaryFolder: Sendable {
         path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
-    deinit { Self.remove(path) }
+    deinit { remove() }
+
+    /// Removes it before its time, for what lives as long as the process.
+    package func remove() { Self.remove(path) }
 
     private static func remove(_ path: String) {
         if let stream = unsafe opendir(path) {
