@@ -71,7 +71,7 @@ let package = Package(
         // The product: handlers, and the worker that runs them.
         .target(
             name: "Flotilla",
-            dependencies: ["Commands", "Model", "Platform", "JSON", "Kafka", "Redis", "Contracts"],
+            dependencies: ["Commands", "Model", "Platform", "JSON", "Kafka", "Redis", "Postgres", "Contracts"],
             swiftSettings: lending
         ),
 
@@ -154,7 +154,7 @@ let package = Package(
             name: "FlotillaTests",
             dependencies: [
                 "Flotilla", "Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
-                "Redis", "TestServers", "TestSupport",
+                "Postgres", "Redis", "TestServers", "TestSupport",
             ],
             swiftSettings: strict
         ),

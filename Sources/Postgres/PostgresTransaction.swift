@@ -43,9 +43,15 @@ public final class PostgresTransaction: Sendable {
 
     /// Makes it happen. When this throws it did not, unless the fault `mayHaveHappened`.
     package func commit() async throws(PostgresFault) {
+        _ = try await commit(after: nil)
+    }
+
+    /// Makes it happen with one last statement, in the same trip; the rows that it gave.
+    @discardableResult
+    package func commit(after last: SQL?) async throws(PostgresFault) -> [PostgresRow] {
         let answers: [PostgresRows]
         do throws(PostgresFault) {
-            answers = try await ask(["COMMIT"])
+            answers = try await ask((last.map { [$0] } ?? []) + ["COMMIT"])
         } catch {
             await rollBack()
             throw error
@@ -55,6 +61,7 @@ public final class PostgresTransaction: Sendable {
         guard answers.last?.tag == "COMMIT" else {
             throw PostgresFault(.statement, "rolled back, because an earlier statement failed")
         }
+        return last == nil ? [] : answers.dropLast().last.map { Array($0) } ?? []
     }
 
     /// Has nothing of it happen. Harmless when it is over.

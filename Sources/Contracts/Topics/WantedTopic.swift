@@ -25,7 +25,7 @@ public struct WantedTopic: Hashable, Sendable {
     }
 
     /// What our headers may add to a record on its way to a retry or dead-letter topic.
-    static let headerBytes = 65_536
+    package static let headerBytes = 65_536
 
     init(_ topic: Topic, _ namespace: Namespace) {
         name = namespace.topic(topic.name)

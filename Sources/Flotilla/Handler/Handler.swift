@@ -7,10 +7,7 @@ public import Model
 ///
 /// Important: an event may be handled more than once, after a crash for one, so an effect outside of Kafka should be
 /// one that can be repeated. A handler that has state uses `StatefulHandler`, whose effects are exact.
-public protocol Handler: Sendable {
-    /// What the handler is called in topic files, groups, retry topics and on the command line.
-    var name: HandlerName { get }
-
+public protocol Handler: HostedHandler {
     /// Handles one event. Outputs are published, and acknowledged by the log, before the event counts as done.
     ///
     /// The task is cancelled when the deadline is over or the process has to stop; return or throw soon then.

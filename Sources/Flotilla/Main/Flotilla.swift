@@ -9,10 +9,8 @@ package import Commands
 /// It has `work` and says with `--help` what else; settings come from the environment, topics from the topic files.
 public enum Flotilla {
     /// Does what the command line says, and ends the process.
-    public static func main(_ handlers: [any Handler], version: String = "0.0.0") -> Never {
-        let all = handlers.map { handler -> AnyHandler in
-            if let batches = handler as? any BatchHandler { .batches(batches) } else { .events(handler) }
-        }
+    public static func main(_ handlers: [any HostedHandler], version: String = "0.0.0") -> Never {
+        let all = handlers.map { AnyHandler($0) }
         Program(about: "workers of a fleet on Kafka", version: version, commands: commands(for: all, build: version))
             .main()
     }

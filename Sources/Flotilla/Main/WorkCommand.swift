@@ -42,10 +42,12 @@ extension Command {
             }
             concurrency = number
         }
-        let work = try WorkSettings(Settings.fromEnvironment())
+        let work = try WorkSettings(Settings.fromEnvironment(), handlers: chosen)
         let log = try Log.fromEnvironment().get()
         let catalog = try TopicCatalog(folder: work.topicsFolder, namespace: work.namespace)
         var policies: [HandlerName: [TopicName: ConsumerPolicy]] = [:]
+        let largest = Dictionary(
+            catalog.topics.map { ($0.name, $0.maxMessageBytes) }, uniquingKeysWith: { first, _ in first })
         for handler in chosen {
             for subscription in catalog.subscriptions(of: handler.name) {
                 var policy = subscription.policy
@@ -53,7 +55,7 @@ extension Command {
                 policies[handler.name, default: [:]][subscription.topic.name] = policy
             }
         }
-        let process = WorkerProcess(chosen, work, policies: policies, log: log, build: build)
+        let process = WorkerProcess(chosen, work, policies: policies, largest: largest, log: log, build: build)
         return try finish(process, catalog, work, Set(chosen.map(\.name)))
     }
 

@@ -1,18 +1,22 @@
 internal import Kafka
 package import Model
 package import Platform
+internal import Postgres
 internal import Redis
 
 /// What a worker process is told by its environment.
 package struct WorkSettings: Sendable {
     let client: ClientConfiguration
     package let redisURL: String?
+    /// Where handlers with state keep it: their own, or the one for all.
+    let databases: [HandlerName: PostgresConfiguration]
     package let topicsFolder: String
     package let namespace: Namespace
 
     /// Reads them, or throws all that is wrong.
-    package init(_ settings: Settings) throws(SettingFaults) {
+    package init(_ settings: Settings, handlers: [AnyHandler] = []) throws(SettingFaults) {
         var settings = settings
+        databases = Self.databases(handlers, &settings)
         let client = ClientConfiguration.from(&settings)
         redisURL = settings.text("REDIS_URL")
         if let redisURL {
@@ -27,5 +31,26 @@ package struct WorkSettings: Sendable {
             throw SettingFaults(faults: [SettingFault(name: "KAFKA_BROKERS", problem: "is not set")])
         }
         self.client = client
+    }
+
+    /// A database for each handler with state: `ORDER_TOTALS_DATABASE_URL` for `order-totals`, else `DATABASE_URL`.
+    private static func databases(
+        _ handlers: [AnyHandler], _ settings: inout Settings
+    ) -> [HandlerName: PostgresConfiguration] {
+        var found: [HandlerName: PostgresConfiguration] = [:]
+        let common = settings.text("DATABASE_URL")
+        for case .stateful(let handler) in handlers {
+            let own = "\(handler.name)".uppercased().replacing("-", with: "_") + "_DATABASE_URL"
+            let text = settings.text(own)
+            let name = text == nil ? "DATABASE_URL" : own
+            guard let url = text ?? common else {
+                settings.refuse(name, "is not set, and \(handler.name) keeps state: postgresql://USER@HOST/DATABASE")
+                continue
+            }
+            do throws(PostgresFault) {
+                found[handler.name] = try PostgresConfiguration(url: url)
+            } catch { settings.refuse(name, error.reason) }
+        }
+        return found
     }
 }

@@ -1,6 +1,7 @@
 package import Contracts
 internal import Kafka
 package import Platform
+internal import Postgres
 internal import Redis
 internal import Synchronization
 
@@ -12,6 +13,7 @@ package final class WorkerProcess: Sendable {
     private let handlers: [AnyHandler]
     private let settings: WorkSettings
     private let catalog: [HandlerName: [TopicName: ConsumerPolicy]]
+    private let largest: [TopicName: Int]
     private let log: Log
     private let identity: WorkerIdentity
     private let state = Mutex(State())
@@ -28,11 +30,12 @@ package final class WorkerProcess: Sendable {
         package init(_ description: String) { self.description = description }
     }
 
-    /// `policies`: for each handler, what it reads and how.
+    /// `policies`: for each handler, what it reads and how; `largest`: how large a record each topic takes.
     package init(
         _ handlers: [AnyHandler], _ settings: WorkSettings, policies: [HandlerName: [TopicName: ConsumerPolicy]],
-        log: Log, build: String
+        largest: [TopicName: Int] = [:], log: Log, build: String
     ) {
+        self.largest = largest
         self.handlers = handlers
         self.settings = settings
         catalog = policies
@@ -45,9 +48,11 @@ package final class WorkerProcess: Sendable {
         let redis = try await openRedis()
         defer { redis?.close() }
         let control = redis.map { ControlBoard($0, settings.namespace) }
+        let stores = try await openStores()
+        defer { for store in stores.values { store.close() } }
         let producer = try openProducer()
         do {
-            let workers = try await open(redis, producer)
+            let workers = try await open(redis, producer, stores)
             // What is to stand still must do so from the first record on.
             if let pauses = await control?.pauses() { for worker in workers { worker.follow(pauses) } }
             let isStopping = state.withLock { state in
@@ -111,10 +116,12 @@ package final class WorkerProcess: Sendable {
     // MARK: Opening
 
     /// A worker for each handler, or none: those that were made are let go when another cannot be.
-    private func open(_ redis: RedisClient?, _ producer: Producer) async throws -> [HandlerWorker] {
+    private func open(
+        _ redis: RedisClient?, _ producer: Producer, _ stores: [HandlerName: StateStore]
+    ) async throws -> [HandlerWorker] {
         var workers: [HandlerWorker] = []
         do {
-            for handler in handlers { workers.append(try worker(handler, redis, producer)) }
+            for handler in handlers { workers.append(try worker(handler, redis, producer, stores[handler.name])) }
             return workers
         } catch {
             for worker in workers { await worker.dismiss() }
@@ -141,6 +148,54 @@ package final class WorkerProcess: Sendable {
         return client
     }
 
+    /// The tables of every handler with state, made where they are missing. A database that is away is waited for: it
+    /// may be starting, like everything else.
+    private func openStores() async throws -> [HandlerName: StateStore] {
+        var stores: [HandlerName: StateStore] = [:]
+        do {
+            for case .stateful(let handler) in handlers {
+                guard var configuration = settings.databases[handler.name] else {
+                    throw Fault("\(handler.name) keeps state and has no database: set DATABASE_URL")
+                }
+                for (topic, policy) in catalog[handler.name] ?? [:] where policy.ordering != .partition {
+                    throw Fault(
+                        "\(handler.name) keeps state, so its events are applied in their order: say `ordering: partition` "
+                            + "under its consumer in the topic file of \(topic)")
+                }
+                let schema = settings.namespace.schema(handler.name)
+                // Postgres would cut the name off, and two handlers could meet in one schema.
+                guard schema.utf8.count <= 63 else { throw Fault("the schema \(schema) has more than 63 bytes") }
+                configuration.schema = schema
+                configuration.applicationName = "flotilla \(handler.name)"
+                let store = StateStore(try PostgresPool(configuration), worker: identity.id)
+                stores[handler.name] = store
+                try await prepare(store, handler, configuration)
+            }
+            return stores
+        } catch {
+            for store in stores.values { store.close() }
+            throw error
+        }
+    }
+
+    private func prepare(
+        _ store: StateStore, _ handler: any StatefulHandler, _ place: PostgresConfiguration
+    ) async throws {
+        var hasTold = false
+        while true {
+            do {
+                return try await store.prepare(handler.migrations)
+            } catch let fault as PostgresFault where fault.isRetriable && !state.withLock({ $0.isStopping }) {
+                if !hasTold {
+                    log.warning(
+                        "waiting for the database", [("handler", handler.name), ("database", place), ("error", fault)])
+                }
+                hasTold = true
+                try await Task.sleep(for: .milliseconds(500))
+            }
+        }
+    }
+
     private func openProducer() throws -> Producer {
         var configuration = ProducerConfiguration(settings.client)
         configuration.maxQueuedRecords = 500_000
@@ -149,21 +204,21 @@ package final class WorkerProcess: Sendable {
     }
 
     private func worker(
-        _ handler: AnyHandler, _ redis: RedisClient?, _ producer: Producer
+        _ handler: AnyHandler, _ redis: RedisClient?, _ producer: Producer, _ store: StateStore?
     ) throws -> HandlerWorker {
         let policies = catalog[handler.name] ?? [:]
         guard !policies.isEmpty else {
             throw Fault(
                 "no topic file has the consumer \(handler.name): name it under consumers in \(settings.topicsFolder)")
         }
-        let job = HandlerJob(handler, namespace: settings.namespace, policies: policies)
+        let job = HandlerJob(handler, namespace: settings.namespace, policies: policies, largest: largest)
         var consuming = ConsumerConfiguration(settings.client, group: settings.namespace.group(handler.name))
         consuming.client.hooks.fault = { [log] fault in
             log.warning("kafka", [("handler", handler.name), ("error", fault)])
         }
         return HandlerWorker(
-            job, source: try Consumer(consuming), sink: producer, once: gate(handler, policies, redis), log: log,
-            identity: identity)
+            job, source: try Consumer(consuming), sink: producer, once: gate(handler, policies, redis),
+            store: store, log: log, identity: identity)
     }
 
     private func gate(

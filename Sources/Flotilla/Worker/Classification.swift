@@ -1,5 +1,6 @@
 internal import JSON
 internal import Kafka
+internal import Postgres
 
 extension Failure {
     /// What an error means that a handler threw.
@@ -12,17 +13,34 @@ extension Failure {
             self = Failure(refusal.kind)
         case is CancellationError where isStopping && !isOverdue:
             self = .cancelled
+        case let fault as PostgresFault where fault.kind == .cancelled && isStopping && !isOverdue:
+            self = .cancelled
         case _ where isOverdue:
             self = .timeout
         case is EnvelopeFault, is JSONFault:
             self = .undecodable
         case let fault as KafkaFault where fault.isRetriable:
             self = .unavailable(dependency: "kafka")
+        case let fault as PostgresFault: self = Failure(fault)
         case _:
             // What nobody has thought of may pass; when it does not, it ends as a dead letter that tells.
             self = .retry(after: nil)
         }
     }
+
+    /// A database that is away, slow, or other than the handler's statements expect is no fault of the event; what the
+    /// event brought and no column takes is.
+    init(_ fault: PostgresFault) {
+        self =
+            switch fault.kind {
+            case .data: .permanent
+            case .constraint, .raised: .retry(after: nil)
+            case .unreachable, .timedOut, .conflict, .statement, .refused, .cancelled, .closed:
+                .unavailable(dependency: Failure.postgres)
+            }
+    }
+
+    static let postgres = "postgres"
 
     private init(_ kind: Refusal.Kind) {
         self =

@@ -6,18 +6,26 @@ package struct HandlerJob: Sendable {
     package let handler: AnyHandler
     package let namespace: Namespace
     /// Everything that is subscribed to, by the name that the servers know.
-    package let topics: [TopicName: TopicRole]
+    package private(set) var topics: [TopicName: TopicRole] = [:]
+    private let largest: [TopicName: Int]
 
     package var name: HandlerName { handler.name }
 
-    package init(_ handler: AnyHandler, namespace: Namespace, policies: [TopicName: ConsumerPolicy]) {
+    /// `largest`: how much the topics take that their files tell of.
+    package init(
+        _ handler: AnyHandler, namespace: Namespace, policies: [TopicName: ConsumerPolicy],
+        largest: [TopicName: Int] = [:]
+    ) {
         self.handler = handler
         self.namespace = namespace
+        self.largest = largest
         var topics: [TopicName: TopicRole] = [:]
         for (source, policy) in policies {
             let family = TopicFamily(source, handler.name)
             func add(_ plain: TopicName, _ kind: TopicRole.Kind) {
-                topics[namespace.topic(plain)] = TopicRole(family: family, kind: kind, policy: policy)
+                var role = TopicRole(family: family, kind: kind, policy: policy)
+                role.maxRecordBytes = maxRecordBytes(of: source) + WantedTopic.headerBytes
+                topics[namespace.topic(plain)] = role
             }
             add(source, .source)
             // Strict order knows no retry topics.
@@ -28,6 +36,9 @@ package struct HandlerJob: Sendable {
         }
         self.topics = topics
     }
+
+    /// How large a record may be that a topic takes.
+    func maxRecordBytes(of topic: TopicName) -> Int { largest[topic] ?? 1 << 20 }
 }
 
 /// What a subscribed topic is to the handler.
@@ -36,8 +47,8 @@ package struct TopicRole: Sendable {
     package let family: TopicFamily
     package let kind: Kind
     package let policy: ConsumerPolicy
-    /// What its topics take at least, of a copy with our headers.
-    package var maxRecordBytes = (1 << 20) + (64 << 10)
+    /// What its retry and dead-letter topics take: a record of the source with our headers.
+    package var maxRecordBytes = (1 << 20) + WantedTopic.headerBytes
 
     package init(family: TopicFamily, kind: Kind, policy: ConsumerPolicy) {
         self.family = family
@@ -56,11 +67,22 @@ package struct TopicRole: Sendable {
 package enum AnyHandler: Sendable {
     case events(any Handler)
     case batches(any BatchHandler)
+    case stateful(any StatefulHandler)
+
+    package init(_ handler: any HostedHandler) {
+        switch handler {
+        case let handler as any StatefulHandler: self = .stateful(handler)
+        case let handler as any BatchHandler: self = .batches(handler)
+        case let handler as any Handler: self = .events(handler)
+        case _: preconditionFailure("\(handler.name) is neither a Handler nor a StatefulHandler")
+        }
+    }
 
     package var name: HandlerName {
         switch self {
         case .events(let handler): handler.name
         case .batches(let handler): handler.name
+        case .stateful(let handler): handler.name
         }
     }
 }

@@ -45,6 +45,7 @@ final class HandlerRun: @unchecked Sendable {
         switch scope.handler {
         case .events(let handler): await inTask { await self.runEach(handler) }
         case .batches(let handler): await inTask { await self.runEach(handler) }
+        case .stateful: preconditionFailure("a handler with state is called in a transaction")
         }
     }
 

@@ -22,7 +22,7 @@ package final class HandlerWorker: Sendable {
     }
 
     package init(
-        _ job: HandlerJob, source: any RecordSource, sink: any RecordSink, once: OnceGate?,
+        _ job: HandlerJob, source: any RecordSource, sink: any RecordSink, once: OnceGate?, store: StateStore? = nil,
         clock: any WorkerClock = SystemClock(), log: Log, identity: WorkerIdentity,
         settings: WorkerSettings = WorkerSettings()
     ) {
@@ -35,7 +35,7 @@ package final class HandlerWorker: Sendable {
         }
         core = WorkerCore(
             job: job, scope: HandlerScope(handler: job.handler, encoder: encoder, log: log, clock: clock),
-            source: source, publisher: publisher, once: once, identity: identity)
+            source: source, publisher: publisher, once: once, store: store, identity: identity)
     }
 
     package var gauges: WorkerGauges { core.gauges }
@@ -172,6 +172,7 @@ package final class HandlerWorker: Sendable {
                     let watcher = Task { while !Task.isCancelled { await self.look(runner) } }
                     await runner.drain()
                     watcher.cancel()
+                    await runner.tidy()
                 }
             }
         }

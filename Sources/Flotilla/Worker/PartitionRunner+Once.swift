@@ -4,9 +4,11 @@ internal import Platform
 
 // What the once-only memory is asked and told.
 extension PartitionRunner {
-    /// The events that may be worked on. What was done before is finished at once; what has ended processes too often is
-    /// a dead letter; what someone else is at work on waits. Nil when the partition is given up; nothing is held then.
-    func claimed(_ events: [EventJob], _ lane: Int, _ disposals: inout [Disposal]) async -> [EventJob]? {
+    /// The events that may be worked on. What was done before is a repeat; what has ended processes too often is a dead
+    /// letter; what someone else is at work on waits. Nil when the partition is given up; nothing is held then.
+    func claimed(
+        _ events: [EventJob], _ lane: Int, _ disposals: inout [Disposal], _ repeats: inout [EventJob]
+    ) async -> [EventJob]? {
         guard let gate = core.once, !events.isEmpty else { return events }
         let digest = Digest(.sha256)
         var records = events.map { (ticket: $0.ticket, key: OnceKey($0.event, digest)) }
@@ -33,7 +35,6 @@ extension PartitionRunner {
         var jobs: [EventJob] = []
         jobs.reserveCapacity(asked.count)
         var held: [(ticket: UInt64, hold: OnceHold)] = []
-        var repeats: [EventJob] = []
         var notGranted: [(ticket: UInt64, key: OnceKey)] = []
         for (index, answer) in answers.enumerated() {
             var job = asked[index]
@@ -58,11 +59,16 @@ extension PartitionRunner {
         }
         hold(held)
         unreserve(notGranted)
-        core.gauges.repeats.count(repeats.count)
-        guard await tellOutcomes(of: repeats, "repeat") else { return nil }
-        finish(repeats.map(\.ticket))
         busy.sort { $0.job.ticket < $1.job.ticket }
         return await withoutBusy(jobs, busy, lane)
+    }
+
+    /// Finishes what was done before. False when the partition was given up.
+    func pass(_ repeats: [EventJob]) async -> Bool {
+        core.gauges.repeats.count(repeats.count)
+        guard await tellOutcomes(of: repeats, "repeat") else { return false }
+        finish(repeats.map(\.ticket))
+        return true
     }
 
     /// How often an event may end a process before it is a dead letter.

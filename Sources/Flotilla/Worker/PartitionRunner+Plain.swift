@@ -20,7 +20,10 @@ extension PartitionRunner {
             core.gauges.consumed.count(due.count)
             var disposals: [Disposal] = []
             let events = decode(due, &disposals)
-            if let jobs = await claimed(events, lane, &disposals), await dispose(disposals) {
+            var repeats: [EventJob] = []
+            if let jobs = await claimed(events, lane, &disposals, &repeats), await pass(repeats),
+                await dispose(disposals)
+            {
                 await run(jobs, lane, flights: flights)
             }
             let took = core.now - began
@@ -137,7 +140,7 @@ extension PartitionRunner {
     }
 
     /// How many events may be run now: waits while something that the handler needs is down. Nil to stop.
-    private func permission() async -> Int? {
+    func permission() async -> Int? {
         while isOpen {
             if core.standsStill(place) {
                 await nap(until: core.now + 200)

@@ -85,7 +85,7 @@ extension PartitionRunner {
         return true
     }
 
-    private func copy(of disposal: Disposal, room: Int) -> OutgoingRecord? {
+    func copy(of disposal: Disposal, room: Int) -> OutgoingRecord? {
         let namespace = core.job.namespace
         let now = core.wallNow
         let report = FailureReport(
@@ -105,7 +105,7 @@ extension PartitionRunner {
             maxBytes: room, report)
     }
 
-    private func count(_ disposals: [Disposal]) {
+    func count(_ disposals: [Disposal]) {
         for disposal in disposals {
             switch disposal.target {
             case .tier: core.gauges.retried.count()
@@ -132,12 +132,12 @@ extension PartitionRunner {
         return await core.publisher.publish(batch, while: { self.mayFinish }) != nil
     }
 
-    private func addOutcome(_ outcome: String, of job: EventJob, to batch: inout OutgoingBatch) {
+    func addOutcome(_ outcome: String, of job: EventJob, to batch: inout OutgoingBatch) {
         guard let state = job.state else { return }
         addOutcome(outcome, state, to: &batch)
     }
 
-    private func addOutcome(of disposal: Disposal, to batch: inout OutgoingBatch) {
+    func addOutcome(of disposal: Disposal, to batch: inout OutgoingBatch) {
         if case .dead(let reason) = disposal.target {
             addOutcome("dead:\(reason.rawValue)", disposal.state, to: &batch)
         }
@@ -155,7 +155,7 @@ extension PartitionRunner {
 
 extension Disposal {
     /// What the once-only memory keeps of it.
-    fileprivate var ending: OnceEnding {
+    var ending: OnceEnding {
         switch target {
         case .tier: .released(attempts: attempts)
         case .dead: .dead

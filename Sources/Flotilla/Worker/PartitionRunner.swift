@@ -12,6 +12,8 @@ final class PartitionRunner: Sendable {
     let place: TopicPartition
     let role: TopicRole
     let core: WorkerCore
+    /// What a handler with state needs to remember of the partition; nil for others.
+    let stateful: StatefulLane?
     private let state: Mutex<State>
 
     /// What the partition's lanes may still do.
@@ -45,6 +47,7 @@ final class PartitionRunner: Sendable {
         self.place = place
         self.role = role
         self.core = core
+        stateful = core.store.map { StatefulLane($0) }
         let lanes = role.policy.ordering == .partition ? 1 : max(1, role.policy.concurrency)
         state = Mutex(State(ledger: OffsetLedger(limits), queues: Array(repeating: LaneQueue(), count: lanes)))
     }
@@ -94,7 +97,11 @@ final class PartitionRunner: Sendable {
 
     private func run(_ lane: Int) {
         Task { [self] in
-            await runPlain(lane)
+            if let stateful, case .stateful(let handler) = core.job.handler {
+                await runStateful(handler, stateful)
+            } else {
+                await runPlain(lane)
+            }
         }
     }
 
@@ -279,5 +286,14 @@ final class PartitionRunner: Sendable {
     }
 
     /// A second has passed.
-    func tick() {}
+    func tick() {
+        guard let stateful else { return }
+        stateful.secondPassed()
+        nudge()
+    }
+
+    /// Nothing is under way any more: the last thing that is done for the partition here.
+    func tidy() async {
+        if let stateful, mode == .draining { await stateful.forgetPublished(place) }
+    }
 }

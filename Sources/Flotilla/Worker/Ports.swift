@@ -11,10 +11,16 @@ package protocol RecordSource: Sendable {
     /// Stops or goes on fetching partitions, in the order of the calls. What is not assigned is passed over.
     func setPaused(_ isPaused: Bool, _ partitions: [TopicPartition])
     func commit(_ offsets: [PartitionOffset]) async throws(KafkaFault)
+    /// The offset that the next record of a partition will get.
+    func end(of place: TopicPartition) async throws(KafkaFault) -> Offset
     func close(within budget: Duration) async
 }
 
 extension Consumer: RecordSource {
+    package func end(of place: TopicPartition) async throws(KafkaFault) -> Offset {
+        try await watermarks(place).high
+    }
+
     package func setPaused(_ isPaused: Bool, _ partitions: [TopicPartition]) {
         if isPaused { pauseLater(partitions) } else { resumeLater(partitions) }
     }

@@ -10,6 +10,8 @@ final class WorkerCore: Sendable {
     let source: any RecordSource
     let publisher: Publisher
     let once: OnceGate?
+    /// Only for a handler with state.
+    let store: StateStore?
     let identity: WorkerIdentity
     let gauges = WorkerGauges()
     /// Held by everyone who runs the handler; alone by whoever runs a record that may end the process.
@@ -18,21 +20,30 @@ final class WorkerCore: Sendable {
     private let pauses = Mutex(PauseTable())
     private let operatorPauses = Mutex(StandingStill([]))
     private let breakers: Mutex<[String: Breaker]>
+    private let largest: [TopicName: Int]
     private let breakerPolicy: ConsumerPolicy.Breaker
 
     init(
         job: HandlerJob, scope: HandlerScope, source: any RecordSource, publisher: Publisher, once: OnceGate?,
-        identity: WorkerIdentity
+        store: StateStore?, identity: WorkerIdentity
     ) {
         self.job = job
         self.scope = scope
         self.source = source
         self.publisher = publisher
         self.once = once
+        self.store = store
         self.identity = identity
+        let produced = job.topics.values.flatMap(\.policy.produces)
+        largest = Dictionary(
+            produced.map { (job.namespace.topic($0), job.maxRecordBytes(of: $0)) },
+            uniquingKeysWith: { first, _ in first })
         breakerPolicy = job.topics.values.first?.policy.breaker ?? ConsumerPolicy.Breaker()
         breakers = Mutex([:])
     }
+
+    /// How large a record may be that a topic takes, by the name that the servers know.
+    func maxRecordBytes(of topic: TopicName) -> Int { largest[topic] ?? .max }
 
     var now: Int64 { scope.clock.monotonicMilliseconds }
     var wallNow: Int64 { scope.clock.wallMilliseconds }
@@ -157,6 +168,14 @@ final class WorkerCore: Sendable {
         for name in closed {
             scope.log.info("resumed: the dependency is back", [("handler", job.name), ("dependency", name)])
         }
+    }
+
+    /// One dependency is there; of the others nothing was learnt.
+    func answered(_ dependency: String) {
+        let isClosed = breakers.withLock { $0[dependency]?.succeeded(1, now: now) == true }
+        probeAbandoned()
+        guard isClosed else { return }
+        scope.log.info("resumed: the dependency is back", [("handler", job.name), ("dependency", dependency)])
     }
 
     func probeAbandoned() {

@@ -14,6 +14,14 @@ final class Fleet: Sendable {
     let log: Log
     private let broker: Broker
     private let folder: TemporaryFolder
+    private let kept = Kept()
+
+    private final class Kept: Sendable {
+        let lines = Mutex<[String]>([])
+    }
+
+    /// What was logged as an error.
+    var lines: [String] { kept.lines.withLock { $0 } }
 
     static func with<Result>(_ body: (Fleet) async throws -> Result) async throws -> Result {
         let fleet = try Fleet()
@@ -32,7 +40,10 @@ final class Fleet: Sendable {
         var configuration = BrokerConfiguration(dataFolder: folder.path)
         configuration.listen.port = 0
         configuration.durability = .never
-        log = Log(level: .error, format: .text)
+        log = Log(level: .error, format: .text) { [kept] line in
+            kept.lines.withLock { $0.append(line) }
+            print(line, terminator: "")
+        }
         broker = try Broker.start(configuration, log: log)
         brokers = ["127.0.0.1:\(broker.endpoint.port)"]
         var producing = ProducerConfiguration(ClientConfiguration(brokers: brokers))
@@ -46,11 +57,13 @@ final class Fleet: Sendable {
     }
 
     /// Makes a handler's topics: what it reads, what is derived from that, and what it publishes to.
-    func makeTopics(_ source: TopicName, _ policy: ConsumerPolicy, partitions: Int = 2) async throws {
+    func makeTopics(
+        _ source: TopicName, _ policy: ConsumerPolicy, partitions: Int = 2, onlyFamily: Bool = false
+    ) async throws {
         let family = TopicFamily(source, policy.handler)
         let names =
-            [source, family.deadLetters, family.replay, OutcomeRecord.topic]
-            + policy.retry.tiers.map { family.retry($0.description) } + policy.produces
+            [source, family.deadLetters, family.replay] + policy.retry.tiers.map { family.retry($0.description) }
+            + (onlyFamily ? [] : [OutcomeRecord.topic] + policy.produces)
         let admin = try Admin(ClientConfiguration(brokers: brokers))
         _ = try await admin.create(names.map { NewTopic($0, partitions: partitions) })
         await admin.close()
@@ -59,7 +72,8 @@ final class Fleet: Sendable {
     /// Runs a worker while `body` runs, and stops it in order.
     func withWorker<Result>(
         _ handler: AnyHandler, _ policies: [TopicName: ConsumerPolicy], once: OnceGate? = nil,
-        settings: WorkerSettings = WorkerSettings(), _ body: (HandlerWorker) async throws -> Result
+        store: StateStore? = nil, settings: WorkerSettings = WorkerSettings(),
+        _ body: (HandlerWorker) async throws -> Result
     ) async throws -> Result {
         var consuming = ConsumerConfiguration(
             ClientConfiguration(brokers: brokers), group: Namespace().group(handler.name))
@@ -67,7 +81,7 @@ final class Fleet: Sendable {
         consuming.sessionTimeout = .seconds(6)
         let worker = HandlerWorker(
             HandlerJob(handler, namespace: Namespace(), policies: policies), source: try Consumer(consuming),
-            sink: producer, once: once, log: log, identity: WorkerIdentity(id: "test", build: "test"),
+            sink: producer, once: once, store: store, log: log, identity: WorkerIdentity(id: "test", build: "test"),
             settings: settings)
         let running = Task { try await worker.run() }
         do {

@@ -1,0 +1,84 @@
+internal import Kafka
+internal import Synchronization
+
+/// What a partition of a handler with state remembers between the runs of its lane: how far it is applied, and which
+/// outputs are on their way from the outbox to the log.
+final class StatefulLane: Sendable {
+    let store: StateStore
+    private let state = Mutex(State())
+
+    private struct State {
+        var book: PartitionBook?
+        var isSecondOver = false
+        /// In the order of the outbox.
+        var flights: [(sequence: Int64, isPublished: Bool)] = []
+        var lastBegun: Int64 = 0
+        /// Everything up to here is published, and is still in the outbox.
+        var published: Int64?
+        var hasToldGap = false
+    }
+
+    init(_ store: StateStore) { self.store = store }
+
+    /// Nil when it is not known what Postgres has: before the first look, and after an answer that was lost.
+    var book: PartitionBook? {
+        get { state.withLock { $0.book } }
+        set { state.withLock { $0.book = newValue } }
+    }
+
+    func secondPassed() { state.withLock { $0.isSecondOver = true } }
+
+    /// Whether a second has passed since this was asked.
+    func takeSecond() -> Bool {
+        state.withLock { state in
+            defer { state.isSecondOver = false }
+            return state.isSecondOver
+        }
+    }
+
+    /// True once: whoever reads the log for the first time at a later place than it should.
+    func tellsGap() -> Bool {
+        state.withLock { state in
+            defer { state.hasToldGap = true }
+            return !state.hasToldGap
+        }
+    }
+
+    // MARK: The outbox
+
+    /// Outputs are about to be published. False when they were begun before.
+    func begin(_ sequence: Int64) -> Bool {
+        state.withLock { state in
+            guard sequence > state.lastBegun else { return false }
+            state.lastBegun = sequence
+            state.flights.append((sequence, false))
+            return true
+        }
+    }
+
+    func finish(_ sequence: Int64) {
+        state.withLock { state in
+            guard let place = state.flights.firstIndex(where: { $0.sequence == sequence }) else { return }
+            state.flights[place].isPublished = true
+            while let first = state.flights.first, first.isPublished {
+                state.published = first.sequence
+                state.flights.removeFirst()
+            }
+        }
+    }
+
+    /// What can go from the outbox.
+    var published: Int64? { state.withLock { $0.published } }
+
+    /// It is out of the outbox.
+    func forgot(through sequence: Int64?) {
+        state.withLock { if $0.published == sequence { $0.published = nil } }
+    }
+
+    /// Clears the outbox of what is published, when nothing else does.
+    func forgetPublished(_ place: TopicPartition) async {
+        guard let published else { return }
+        await store.forget(through: published, place)
+        forgot(through: published)
+    }
+}

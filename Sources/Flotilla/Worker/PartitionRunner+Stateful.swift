@@ -1,0 +1,476 @@
+internal import Contracts
+internal import Kafka
+internal import Model
+internal import Platform
+internal import Postgres
+internal import Synchronization
+
+// The lane of a handler with state: claim, apply and commit in one transaction, remember, finish; publish from the
+// outbox beside it.
+//
+// A transaction is about a row of records without a gap: what is applied, what becomes a dead letter, what was done
+// before. Its effect, its outputs and dead letters (in the outbox), and the position behind the last of them are in
+// together or not at all. After an answer that was lost, Postgres is asked again how far it is: what is below that is
+// in, everything else is done again.
+extension PartitionRunner {
+    func runStateful(_ handler: any StatefulHandler, _ lane: StatefulLane) async {
+        var size = Self.largestPiece
+        let flights = Flights(allowed: 4)
+        while true {
+            let isOpen = await opened(lane, flights)
+            if isOpen, lane.takeSecond() { await tick(handler, lane, flights) }
+            guard let items = take(0, max: size) else { break }
+            guard isOpen, let book = lane.book else {
+                putBack(items, 0)
+                continue
+            }
+            let began = core.now
+            core.gauges.consumed.count(items.count)
+            let fresh = await passOver(items, book, lane)
+            if let rows = await sorted(fresh) { await work(rows, handler, lane, flights) }
+            let took = core.now - began
+            if took > 1000 { size = max(1, size / 2) } else if took < 250 { size = min(Self.largestPiece, size * 2) }
+        }
+        rest()
+    }
+
+    // MARK: Beginning
+
+    /// Takes the partition over in Postgres, unless that has been done, and publishes what a predecessor left. False
+    /// when the partition is given up.
+    private func opened(_ lane: StatefulLane, _ flights: Flights) async -> Bool {
+        while lane.book == nil {
+            guard await permission() != nil else { return false }
+            do {
+                let (book, pending) = try await lane.store.take(place)
+                let end = try await core.source.end(of: place)
+                guard book.next <= end.rawValue else {
+                    core.probeAbandoned()
+                    await standStill(book, end)
+                    continue
+                }
+                lane.book = book
+                core.answered(Failure.postgres)
+                for one in pending { await publish(one.batch, one.sequence, lane, flights) }
+            } catch let fault as KafkaFault {
+                core.missed("kafka", ErrorStory(fault))
+                await nap(until: core.now + 200)
+            } catch {
+                core.missed(Failure.postgres, ErrorStory(error))
+                await nap(until: core.now + 200)
+            }
+        }
+        return true
+    }
+
+    /// The log is shorter than what was applied of it: the topic was made anew, or has lost records. Going on would skip
+    /// in silence what is written now.
+    private func standStill(_ book: PartitionBook, _ end: Offset) async {
+        core.scope.log.error(
+            "stopped: the topic ends before what was applied of it, so it is another one or has lost records",
+            [
+                ("handler", core.job.name), ("topic", place.topic), ("partition", place.partition), ("end", end),
+                ("applied", book.next),
+            ])
+        await nap(until: core.now + 5000)
+    }
+
+    /// Leaves out what is applied already; the records to work on.
+    private func passOver(_ items: [WorkItem], _ book: PartitionBook, _ lane: StatefulLane) async -> [WorkItem] {
+        let old = items.prefix { $0.record.offset.rawValue < book.next }
+        let fresh = Array(items[old.count...])
+        if let first = fresh.first, first.record.offset.rawValue > book.next, book.next > 0, lane.tellsGap() {
+            core.scope.log.warning(
+                "reading goes on behind what was applied: records were deleted, or the group's offset was moved",
+                [
+                    ("handler", core.job.name), ("topic", place.topic), ("partition", place.partition),
+                    ("applied", book.next), ("reading", first.record.offset),
+                ])
+        }
+        guard !old.isEmpty else { return fresh }
+        core.gauges.repeats.count(old.count)
+        if let gate = core.once {
+            // The process may have ended between the commit and the word to the memory. Not heard, it costs a repeat
+            // nothing but a look into Postgres again.
+            let digest = Digest(.sha256)
+            let keys = old.compactMap { item in (try? Event(item.record)).map { OnceKey($0, digest) } }
+            _ = try? await gate.memory.remember(keys)
+        }
+        finish(old.map(\.ticket))
+        return fresh
+    }
+
+    /// What is to become of records, in their order; those from the first on that has to wait are put back. Nil when
+    /// there is nothing to be done now.
+    private func sorted(_ items: [WorkItem]) async -> [Row]? {
+        var disposals: [Disposal] = []
+        var repeats: [EventJob] = []
+        let events = decode(items, &disposals)
+        guard let jobs = await claimed(events, 0, &disposals, &repeats) else {
+            // The events wait in front of the lane again; what is none waits with them.
+            putBack(items.filter { item in disposals.contains { $0.ticket == item.ticket } }, 0)
+            return nil
+        }
+        var rows: [UInt64: Row.Kind] = [:]
+        for job in jobs { rows[job.ticket] = .event(job) }
+        for disposal in disposals { rows[disposal.ticket] = .dead(disposal) }
+        for job in repeats { rows[job.ticket] = .repeated(job) }
+        let ready = items.prefix { rows[$0.ticket] != nil }
+        let waiting = items[ready.count...].filter { rows[$0.ticket] != nil }
+        if !waiting.isEmpty {
+            await release(ArraySlice(waiting.compactMap { rows[$0.ticket]?.job }))
+            putBack(waiting, 0)
+        }
+        return ready.isEmpty ? nil : ready.compactMap { item in rows[item.ticket].map { Row(item: item, kind: $0) } }
+    }
+
+    // MARK: Working
+
+    /// Applies rows until none is left or the partition is given up.
+    private func work(
+        _ rows: [Row], _ handler: any StatefulHandler, _ lane: StatefulLane, _ flights: Flights
+    ) async {
+        var left = rows[...]
+        var apart = false
+        while !left.isEmpty {
+            guard await opened(lane, flights), let limit = await permission(), let book = lane.book else {
+                return await giveBack(left)
+            }
+            // An answer was lost, and it turns out that it was done.
+            let applied = left.prefix { $0.offset < book.next }
+            if !applied.isEmpty {
+                guard await conclude(applied) else { return }
+                left = left.dropFirst(applied.count)
+                continue
+            }
+            let piece = left.prefix(Row.piece(of: left, oneEvent: apart || limit == 1))
+            switch await transact(piece, handler, lane, book) {
+            case .committed(let outputs, let sequence):
+                if piece.events.isEmpty { core.answered(Failure.postgres) } else { core.succeeded(piece.events.count) }
+                guard await conclude(piece) else { return }
+                left = left.dropFirst(piece.count)
+                if let sequence { await publish(outputs, sequence, lane, flights) }
+            case .failed(let failure, let story):
+                if piece.events.count > 1, !failure.stopsTheRow {
+                    core.probeAbandoned()
+                    apart = true
+                    continue
+                }
+                guard await judge(failure, story, piece, &left) else { return await giveBack(left) }
+            case .lost(let story):
+                lane.book = nil
+                core.missed(Failure.postgres, story)
+                await nap(until: core.now + 50)
+            case .fenced:
+                core.probeAbandoned()
+                core.scope.log.warning(
+                    "let go of a partition: another worker has taken it over",
+                    [("handler", core.job.name), ("topic", place.topic), ("partition", place.partition)])
+                lane.book = nil
+                abandon()
+                return await giveBack(left)
+            case .givenUp:
+                core.probeAbandoned()
+                return await giveBack(left)
+            }
+        }
+    }
+
+    /// Decides what becomes of the one event of a piece that failed. False to stop.
+    private func judge(
+        _ failure: Failure, _ story: ErrorStory, _ piece: ArraySlice<Row>, _ left: inout ArraySlice<Row>
+    ) async -> Bool {
+        guard let index = piece.firstIndex(where: { $0.job != nil }), let job = piece[index].job else {
+            // Nothing of the handler's was in it, so it is the outbox that does not take a dead letter.
+            core.scope.log.error("stopped: a dead letter cannot be written", [("error", story.message)])
+            await nap(until: core.now + 5000)
+            return isOpen
+        }
+        let judgement = Judgement(
+            [.failed(failure, story)], [job], role, wallNow: core.wallNow, random: Double.random(in: 0...1))
+        core.heard(judgement)
+        if let (again, delay) = judgement.again.first {
+            left[index].kind = .event(again)
+            await nap(until: core.now + delay.milliseconds)
+        } else if let disposal = judgement.disposals.first {
+            left[index].kind = .dead(disposal)
+        } else if judgement.missing != nil {
+            await nap(until: core.now + 50)
+        } else {
+            return false
+        }
+        return true
+    }
+
+    /// Tells the memory how rows ended whose transaction is in, and finishes them.
+    private func conclude(_ rows: ArraySlice<Row>) async -> Bool {
+        var endings: [(ticket: UInt64, ending: OnceEnding)] = []
+        for row in rows {
+            switch row.kind {
+            case .event:
+                endings.append((row.item.ticket, .done))
+                core.gauges.done.count()
+            case .dead(let disposal):
+                endings.append((row.item.ticket, disposal.ending))
+                count([disposal])
+            case .repeated: core.gauges.repeats.count()
+            }
+        }
+        guard await conclude(endings) else { return false }
+        finish(rows.filter(\.isRepeat).map(\.item.ticket))
+        return true
+    }
+
+    private func giveBack(_ rows: ArraySlice<Row>) async {
+        await release(ArraySlice(rows.compactMap(\.job)))
+        putBack(rows.map(\.item), 0)
+    }
+
+    // MARK: Transactions
+
+    private enum Transacted {
+        case committed(outputs: OutgoingBatch, sequence: Int64?)
+        case failed(Failure, ErrorStory)
+        /// Postgres did not answer, so it is not known what it did.
+        case lost(ErrorStory)
+        case fenced
+        case givenUp
+    }
+
+    /// One transaction about a piece.
+    private func transact(
+        _ piece: ArraySlice<Row>, _ handler: any StatefulHandler, _ lane: StatefulLane, _ book: PartitionBook
+    ) async -> Transacted {
+        let jobs = piece.events
+        guard let starts = jobs.first?.suspectedStarts else {
+            return await core.aloneness.shared { await transacted(piece, jobs, handler, lane, book) }
+        }
+        guard let hold = jobs.first?.hold, await noteStart(hold) else { return .givenUp }
+        // The second time nobody else is at work, so that the blame cannot fall on a bystander.
+        if starts > 0 { return await core.aloneness.alone { await transacted(piece, jobs, handler, lane, book) } }
+        return await core.aloneness.shared { await transacted(piece, jobs, handler, lane, book) }
+    }
+
+    private func transacted(
+        _ piece: ArraySlice<Row>, _ jobs: [EventJob], _ handler: any StatefulHandler, _ lane: StatefulLane,
+        _ book: PartitionBook
+    ) async -> Transacted {
+        let (scope, isReplay, store) = (core.scope, role.kind == .replay, lane.store)
+        let next = (piece.last?.offset ?? book.next - 1) + 1
+        return await transaction(lane, book, next: next) { transaction, until in
+            var fresh = jobs
+            if isReplay {
+                fresh = []
+                for job in jobs {
+                    guard let state = job.state else { continue }
+                    if try await store.noteReplayed(state.source, transaction) { fresh.append(job) }
+                }
+            }
+            guard let first = fresh.first else { return [] }
+            return try await handler.apply(fresh.map(\.event), transaction, scope.context(first, until: until))
+        } adding: { batch in
+            for row in piece {
+                switch row.kind {
+                case .event(let job): self.addOutcome("done", of: job, to: &batch)
+                case .repeated(let job): self.addOutcome("repeat", of: job, to: &batch)
+                case .dead(let disposal):
+                    guard let copy = self.copy(of: disposal, room: self.role.maxRecordBytes) else {
+                        throw Refusal.permanent("the dead letter of offset \(row.offset) does not fit into its topic")
+                    }
+                    batch.append(copy)
+                    self.addOutcome(of: disposal, to: &batch)
+                }
+            }
+        }
+    }
+
+    /// Begins, has `body` do its part under the handler's deadline, and commits.
+    private func transaction(
+        _ lane: StatefulLane, _ book: PartitionBook, next: Int64,
+        _ body: @escaping @Sendable (PostgresTransaction, _ until: Int64) async throws -> [Outgoing],
+        adding: (inout OutgoingBatch) throws -> Void = { _ in }
+    ) async -> Transacted {
+        let transaction: PostgresTransaction
+        do {
+            transaction = try await lane.store.begin(book)
+        } catch {
+            return .lost(ErrorStory(error))
+        }
+        let (result, isOver) = await called { until in try await body(transaction, until) }
+        do {
+            var batch = OutgoingBatch()
+            try core.scope.encoder.append(try result.get(), to: &batch)
+            if let tooLarge = tooLarge(batch) {
+                await transaction.rollBack()
+                return .failed(.tooLarge, tooLarge)
+            }
+            try adding(&batch)
+            guard mayFinish else {
+                await transaction.rollBack()
+                return .givenUp
+            }
+            let published = lane.published
+            let sequence = try await lane.store.commit(
+                transaction, book, next: next, outputs: batch, published: published)
+            lane.forgot(through: published)
+            lane.book?.next = next
+            return .committed(outputs: batch, sequence: sequence)
+        } catch {
+            await transaction.rollBack()
+            if let fault = error as? PostgresFault, fault.state == StateStore.takenOver { return .fenced }
+            let failure = Failure(error, isOverdue: isOver, isStopping: !isOpen)
+            let story = ErrorStory(error)
+            return error is PostgresFault && failure == .unavailable(dependency: Failure.postgres)
+                ? .lost(story) : .failed(failure, story)
+        }
+    }
+
+    /// Calls the handler in a task that its deadline cancels. True: its time was over.
+    private func called(
+        _ body: @escaping @Sendable (_ until: Int64) async throws -> [Outgoing]
+    ) async -> (Result<[Outgoing], any Error>, Bool) {
+        await watching { watch in
+            let until = core.now &+ role.policy.deadline.milliseconds
+            let ending = CallEnding()
+            watch.arm(until: until)
+            let task = Task {
+                let result: Result<[Outgoing], any Error>
+                do { result = .success(try await body(until)) } catch { result = .failure(error) }
+                let isOver = watch.disarm()
+                ending.state.withLock { $0 = (result, isOver) }
+            }
+            watch.watch(task)
+            await task.value
+            watch.watch(nil)
+            return ending.state.withLock { $0 }
+        }
+    }
+
+    /// How a call ended, on its way out of its task.
+    private final class CallEnding: Sendable {
+        let state = Mutex<(Result<[Outgoing], any Error>, Bool)>((.failure(CancellationError()), false))
+    }
+
+    /// What is wrong with outputs that their topics would not take: once they are committed it would be too late.
+    private func tooLarge(_ batch: OutgoingBatch) -> ErrorStory? {
+        for (index, entry) in batch.entries.enumerated() {
+            let topic = batch.topics[Int(entry.topic)]
+            let limit = core.maxRecordBytes(of: topic)
+            let size = batch.wireBytes(at: index)
+            guard size > limit else { continue }
+            return ErrorStory(
+                type: "TooLarge",
+                message:
+                    "an output to \(topic) has about \(size) bytes, and the topic takes \(limit): raise its maxMessageBytes"
+            )
+        }
+        return nil
+    }
+
+    // MARK: Publishing
+
+    /// Sends outputs on their way from the outbox, behind earlier ones, and goes on once not too many are.
+    private func publish(
+        _ batch: OutgoingBatch, _ sequence: Int64, _ lane: StatefulLane, _ flights: Flights
+    ) async {
+        guard lane.begin(sequence) else { return }
+        let first = core.publisher.begin(batch)
+        await flights.begin(self) {
+            var publication = first
+            while let refused = await self.core.publisher.finish(publication, while: { self.mayFinish }) {
+                guard let fault = refused.values.first else {
+                    self.core.gauges.published.count(batch.count)
+                    return lane.finish(sequence)
+                }
+                self.core.scope.log.error(
+                    "stopped: an output cannot be published",
+                    [
+                        ("handler", self.core.job.name), ("topic", self.place.topic),
+                        ("partition", self.place.partition), ("error", fault),
+                    ])
+                await self.nap(until: self.core.now + 5000)
+                guard self.isOpen else { return }
+                publication = self.core.publisher.begin(publication.batch.only(refused.keys.sorted()))
+            }
+        }
+    }
+
+    // MARK: Ticking
+
+    /// A second has passed: the handler's timers, and the outbox.
+    private func tick(_ handler: any StatefulHandler, _ lane: StatefulLane, _ flights: Flights) async {
+        guard role.kind == .source, handler.ticks, !core.standsStill(place), let book = lane.book else {
+            return await lane.forgetPublished(place)
+        }
+        if case .no = core.mayRun() { return }
+        let scope = core.scope
+        let source = TopicPartition(role.family.source, place.partition)
+        let result = await core.aloneness.shared {
+            await transaction(lane, book, next: book.next) { transaction, until in
+                let context = Context(attempt: 1, until: until, event: nil, scope: scope)
+                return try await handler.tick(context.now, source, transaction, context)
+            }
+        }
+        switch result {
+        case .committed(let outputs, let sequence):
+            core.answered(Failure.postgres)
+            if let sequence { await publish(outputs, sequence, lane, flights) }
+        case .lost(let story):
+            lane.book = nil
+            core.missed(Failure.postgres, story)
+        case .failed(.unavailable(let dependency), let story): core.missed(dependency, story)
+        case .failed(let failure, let story):
+            core.probeAbandoned()
+            guard failure != .cancelled else { return }
+            core.scope.log.error(
+                "a tick failed, and is tried again in a second",
+                [
+                    ("handler", core.job.name), ("topic", place.topic), ("partition", place.partition),
+                    ("error", ErrorText.line(story.message, bytes: 512)),
+                ])
+        case .fenced:
+            core.probeAbandoned()
+            lane.book = nil
+            abandon()
+        case .givenUp: core.probeAbandoned()
+        }
+    }
+}
+
+/// A record on its way through a transaction.
+private struct Row: Sendable {
+    enum Kind: Sendable {
+        case event(EventJob)
+        case dead(Disposal)
+        /// It was done before, under another offset.
+        case repeated(EventJob)
+
+        var job: EventJob? { if case .event(let job) = self { job } else { nil } }
+    }
+
+    let item: WorkItem
+    var kind: Kind
+
+    var offset: Int64 { item.record.offset.rawValue }
+    var job: EventJob? { kind.job }
+    var isRepeat: Bool { if case .repeated = kind { true } else { false } }
+
+    /// How many rows go into the next transaction: all, or as far as one event. One that may have ended a process goes
+    /// by itself.
+    static func piece(of rows: ArraySlice<Row>, oneEvent: Bool) -> Int {
+        var events = 0
+        var hasSuspect = false
+        for (count, row) in rows.enumerated() {
+            guard let job = row.job else { continue }
+            let isSuspect = job.suspectedStarts != nil
+            if events > 0, oneEvent || isSuspect || hasSuspect { return count }
+            events += 1
+            hasSuspect = hasSuspect || isSuspect
+        }
+        return rows.count
+    }
+}
+
+extension ArraySlice<Row> {
+    fileprivate var events: [EventJob] { compactMap(\.job) }
+}

@@ -1,0 +1,341 @@
+import Contracts
+import Flotilla
+import Kafka
+import Platform
+import Postgres
+import Synchronization
+import TestServers
+import Testing
+
+/// Workers of a handler with state, against a real broker and a real Postgres.
+///
+/// The state increments and has no key that would keep it from counting twice: only positions do.
+@Suite(.timeLimit(.minutes(3))) struct StatefulWorkerTests {
+    struct Totals: StatefulHandler {
+        let name: HandlerName = "totals"
+        var migrations: [Migration] {
+            [
+                Migration(
+                    "1",
+                    "CREATE TABLE totals (key text PRIMARY KEY, sum bigint NOT NULL); CREATE TABLE ticks (topic text, partition int)"
+                )
+            ]
+        }
+        var ticks = false
+        /// Called with each batch before it is applied.
+        var before: @Sendable ([Event]) async throws -> Void = { _ in }
+
+        func apply(
+            _ events: [Event], _ transaction: PostgresTransaction, _ context: Context
+        ) async throws -> [Outgoing] {
+            try await before(events)
+            var outputs: [Outgoing] = []
+            for event in events {
+                let value = try event.json()
+                guard let amount = value["amount"]?.int64 else { throw Refusal.permanent("no amount") }
+                transaction.later(
+                    """
+                    INSERT INTO totals VALUES (\(event.subject ?? "none"), \(amount))
+                    ON CONFLICT (key) DO UPDATE SET sum = totals.sum + excluded.sum
+                    """)
+                outputs.append(Outgoing(to: "counted", from: event, json: Array("{\"amount\":\(amount)}".utf8)))
+            }
+            return outputs
+        }
+
+        func tick(
+            _ now: Timestamp, _ partition: TopicPartition, _ transaction: PostgresTransaction, _ context: Context
+        ) async throws -> [Outgoing] {
+            let made = try await transaction.query(
+                "SELECT count(*) AS n FROM ticks WHERE topic = \(partition.topic.rawValue) AND partition = \(partition.partition.rawValue)"
+            )[0]
+            transaction.later("INSERT INTO ticks VALUES (\(partition.topic.rawValue), \(partition.partition.rawValue))")
+            let revision: Int = try made.value("n")
+            return [
+                Outgoing(
+                    to: "counted", named: "tick \(partition)", revision: revision, type: "tick", key: nil,
+                    json: Array("{}".utf8))
+            ]
+        }
+    }
+
+    private var policy: ConsumerPolicy {
+        var policy = ConsumerPolicy(handler: "totals")
+        policy.ordering = .partition
+        policy.retry.tiers = []
+        policy.produces = ["counted"]
+        return policy
+    }
+
+    /// A store on a new database of the shared server.
+    private func withStore<Result>(
+        losing: (@Sendable () -> PostgresConfiguration.LostExchange?)? = nil,
+        _ body: (StateStore, PostgresPool) async throws -> Result
+    ) async throws -> Result {
+        var configuration = try PostgresConfiguration(url: try PostgresServer.shared.get().database())
+        configuration.schema = "totals"
+        configuration.connections = 3
+        let plain = try PostgresPool(configuration)
+        configuration.losing = losing
+        let pool = try PostgresPool(configuration)
+        defer {
+            pool.close()
+            plain.close()
+        }
+        let store = StateStore(plain, worker: "setup")
+        try await store.prepare(Totals().migrations)
+        return try await body(StateStore(pool, worker: "test"), plain)
+    }
+
+    private func totals(_ pool: PostgresPool) async throws -> [String: Int64] {
+        let rows = try await pool.transaction { try await $0.query("SELECT key, sum FROM totals") }
+        return try Dictionary(uniqueKeysWithValues: rows.map { (try $0.value("key"), try $0.value("sum")) })
+    }
+
+    private func waitUntil(_ condition: () async throws -> Bool) async throws {
+        let end = ContinuousClock.now + .seconds(60)
+        while try await !condition() {
+            try #require(ContinuousClock.now < end, "waited for a minute")
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    private func event(_ number: Int, _ amount: String) -> (id: String, key: String?, value: String) {
+        ("id-\(number)", "k\(number % 5)", "{\"amount\":\(amount)}")
+    }
+
+    @Test func effectsPositionsAndOutputsStandTogether() async throws {
+        try await Fleet.with { fleet in
+            try await fleet.makeTopics("amounts", policy)
+            let events = (0..<3000).map { event($0, $0 % 100 == 7 ? "\"none\"" : "\($0)") }
+            try await fleet.publish("amounts", events)
+            try await withStore { store, pool in
+                let letters = try await fleet.withWorker(.stateful(Totals()), ["amounts": policy], store: store) {
+                    worker in
+                    try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 2970 }
+                    return try await fleet.read("amounts.totals.dlq", count: 30)
+                }
+                #expect(letters.count == 30)
+                #expect(Set(letters.compactMap { $0.text("dlq-reason") }) == ["permanent"])
+                let expected = (0..<3000).filter { $0 % 100 != 7 }.reduce(0, +)
+                #expect(try await totals(pool).values.reduce(0, +) == Int64(expected))
+                let outputs = try await fleet.read("counted", count: 2970)
+                #expect(Set(outputs.compactMap { $0.text("ce_id") }).count == 2970)
+                #expect(outputs.count == 2970)
+                // Nothing is left to be published, and all is behind.
+                let left = try await pool.transaction {
+                    try await $0.query("SELECT count(*) AS n FROM flotilla_outbox")[0]
+                }
+                #expect(try left.value("n") == 0)
+                let behind = try await pool.transaction {
+                    try await $0.query(
+                        "SELECT sum(next_offset)::bigint AS n FROM flotilla_positions WHERE topic = 'amounts'")[0]
+                }
+                #expect(try behind.value("n") == 3000)
+            }
+        }
+    }
+
+    /// The n-th exchange with Postgres is lost, before or after it was done, for every n there is.
+    @Test(arguments: [PostgresConfiguration.LostExchange.question, .answer])
+    func whateverExchangeIsLostTheSumsAreExact(_ lost: PostgresConfiguration.LostExchange) async throws {
+        try await Fleet.with { fleet in
+            for number in 1...60 {
+                let topic = TopicName("amounts\(number)")
+                var policy = policy
+                policy.breaker.failures = 5
+                policy.breaker.cooldown = .milliseconds(50)
+                if number == 1 {
+                    try await fleet.makeTopics(topic, policy)
+                } else {
+                    try await fleet.makeTopics(topic, policy, onlyFamily: true)
+                }
+                let events = (0..<40).map {
+                    (
+                        id: "\(number)-\($0)", key: Optional("k\($0 % 5)"),
+                        value: "{\"amount\":\($0 == 9 ? "null" : "1")}"
+                    )
+                }
+                try await fleet.publish(topic, Array(events[..<20]))
+                let count = Atomic<Int>(0)
+                let wasLost = Atomic<Bool>(false)
+                try await withStore {
+                    guard count.add(1, ordering: .relaxed).newValue == number else { return nil }
+                    wasLost.store(true, ordering: .relaxed)
+                    return lost
+                } _: { store, pool in
+                    try await fleet.withWorker(.stateful(Totals()), [topic: policy], store: store) { worker in
+                        try await waitUntil { try await totals(pool).values.reduce(0, +) >= 19 }
+                        try await fleet.publish(topic, Array(events[20...]))
+                        try await waitUntil { try await totals(pool).values.reduce(0, +) >= 39 }
+                        try await waitUntil { worker.outstanding == 0 }
+                    }
+                    #expect(try await totals(pool).values.reduce(0, +) == 39, "exchange \(number)")
+                }
+                let letters = try await fleet.read(TopicName("\(topic).totals.dlq"), count: 1)
+                #expect(Set(letters.compactMap { $0.text("dlq-id") }).count == 1)
+                guard wasLost.load(ordering: .relaxed) else {
+                    #expect(number > 10, "the test lost too little")
+                    let ids = Set(try await fleet.read("counted", count: 39 * number).compactMap { $0.text("ce_id") })
+                    #expect(ids.count == 39 * number)
+                    return
+                }
+            }
+            Issue.record("a run has more exchanges than were lost")
+        }
+    }
+
+    @Test func whoeverWasThoughtDeadChangesNothing() async throws {
+        try await withStore { store, pool in
+            let place = TopicPartition("amounts", 0)
+            let (old, _) = try await store.take(place)
+            let late = try await store.begin(old)
+            let (new, _) = try await store.take(place)
+            #expect(new.generation > old.generation)
+            late.later("INSERT INTO totals VALUES ('late', 1)")
+            let fault = await #expect(throws: PostgresFault.self) {
+                _ = try await store.commit(late, old, next: 1, outputs: OutgoingBatch(), published: nil)
+            }
+            #expect(fault?.state == "FL001")
+            let right = try await store.begin(new)
+            right.later("INSERT INTO totals VALUES ('right', 1)")
+            _ = try await store.commit(right, new, next: 1, outputs: OutgoingBatch(), published: nil)
+            #expect(try await totals(pool) == ["right": 1])
+        }
+    }
+
+    @Test func whatIsLeftInTheOutboxIsPublishedByTheNextOwner() async throws {
+        try await Fleet.with { fleet in
+            try await fleet.makeTopics("amounts", policy)
+            try await fleet.publish("amounts", (0..<10).map { event($0, "1") })
+            try await withStore { store, pool in
+                // A predecessor that committed and ended before it published.
+                let place = TopicPartition("amounts", 0)
+                let (book, _) = try await store.take(place)
+                let transaction = try await store.begin(book)
+                let batch = OutgoingBatch([
+                    OutgoingRecord(
+                        topic: "counted", key: nil, value: Array("left".utf8),
+                        headers: [Header("ce_id", "left-over"), Header("none", nil as [UInt8]?)], timestamp: 7),
+                    OutgoingRecord(topic: "counted", partition: 1, key: [], value: nil),
+                ])
+                _ = try await store.commit(transaction, book, next: 0, outputs: batch, published: nil)
+                let outputs = try await fleet.withWorker(.stateful(Totals()), ["amounts": policy], store: store) { _ in
+                    try await fleet.read("counted", count: 12)
+                }
+                #expect(outputs.count == 12)
+                let left = try #require(outputs.first { $0.text("ce_id") == "left-over" })
+                #expect(left.valueBytes == Array("left".utf8))
+                #expect(left.timestamp == 7)
+                #expect(left.lastHeader("none") == .some(nil))
+                #expect(outputs.contains { $0.partition == 1 && $0.keyBytes == [] && $0.valueBytes == nil })
+                let rows = try await pool.transaction {
+                    try await $0.query("SELECT count(*) AS n FROM flotilla_outbox")[0]
+                }
+                #expect(try rows.value("n") == 0)
+            }
+        }
+    }
+
+    @Test func aReplayIsAppliedOnceHoweverOftenItComes() async throws {
+        try await Fleet.with { fleet in
+            try await fleet.makeTopics("amounts", policy)
+            let isMended = Atomic<Bool>(false)
+            let handler = Totals { _ in
+                if !isMended.load(ordering: .relaxed) { throw Refusal.permanent("not yet") }
+            }
+            try await fleet.publish("amounts", [event(1, "5")])
+            try await withStore { store, pool in
+                try await fleet.withWorker(.stateful(handler), ["amounts": policy], store: store) { worker in
+                    let letter = try #require(try await fleet.read("amounts.totals.dlq", count: 1).first)
+                    isMended.store(true, ordering: .relaxed)
+                    // What a replay writes: the dead letter's record, with its coordinates.
+                    for round in 1...3 {
+                        let headers =
+                            letter.headers.filter { !$0.name.hasPrefix("dlq-replay") }
+                            + [Header("dlq-replays", "\(round)"), Header("dlq-replay-job", "job-\(round)")]
+                        _ = try await fleet.producer.send(
+                            OutgoingRecord(
+                                topic: "amounts.totals.replay", partition: letter.partition, key: letter.keyBytes,
+                                value: letter.valueBytes, headers: headers))
+                    }
+                    let outcomes = try await fleet.read("flotilla.outcomes", count: 3)
+                    #expect(outcomes.count == 3)
+                    try await waitUntil { worker.outstanding == 0 }
+                }
+                #expect(try await totals(pool).values.reduce(0, +) == 5)
+            }
+        }
+    }
+
+    @Test func aTopicThatIsAnotherOneIsNotSkippedInSilence() async throws {
+        try await Fleet.with { fleet in
+            try await fleet.makeTopics("amounts", policy)
+            try await fleet.publish("amounts", (0..<4).map { event($0, "1") })
+            try await withStore { store, pool in
+                try await pool.transaction {
+                    try await $0.execute(
+                        """
+                        INSERT INTO flotilla_positions (topic, partition, next_offset, worker)
+                        VALUES ('amounts', 0, 1000, 'old'), ('amounts', 1, 1000, 'old')
+                        """)
+                }
+                try await fleet.withWorker(.stateful(Totals()), ["amounts": policy], store: store) { worker in
+                    try await waitUntil {
+                        worker.outstanding == 4 && fleet.lines.contains { $0.contains("stopped: the topic ends") }
+                    }
+                }
+                #expect(try await totals(pool).isEmpty)
+            }
+        }
+    }
+
+    @Test func timersFireForEachPartitionAndWithTheirOwnNames() async throws {
+        try await Fleet.with { fleet in
+            try await fleet.makeTopics("amounts", policy)
+            try await withStore { store, pool in
+                var handler = Totals()
+                handler.ticks = true
+                let outputs = try await fleet.withWorker(.stateful(handler), ["amounts": policy], store: store) { _ in
+                    try await fleet.read("counted", count: 4)
+                }
+                #expect(Set(outputs.compactMap { $0.text("ce_id") }).count == outputs.count)
+                let rows = try await pool.transaction {
+                    try await $0.query("SELECT DISTINCT topic, partition FROM ticks ORDER BY partition")
+                }
+                #expect(rows.count == 2)
+                #expect(try rows.allSatisfy { try $0.value("topic") == "amounts" })
+            }
+        }
+    }
+
+    @Test func aDatabaseThatGoesAndComesLosesNothing() async throws {
+        let server = try PostgresServer()
+        var configuration = try PostgresConfiguration(url: try server.database())
+        configuration.schema = "totals"
+        let pool = try PostgresPool(configuration)
+        defer { pool.close() }
+        let store = StateStore(pool, worker: "test")
+        try await store.prepare(Totals().migrations)
+        try await Fleet.with { fleet in
+            var policy = policy
+            policy.breaker.failures = 3
+            policy.breaker.cooldown = .milliseconds(200)
+            try await fleet.makeTopics("amounts", policy)
+            try await fleet.withWorker(.stateful(Totals()), ["amounts": policy], store: store) { worker in
+                for round in 0..<3 {
+                    try await fleet.publish("amounts", (0..<200).map { event(round * 200 + $0, "1") })
+                    server.kill()
+                    try await waitUntil { worker.broken == ["postgres"] }
+                    try server.start()
+                }
+                try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 600 && worker.outstanding == 0 }
+                // What was idle all the time finds out by its next event.
+                try await fleet.publish("amounts", (600..<700).map { event($0, "1") })
+                try await waitUntil { worker.broken.isEmpty && worker.outstanding == 0 }
+            }
+            #expect(try await totals(pool).values.reduce(0, +) == 700)
+            #expect(try await fleet.read("amounts.totals.dlq", count: 1, within: .milliseconds(500)).isEmpty)
+        }
+    }
+}
