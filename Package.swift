@@ -159,11 +159,18 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
-        // Kills the broker as a process.
+        // Kills things as processes: the broker, workers and what they need.
+        .executableTarget(
+            name: "FaultSink", dependencies: ["Flotilla"], path: "Tests/Faults/Sink", swiftSettings: strict
+        ),
         .testTarget(
             name: "FaultTests",
-            dependencies: ["Kafka", "Model", "Platform", "TestSupport"],
+            dependencies: [
+                "Contracts", "Flotilla", "Kafka", "Model", "Platform", "Postgres", "TestServers",
+                "TestSupport",
+            ],
             path: "Tests/Faults",
+            exclude: ["Sink"],
             swiftSettings: strict
         ),
 

@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TestServers
 import Testing
 
 /// `flotilla broker` as a process of its own, on a port that it keeps over restarts.
@@ -21,7 +22,7 @@ final class BrokerProcess: Sendable {
 
     init(folder: String, port: UInt16? = nil, options: [String] = []) throws {
         self.folder = folder
-        self.port = try port ?? Self.freePort()
+        self.port = try port ?? UInt16(Child.freePort())
         self.options = options
     }
 
@@ -56,11 +57,21 @@ final class BrokerProcess: Sendable {
         var said = ""
         while let more = Self.read(errors) { said += more }
         close(errors)
-        return (said, Self.wait(pid))
+        return (said, Child.wait(pid))
     }
 
     /// kill -9, and waits until it is gone.
     func kill() { end(SIGKILL) }
+
+    /// Has it do nothing until `goOn`, with its connections open.
+    func freeze() { signal(SIGSTOP) }
+    func goOn() { signal(SIGCONT) }
+
+    private func signal(_ number: Int32) {
+        running.withLock { running in
+            if let running { Glibc.kill(running.pid, number) }
+        }
+    }
 
     /// SIGTERM, and waits until it has ended; its exit code.
     @discardableResult
@@ -74,16 +85,9 @@ final class BrokerProcess: Sendable {
         }
         guard let ended else { return -1 }
         Glibc.kill(ended.pid, signal)
-        let code = Self.wait(ended.pid)
+        let code = Child.wait(ended.pid)
         close(ended.errors)
         return code
-    }
-
-    /// The exit code, or minus the signal that ended it.
-    private static func wait(_ pid: pid_t) -> Int32 {
-        var status: Int32 = 0
-        while unsafe waitpid(pid, &status, 0) < 0, errno == EINTR {}
-        return status & 0x7f == 0 ? status >> 8 & 0xff : -(status & 0x7f)
     }
 
     private static func spawn(_ arguments: [String]) throws -> (pid_t, Int32) {
@@ -112,21 +116,5 @@ final class BrokerProcess: Sendable {
         var buffer = [UInt8](repeating: 0, count: 4096)
         let count = unsafe Glibc.read(descriptor, &buffer, buffer.count)
         return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
-    }
-
-    private static func freePort() throws -> UInt16 {
-        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let code = unsafe withUnsafeMutablePointer(to: &address) { pointer in
-            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe bind(socket, $0, length) == 0 ? getsockname(socket, $0, &length) : -1
-            }
-        }
-        guard code == 0 else { throw Fault(description: "no free port: \(errno)") }
-        return UInt16(bigEndian: address.sin_port)
     }
 }

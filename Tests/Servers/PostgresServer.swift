@@ -64,7 +64,12 @@ package final class PostgresServer: Sendable {
             let pid = try Child.start(Self.words("postgres", arguments)[0], Self.words("postgres", arguments))
             process.withLock { $0 = pid }
             do {
-                return try Child.wait(for: data + "/.s.PGSQL.5432", of: pid)
+                try Child.wait(for: data + "/.s.PGSQL.5432", of: pid)
+                // It listens before it has put itself in order.
+                for _ in 0..<1000 where try Child.run(Self.words("pg_isready", ["-q", "-h", data])) != 0 {
+                    usleep(10_000)
+                }
+                return
             } catch {
                 signal(SIGKILL)
                 reap()
@@ -103,11 +108,7 @@ package final class PostgresServer: Sendable {
     }
 
     private static func run(_ program: String, _ arguments: [String]) throws {
-        let words = words(program, arguments)
-        let pid = try Child.start(words[0], words)
-        var status: Int32 = 0
-        unsafe _ = waitpid(pid, &status, 0)
-        guard status == 0 else { throw Child.Fault(what: "\(program) failed") }
+        guard try Child.run(words(program, arguments)) == 0 else { throw Child.Fault(what: "\(program) failed") }
     }
 
     /// The command line of one of its programs, with another user for root.

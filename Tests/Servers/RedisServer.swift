@@ -65,15 +65,21 @@ package final class RedisServer: Sendable {
 package enum Child {
     package struct Fault: Error {
         package let what: String
+
+        package init(what: String) { self.what = what }
     }
 
-    /// Starts a program of the PATH with its output thrown away.
-    package static func start(_ program: String, _ arguments: [String]) throws -> Int32 {
+    /// Starts a program of the PATH, its output at the end of a file or thrown away.
+    package static func start(
+        _ program: String, _ arguments: [String], output: String = "/dev/null"
+    ) throws -> Int32 {
         var actions = unsafe posix_spawn_file_actions_t()
         unsafe posix_spawn_file_actions_init(&actions)
         defer { unsafe posix_spawn_file_actions_destroy(&actions) }
         for file: Int32 in [0, 1, 2] {
-            unsafe posix_spawn_file_actions_addopen(&actions, file, "/dev/null", file == 0 ? O_RDONLY : O_WRONLY, 0)
+            unsafe posix_spawn_file_actions_addopen(
+                &actions, file, file == 0 ? "/dev/null" : output, file == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_APPEND,
+                0o600)
         }
         // What the test process blocks, the child must hear.
         var attributes = posix_spawnattr_t()
@@ -90,6 +96,28 @@ package enum Child {
         let code = unsafe posix_spawnp(&pid, program, &actions, &attributes, words, environ)
         guard code == 0 else { throw Fault(what: "\(program): \(unsafe String(cString: strerror(code)))") }
         return pid
+    }
+
+    /// Runs a program to its end; its exit code, or minus the signal.
+    package static func run(_ words: [String], output: String = "/dev/null") throws -> Int32 {
+        wait(try start(words[0], words, output: output))
+    }
+
+    /// Waits for a process' end; its exit code, or minus the signal.
+    package static func wait(_ pid: Int32) -> Int32 {
+        var status: Int32 = 0
+        while unsafe waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        return code(status)
+    }
+
+    /// The same for one that has ended, nil for one that runs.
+    package static func ended(_ pid: Int32) -> Int32? {
+        var status: Int32 = 0
+        return unsafe waitpid(pid, &status, WNOHANG) == pid ? code(status) : nil
+    }
+
+    private static func code(_ status: Int32) -> Int32 {
+        status & 0x7f == 0 ? status >> 8 & 0xff : -(status & 0x7f)
     }
 
     /// The processes that a process has started and that still run.

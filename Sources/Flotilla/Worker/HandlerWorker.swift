@@ -12,13 +12,33 @@ package final class HandlerWorker: Sendable {
     package let job: HandlerJob
     let core: WorkerCore
     let settings: WorkerSettings
-    private let state = Mutex(State())
+    private let runnersByPlace = Mutex<[TopicPartition: PartitionRunner]>([:])
+    private let ending = Ending()
 
-    private struct State {
-        var runners: [TopicPartition: PartitionRunner] = [:]
-        var isStopping = false
-        var loop: Task<Void, Never>?
-        var fault: KafkaFault?
+    /// Whether the worker is to stop, and what for.
+    private final class Ending: Sendable {
+        private let state = Mutex<(isStopping: Bool, loop: Task<Void, Never>?, fault: KafkaFault?)>((false, nil, nil))
+
+        var isStopping: Bool { state.withLock { $0.isStopping } }
+        var fault: KafkaFault? { state.withLock { $0.fault } }
+
+        /// What is cancelled when the worker is to stop.
+        func watch(_ loop: Task<Void, Never>) {
+            let isStopping = state.withLock { state in
+                state.loop = loop
+                return state.isStopping
+            }
+            if isStopping { loop.cancel() }
+        }
+
+        /// The first fault is the one that counts.
+        func end(_ fault: KafkaFault? = nil) {
+            state.withLock { state in
+                state.isStopping = true
+                state.fault = state.fault ?? fault
+                return state.loop
+            }?.cancel()
+        }
     }
 
     package init(
@@ -30,8 +50,12 @@ package final class HandlerWorker: Sendable {
         self.settings = settings
         let produces = Set(job.topics.values.flatMap(\.policy.produces))
         let encoder = EventEncoder(handler: job.name, namespace: job.namespace, produces: produces)
-        let publisher = Publisher(sink: sink, clock: clock) { fault in
-            log.warning("publishing has to wait", [("handler", job.name), ("error", fault)])
+        let publisher = Publisher(sink: sink, clock: clock) { [ending] fault in
+            guard fault.isFatal else {
+                return log.warning("publishing has to wait", [("handler", job.name), ("error", fault)])
+            }
+            log.error("publishing cannot go on: this worker ends", [("handler", job.name), ("error", fault)])
+            ending.end(fault)
         }
         core = WorkerCore(
             job: job, scope: HandlerScope(handler: job.handler, encoder: encoder, log: log, clock: clock),
@@ -62,44 +86,34 @@ package final class HandlerWorker: Sendable {
         }
         let keepers = lookAround()
         let loop = Task { await self.consume() }
-        let isStopping = state.withLock { state in
-            state.loop = loop
-            return state.isStopping
-        }
-        if isStopping { loop.cancel() }
+        ending.watch(loop)
         await loop.value
         await giveUp(Array(runners.keys), within: settings.drainBudget)
         for keeper in keepers { keeper.cancel() }
         for keeper in keepers { await keeper.value }
         await core.source.close(within: settings.leaveBudget)
-        if let fault = state.withLock({ $0.fault }) { throw fault }
+        if let fault = ending.fault { throw fault }
     }
 
     /// Lets a worker go that will never run.
     package func dismiss() async { await core.source.close(within: .zero) }
 
     /// Has `run` finish what is under way and return.
-    package func stop() {
-        state.withLock { state in
-            state.isStopping = true
-            return state.loop
-        }?.cancel()
-    }
+    package func stop() { ending.end() }
 
-    var runners: [TopicPartition: PartitionRunner] { state.withLock { $0.runners } }
+    var runners: [TopicPartition: PartitionRunner] { runnersByPlace.withLock { $0 } }
 
     // MARK: What the consumer tells
 
     private func consume() async {
-        while !state.withLock({ $0.isStopping }) {
+        while !ending.isStopping {
             do {
                 let events = try await core.source.nextAll(
                     max: settings.fetchRecords, maxBytes: settings.fetchBytes, within: .seconds(1))
                 for event in events { await hear(event) }
             } catch {
                 guard error.kind != .cancelled else { return }
-                state.withLock { $0.fault = error }
-                return
+                return ending.end(error)
             }
         }
     }
@@ -107,7 +121,7 @@ package final class HandlerWorker: Sendable {
     private func hear(_ event: ConsumerEvent) async {
         switch event {
         case .records(let batch):
-            guard let first = batch.first, let runner = state.withLock({ $0.runners[first.topicPartition] }) else {
+            guard let first = batch.first, let runner = runnersByPlace.withLock({ $0[first.topicPartition] }) else {
                 return
             }
             guard runner.admit(batch) else { return }
@@ -124,10 +138,7 @@ package final class HandlerWorker: Sendable {
         case .end: break
         case .fault(let fault):
             core.scope.log.warning("consuming", [("handler", job.name), ("error", fault)])
-            if fault.isFatal {
-                state.withLock { $0.fault = fault }
-                stop()
-            }
+            if fault.isFatal { ending.end(fault) }
         }
     }
 
@@ -137,8 +148,8 @@ package final class HandlerWorker: Sendable {
             guard let role = job.topics[place.topic] else { continue }
             began.append(PartitionRunner(place, role, core, limits: settings.limits(role.kind)))
         }
-        state.withLock { state in
-            for runner in began { state.runners[runner.place] = runner }
+        runnersByPlace.withLock { runners in
+            for runner in began { runners[runner.place] = runner }
         }
         core.assigned(places)
         for runner in began { runner.nudge() }
@@ -154,7 +165,7 @@ package final class HandlerWorker: Sendable {
 
     private func remove(_ places: [TopicPartition]) -> [PartitionRunner] {
         core.revoked(places)
-        return state.withLock { state in places.compactMap { state.runners.removeValue(forKey: $0) } }
+        return runnersByPlace.withLock { runners in places.compactMap { runners.removeValue(forKey: $0) } }
     }
 
     /// Drains partitions; what is not done when the time is over is left to whoever gets them next.

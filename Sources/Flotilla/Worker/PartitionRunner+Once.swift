@@ -176,6 +176,20 @@ extension PartitionRunner {
         return true
     }
 
+    /// Has the memory know records as done whose effect is known to be in. False when the partition is given up before.
+    func remember(_ items: some Sequence<WorkItem>) async -> Bool {
+        guard let gate = core.once else { return true }
+        let digest = Digest(.sha256)
+        let keys = items.compactMap { item in (try? Event(item.record)).map { OnceKey($0, digest) } }
+        guard !keys.isEmpty else { return true }
+        return await asking(gate) { _ throws(OnceFault) in
+            try await gate.memory.remember(keys)
+            return true
+        } without: {
+            true
+        } ?? false
+    }
+
     /// Gives up claims, so that whoever is next need not wait for them to run out.
     func release(_ jobs: ArraySlice<EventJob>) async {
         guard let gate = core.once, let owner else { return }

@@ -89,12 +89,11 @@ extension PartitionRunner {
         }
         guard !old.isEmpty else { return fresh }
         core.gauges.repeats.count(old.count)
-        if let gate = core.once {
-            // The process may have ended between the commit and the word to the memory. Not heard, it costs a repeat
-            // nothing but a look into Postgres again.
-            let digest = Digest(.sha256)
-            let keys = old.compactMap { item in (try? Event(item.record)).map { OnceKey($0, digest) } }
-            _ = try? await gate.memory.remember(keys)
+        // The process may have ended between the commit and the word to the memory, and the same event may come again
+        // at a later place, which no position knows.
+        guard await remember(old) else {
+            putBack(items, 0)
+            return []
         }
         finish(old.map(\.ticket))
         return fresh
