@@ -128,7 +128,7 @@ public struct SettingFault: Error, Hashable, Sendable, CustomStringConvertible {
 
     public init(name: String, problem: String) {
         self.name = name
-        description = "\(name) \(problem)"
+        description = problem.hasPrefix(":") ? "\(name)\(problem)" : "\(name) \(problem)"
     }
 }
 

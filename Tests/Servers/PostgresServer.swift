@@ -66,10 +66,10 @@ package final class PostgresServer: Sendable {
             do {
                 try Child.wait(for: data + "/.s.PGSQL.5432", of: pid)
                 // It listens before it has put itself in order.
-                for _ in 0..<1000 where try Child.run(Self.words("pg_isready", ["-q", "-h", data])) != 0 {
+                for _ in 0..<1000 {
+                    if try Child.run(Self.words("pg_isready", ["-q", "-h", data])) == 0 { return }
                     usleep(10_000)
                 }
-                return
             } catch {
                 signal(SIGKILL)
                 reap()

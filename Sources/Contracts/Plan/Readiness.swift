@@ -10,10 +10,10 @@ public struct Readiness: Sendable {
 
     public var isReady: Bool { faults.isEmpty }
 
-    /// What to tell who started the worker.
-    public var advice: String {
+    /// What to tell who started the worker: `program` is what they know it by.
+    public func advice(_ program: String) -> String {
         let list = faults.map { "  \($0)" }.joined(separator: "\n")
-        return "the broker does not have the topics as they have to be:\n\(list)\nrun: flotilla topics apply"
+        return "the broker does not have the topics as they have to be:\n\(list)\nrun: \(program) topics apply"
     }
 
     /// A copy of a record goes to the partition that it came from, so a family's topics have as many partitions as their

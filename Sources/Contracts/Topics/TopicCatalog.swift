@@ -1,3 +1,4 @@
+internal import Glibc
 public import Model
 internal import Platform
 
@@ -101,7 +102,8 @@ public struct TopicCatalog: Sendable {
                 }
                 for name in files { try read(name) }
             } catch {
-                faults.append(TopicFault(file: folder, reason: "\(error)"))
+                let hint = error.code == ENOENT ? "; FLOTILLA_TOPICS names the folder of the topic files" : ""
+                faults.append(TopicFault(file: folder, reason: "\(error)\(hint)"))
             }
         }
 

@@ -1,4 +1,5 @@
 package import Commands
+internal import Contracts
 internal import Glibc
 internal import Platform
 internal import Redis
@@ -19,6 +20,13 @@ extension Command {
                 reason: arguments["reason"] ?? "", by: user,
                 at: Timestamp(milliseconds: Time.wallMilliseconds).description)
             return try onBoard { board in
+                let known = try await known(board)
+                guard known.isEmpty || known.contains(pause.handler) else {
+                    Program.complain(
+                        "\(Program.name): nobody knows the handler \(pause.handler): topic files and running workers have "
+                            + known.sorted().map(\.rawValue).joined(separator: ", "))
+                    return .failed
+                }
                 try await board.pause(pause)
                 print("\(pause.place) stands still until: \(Program.name) resume \(pause.command)")
                 return .ok
@@ -44,12 +52,22 @@ extension Command {
     /// `workers`: what the running workers say of themselves.
     package static let workers = Command(
         name: "workers", summary: "the workers that run now, one JSON object a line",
+        details:
+            "What each said of itself in the last second: handlers, partitions, counts, pauses with their reasons, memory.",
         run: { _ in
             try onBoard { board in
                 for worker in try await board.workers() { print(worker) }
                 return .ok
             }
         })
+
+    /// The handlers that topic files or running workers name. A command line far from both knows none.
+    private static func known(_ board: ControlBoard) async throws -> Set<HandlerName> {
+        var settings = Settings.fromEnvironment()
+        let (folder, namespace) = TopicsPlace.files(&settings)
+        let files = (try? TopicCatalog(folder: folder, namespace: namespace))?.handlers ?? []
+        return Set(files).union(try await board.handlers())
+    }
 
     private static func number(_ arguments: Arguments) throws(UsageFault) -> Partition? {
         guard let text = arguments["partition"] else { return nil }

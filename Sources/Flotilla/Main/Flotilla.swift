@@ -19,6 +19,7 @@ public enum Flotilla {
     package static func commands(for handlers: [AnyHandler], build: String) -> [Command] {
         [
             .work(handlers, build: build), .topicsPlan, .topicsApply, .topicsCheck, .pause, .resume, .workers,
+            .doctor(handlers),
         ]
     }
 }

@@ -17,7 +17,7 @@ extension Command {
 
                 Handlers here: \(names.isEmpty ? "none" : names.joined(separator: ", ")).
                 """,
-            operands: [Operand(name: "HANDLER", count: names.count == 1 ? .any : .oneOrMore, help: "whom to work for")],
+            operands: [Operand(name: "HANDLER", count: .any, help: "whom to work for; without a name, for all")],
             options: [
                 Option(
                     name: "concurrency", value: "N",
@@ -95,6 +95,6 @@ extension Command {
     ) async throws {
         let place = TopicsPlace(catalog, settings.client)
         let readiness = try await place.withAdmin { try await catalog.readiness(of: names, with: $0) }
-        guard readiness.isReady else { throw WorkerProcess.Fault(readiness.advice) }
+        guard readiness.isReady else { throw WorkerProcess.Fault(readiness.advice(Program.name)) }
     }
 }

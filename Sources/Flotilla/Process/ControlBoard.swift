@@ -59,6 +59,18 @@ package struct ControlBoard: Sendable {
         ])
     }
 
+    /// The handlers that running workers work for.
+    package func handlers() async throws(RedisFault) -> Set<HandlerName> {
+        var names: Set<HandlerName> = []
+        for text in try await workers() {
+            guard let root = try? JSONDocument(parsing: text).root, let handlers = root["handlers"] else { continue }
+            for handler in handlers.elements {
+                if let name = handler["handler"]?.string { names.insert(HandlerName(name)) }
+            }
+        }
+        return names
+    }
+
     /// What the workers said last, each as a JSON object. Those that are gone are forgotten on the way.
     package func workers() async throws(RedisFault) -> [String] {
         let ids = try await redis.execute(RedisCommand("SMEMBERS", workersKey)).array?.compactMap(\.text) ?? []

@@ -38,6 +38,16 @@ package struct Heartbeat: Sendable {
         json.array("partitions") { list in
             for place in worker.assignment { list.append(place.description) }
         }
+        json.array("operator") { list in
+            for pause in worker.standing {
+                list.object { json in
+                    if let partition = pause.partition { json.member("partition", Int64(partition.rawValue)) }
+                    json.member("reason", pause.reason)
+                    json.member("by", pause.by)
+                    json.member("at", pause.at)
+                }
+            }
+        }
         json.object("paused") { paused in
             for (place, reasons) in worker.paused.sorted(by: { $0.key < $1.key }) {
                 paused.member(place.description, reasons.description)

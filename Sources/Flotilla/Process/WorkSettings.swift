@@ -22,7 +22,7 @@ package struct WorkSettings: Sendable {
         if let redisURL {
             do throws(RedisFault) {
                 _ = try RedisConfiguration(url: redisURL)
-            } catch { settings.refuse("REDIS_URL", error.reason) }
+            } catch { settings.refuse("REDIS_URL", ": \(error.reason)") }
         }
         (topicsFolder, namespace) = TopicsPlace.files(&settings)
         try settings.check()
@@ -34,7 +34,7 @@ package struct WorkSettings: Sendable {
     }
 
     /// A database for each handler with state: `ORDER_TOTALS_DATABASE_URL` for `order-totals`, else `DATABASE_URL`.
-    private static func databases(
+    static func databases(
         _ handlers: [AnyHandler], _ settings: inout Settings
     ) -> [HandlerName: PostgresConfiguration] {
         var found: [HandlerName: PostgresConfiguration] = [:]
@@ -49,7 +49,7 @@ package struct WorkSettings: Sendable {
             }
             do throws(PostgresFault) {
                 found[handler.name] = try PostgresConfiguration(url: url)
-            } catch { settings.refuse(name, error.reason) }
+            } catch { settings.refuse(name, ": \(error.reason)") }
         }
         return found
     }

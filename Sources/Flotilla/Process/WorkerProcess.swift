@@ -140,10 +140,14 @@ package final class WorkerProcess: Sendable {
             }
             return nil
         }
-        let client = try RedisClient(try RedisConfiguration(url: url))
+        let place = try RedisConfiguration(url: url)
+        let client = try RedisClient(place)
         if let unfit = await RedisOnceMemory.unfitness(of: client) {
             client.close()
             throw Fault(unfit.reason)
+        }
+        if (try? await client.execute(RedisCommand("PING"))) == nil {
+            log.warning("redis does not answer: what needs a memory waits for it", [("redis", place)])
         }
         return client
     }

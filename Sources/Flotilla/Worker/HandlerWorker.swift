@@ -65,6 +65,8 @@ package final class HandlerWorker: Sendable {
     package var gauges: WorkerGauges { core.gauges }
     /// What is not fetched now, and why.
     package var paused: [TopicPartition: PauseReasons] { core.paused }
+    /// What operators want to stand still, and why.
+    package var standing: [OperatorPause] { core.standing }
     /// The dependencies that are missing, as far as is known.
     package var broken: [String] { core.broken }
     package var assignment: [TopicPartition] { runners.keys.sorted() }

@@ -75,10 +75,26 @@ final class WorkerCore: Sendable {
             return standing
         }
         guard before != wanted else { return }
+        for pause in wanted.pauses where !before.pauses.contains(pause) {
+            scope.log.warning(
+                "stands still, because an operator said so",
+                [
+                    ("handler", job.name), ("partition", pause.partition.map { "\($0)" } ?? "all"), ("by", pause.by),
+                    ("reason", pause.reason),
+                ])
+        }
+        for pause in before.pauses where !wanted.pauses.contains(pause) {
+            scope.log.info(
+                "an operator lets it go on",
+                [("handler", job.name), ("partition", pause.partition.map { "\($0)" } ?? "all")])
+        }
         for place in assigned {
             if wanted.includes(place) { pause(.operator, place) } else { clear(.operator, place) }
         }
     }
+
+    /// What operators have paused of this handler.
+    var standing: [OperatorPause] { operatorPauses.withLock { $0.pauses } }
 
     /// Whether an operator wants a partition to stand still.
     func standsStill(_ place: TopicPartition) -> Bool { operatorPauses.withLock { $0.includes(place) } }
@@ -192,10 +208,12 @@ final class WorkerCore: Sendable {
 
 /// What operators have paused of one handler.
 struct StandingStill: Hashable, Sendable {
+    let pauses: [OperatorPause]
     private let everything: Bool
     private let partitions: Set<Partition>
 
     init(_ pauses: [OperatorPause]) {
+        self.pauses = pauses
         everything = pauses.contains { $0.partition == nil }
         partitions = Set(pauses.compactMap(\.partition))
     }

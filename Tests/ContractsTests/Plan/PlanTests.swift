@@ -108,7 +108,7 @@ import Testing
         #expect(faults { $0["x.orders"]?.settings["retention.ms"] = "1" } == [])
         let nothing = Readiness(wanted: wanted, actual: [:], namespace: catalog.namespace)
         #expect(nothing.faults.count == 3)
-        #expect(nothing.advice.hasSuffix("run: flotilla topics apply"))
+        #expect(nothing.advice("flotilla").hasSuffix("run: flotilla topics apply"))
     }
 
     // MARK: With a broker

@@ -1,0 +1,300 @@
+package import Commands
+internal import Contracts
+internal import Glibc
+internal import JSON
+internal import Kafka
+internal import Model
+internal import Platform
+internal import Postgres
+internal import Redis
+
+extension Command {
+    /// `doctor`: asks everything that work depends on, and says what to do next.
+    package static func doctor(_ handlers: [AnyHandler]) -> Command {
+        Command(
+            name: "doctor", summary: "ask everything that work depends on, and say what to do",
+            details: """
+                Looks at settings, topic files, the broker, the topics, each handler's group and lag, Redis, the databases
+                of handlers with state, and the clocks. Changes nothing. Ends with 1 when something keeps work from going
+                on.
+                """,
+            options: [Option(name: "json", help: "print JSON")],
+            run: { arguments in
+                let asJSON = arguments.has("json")
+                return try finish {
+                    let findings = await Doctor(handlers).examine()
+                    print(asJSON ? Finding.json(findings) : Finding.text(findings, colours: isatty(1) == 1))
+                    return findings.contains { $0.state == .failed } ? .failed : .ok
+                }
+            })
+    }
+}
+
+/// What was found about one thing.
+struct Finding: Sendable {
+    enum State: String, Sendable { case ok, warning, failed }
+
+    let subject: String
+    let state: State
+    let detail: String
+    /// What to do about it.
+    var advice: String?
+
+    static func text(_ findings: [Finding], colours: Bool) -> String {
+        let width = findings.map(\.subject.count).max() ?? 0
+        return findings.map { finding in
+            let mark = finding.state == .ok ? "ok     " : finding.state == .warning ? "warning" : "FAILED "
+            let colour = finding.state == .ok ? "32" : finding.state == .warning ? "33" : "31"
+            let shown = colours ? "\u{1b}[\(colour)m\(mark)\u{1b}[0m" : mark
+            let padded = finding.subject + String(repeating: " ", count: width - finding.subject.count)
+            let indent = "\n" + String(repeating: " ", count: width + 11)
+            let detail = finding.detail.split(separator: "\n").joined(separator: indent)
+            return "\(shown)  \(padded)  \(detail)\(finding.advice.map { "\(indent)→ \($0)" } ?? "")"
+        }.joined(separator: "\n")
+    }
+
+    static func json(_ findings: [Finding]) -> String {
+        var writer = JSONWriter()
+        writer.array { list in
+            for finding in findings {
+                list.object { json in
+                    json.member("subject", finding.subject)
+                    json.member("state", finding.state.rawValue)
+                    json.member("detail", finding.detail)
+                    if let advice = finding.advice { json.member("advice", advice) }
+                }
+            }
+        }
+        return writer.text
+    }
+}
+
+/// Asks one thing after the other. What one answers is needed to ask the next, so it stops where nothing more can be
+/// known.
+private struct Doctor: Sendable {
+    private let handlers: [AnyHandler]
+
+    init(_ handlers: [AnyHandler]) { self.handlers = handlers }
+
+    func examine() async -> [Finding] {
+        var settings = Settings.fromEnvironment()
+        let (folder, namespace) = TopicsPlace.files(&settings)
+        let redis = settings.text("REDIS_URL")
+        let databases = WorkSettings.databases(handlers, &settings)
+        let client = ClientConfiguration.from(&settings)
+        var findings: [Finding] = []
+        do {
+            try settings.check()
+            findings.append(Finding(subject: "settings", state: .ok, detail: "understood"))
+        } catch {
+            let list = error.faults.map(\.description).joined(separator: "\n")
+            findings.append(Finding(subject: "settings", state: .failed, detail: list, advice: "set them as it says"))
+        }
+        let catalog = topicFiles(folder, namespace, &findings)
+        if let client { findings += await broker(client, catalog) }
+        findings += await memory(redis)
+        for (name, place) in databases.sorted(by: { $0.key < $1.key }) {
+            findings.append(await database(name, place, namespace))
+        }
+        return findings
+    }
+
+    private func topicFiles(_ folder: String, _ namespace: Namespace, _ findings: inout [Finding]) -> TopicCatalog? {
+        do throws(TopicFaults) {
+            let catalog = try TopicCatalog(folder: folder, namespace: namespace)
+            let unknown = handlers.map(\.name).filter { !catalog.handlers.contains($0) }
+            findings.append(
+                unknown.isEmpty
+                    ? Finding(subject: "topic files", state: .ok, detail: "\(catalog.topics.count) topics in \(folder)")
+                    : Finding(
+                        subject: "topic files", state: .failed,
+                        detail: "no topic has the consumer \(unknown.map(\.rawValue).joined(separator: ", "))",
+                        advice: "name it under `consumers` of what it reads, in \(folder)"))
+            return catalog
+        } catch {
+            findings.append(
+                Finding(
+                    subject: "topic files", state: .failed, detail: "\(error)",
+                    advice: "mend them: \(Program.name) topics check"))
+            return nil
+        }
+    }
+
+    // MARK: The broker
+
+    private func broker(_ client: ClientConfiguration, _ catalog: TopicCatalog?) async -> [Finding] {
+        let name = client.brokers.joined(separator: ",")
+        do throws(KafkaFault) {
+            let admin = try Admin(client, patience: .seconds(5))
+            let findings = await asked(admin, name, catalog)
+            await admin.close()
+            return findings
+        } catch {
+            return [Finding(subject: "broker", state: .failed, detail: "\(error)", advice: "see KAFKA_BROKERS")]
+        }
+    }
+
+    private func asked(_ admin: Admin, _ name: String, _ catalog: TopicCatalog?) async -> [Finding] {
+        var findings: [Finding] = []
+        do throws(KafkaFault) {
+            let began = Time.monotonicMilliseconds
+            let topics = try await admin.topics()
+            let took = Time.monotonicMilliseconds - began
+            findings.append(
+                Finding(subject: "broker", state: .ok, detail: "\(name) has \(topics.count) topics (\(took) ms)"))
+            guard let catalog else { return findings }
+            let names = handlers.isEmpty ? catalog.handlers : handlers.map(\.name)
+            let readiness = try await catalog.readiness(of: Set(names), with: admin)
+            let apply = "\(Program.name) topics plan, then \(Program.name) topics apply"
+            let list = (readiness.faults + readiness.drift).map { "\($0)" }.joined(separator: "\n")
+            findings.append(
+                readiness.isReady
+                    ? Finding(
+                        subject: "topics", state: readiness.drift.isEmpty ? .ok : .warning,
+                        detail: list.isEmpty ? "as the files say" : list, advice: list.isEmpty ? nil : apply)
+                    : Finding(subject: "topics", state: .failed, detail: list, advice: apply))
+            guard readiness.isReady else { return findings }
+            for name in names.sorted() { findings.append(try await group(name, catalog, admin)) }
+        } catch {
+            findings.append(
+                Finding(
+                    subject: "broker", state: .failed, detail: "\(name): \(error)",
+                    advice: "is it running, and reachable from here? flotilla broker starts one on this machine"))
+        }
+        return findings
+    }
+
+    /// Whether somebody works for a handler, and how far behind that is.
+    private func group(_ name: HandlerName, _ catalog: TopicCatalog, _ admin: Admin) async throws(KafkaFault) -> Finding
+    {
+        let group = catalog.namespace.group(name)
+        let subject = "handler \(name)"
+        let described = try await admin.describe(group)
+        var places: [TopicPartition] = []
+        for subscription in catalog.subscriptions(of: name) {
+            let topic = catalog.namespace.topic(subscription.topic.name)
+            places += (0..<Int32(subscription.topic.partitions)).map { TopicPartition(topic, Partition($0)) }
+        }
+        let lags = try await admin.lag(of: group, on: Set(places.map(\.topic)))
+        let behind = lags.values.reduce(0) { $0 + max(0, $1.records) }
+        let detail = "\(described.members.count) workers, group \(described.state), \(behind) records behind"
+        if described.members.isEmpty {
+            return Finding(
+                subject: subject, state: .warning, detail: detail, advice: "nobody works: \(Program.name) work \(name)")
+        }
+        let owned = Set(described.members.flatMap(\.partitions))
+        let orphans = places.filter { !owned.contains($0) }
+        guard orphans.isEmpty || "\(described.state)" != "stable" else {
+            return Finding(
+                subject: subject, state: .failed, detail: "\(detail); nobody has \(orphans.count) partitions",
+                advice: "restart its workers one after the other")
+        }
+        return Finding(subject: subject, state: .ok, detail: detail)
+    }
+
+    // MARK: Redis
+
+    private func memory(_ url: String?) async -> [Finding] {
+        guard let url else {
+            return [
+                Finding(
+                    subject: "redis", state: .warning, detail: "REDIS_URL is not set",
+                    advice: "without it events that are sent again are handled again, and pause does not reach workers")
+            ]
+        }
+        do throws(RedisFault) {
+            let configuration = try RedisConfiguration(url: url)
+            let client = try RedisClient(configuration)
+            defer { client.close() }
+            let began = Time.monotonicMilliseconds
+            let time = try await client.execute(RedisCommand("TIME")).array ?? []
+            let took = Time.monotonicMilliseconds - began
+            if let unfit = await RedisOnceMemory.unfitness(of: client) {
+                return [
+                    Finding(
+                        subject: "redis", state: .failed, detail: unfit.reason,
+                        advice: "redis-cli config set maxmemory-policy noeviction")
+                ]
+            }
+            return [
+                await fullness(of: client, "\(configuration) answers (\(took) ms)"),
+                clock("redis' clock", time.first?.text.flatMap { Int64($0) }.map { $0 * 1000 }, within: 2000),
+            ]
+        } catch {
+            return [
+                Finding(
+                    subject: "redis", state: .failed, detail: "\(error)",
+                    advice: "is it running, and is REDIS_URL right? Handlers pause until it answers")
+            ]
+        }
+    }
+
+    private func fullness(of client: RedisClient, _ answers: String) async -> Finding {
+        func number(_ name: String, in text: String) -> Int64 {
+            text.split(whereSeparator: \.isNewline).first { $0.hasPrefix(name + ":") }
+                .flatMap { Int64($0.dropFirst(name.count + 1)) } ?? 0
+        }
+        let info = (try? await client.execute(RedisCommand("INFO", "memory")).text) ?? ""
+        let (used, limit) = (number("used_memory", in: info), number("maxmemory", in: info))
+        let detail =
+            "\(answers), \(ByteCount.text(Int(used)))\(limit > 0 ? " of \(ByteCount.text(Int(limit)))" : "") used"
+        guard limit > 0, used * 10 > limit * 9 else { return Finding(subject: "redis", state: .ok, detail: detail) }
+        return Finding(
+            subject: "redis", state: used >= limit ? .failed : .warning, detail: detail,
+            advice:
+                "nearly full, and then handlers pause: give it more maxmemory, or remember for a shorter time (once.ttl)"
+        )
+    }
+
+    // MARK: Postgres
+
+    private func database(_ name: HandlerName, _ place: PostgresConfiguration, _ namespace: Namespace) async -> Finding
+    {
+        let subject = "database of \(name)"
+        var place = place
+        place.connections = 1
+        place.connectTimeout = .seconds(5)
+        place.statementTimeout = .seconds(5)
+        do {
+            let pool = try PostgresPool(place)
+            defer { pool.close() }
+            let began = Time.monotonicMilliseconds
+            let row = try await pool.transaction {
+                try await $0.query(
+                    """
+                    SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now,
+                        to_regnamespace(\("\"\(namespace.schema(name))\""))::text IS NOT NULL AS made
+                    """)[0]
+            }
+            let took = Time.monotonicMilliseconds - began
+            let now = clock("", try row.value("now"), within: 2000)
+            if now.state != .ok {
+                return Finding(subject: subject, state: now.state, detail: now.detail, advice: now.advice)
+            }
+            let made: Bool = try row.value("made")
+            return Finding(
+                subject: subject, state: took > 1000 ? .warning : .ok,
+                detail: "\(place) answers (\(took) ms)\(made ? "" : ", no tables yet: the first worker makes them")",
+                advice: took > 1000 ? "it is slow: look into pg_stat_activity" : nil)
+        } catch {
+            return Finding(
+                subject: subject, state: .failed, detail: "\(error)",
+                advice: "is it running, and is DATABASE_URL right? The handler pauses until it answers")
+        }
+    }
+
+    /// Leases and times are the servers', so a clock that is wrong shows as events that are early or late.
+    private func clock(_ subject: String, _ there: Int64?, within limit: Int64) -> Finding {
+        guard let there else {
+            return Finding(subject: subject, state: .warning, detail: "it did not say what time it is")
+        }
+        let difference = Time.wallMilliseconds - there
+        guard abs(difference) > limit else {
+            return Finding(subject: subject, state: .ok, detail: "agrees with this machine's")
+        }
+        return Finding(
+            subject: subject, state: .warning,
+            detail: "this machine is \(abs(difference)) ms \(difference > 0 ? "ahead" : "behind")",
+            advice: "see that both keep time: timedatectl")
+    }
+}
