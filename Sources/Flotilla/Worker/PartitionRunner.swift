@@ -93,7 +93,7 @@ final class PartitionRunner: Sendable {
     }
 
     private func run(_ lane: Int) {
-        Task { [self] in
+        WorkerTasks.begin { [self] in
             await runPlain(lane)
         }
     }
@@ -151,7 +151,7 @@ final class PartitionRunner: Sendable {
     /// One more piece of work beside the lanes: a record that is tried again by itself.
     @discardableResult func beside(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
         state.withLock { $0.busy += 1 }
-        return Task {
+        return WorkerTasks.begin {
             await body()
             self.rest()
         }
@@ -172,7 +172,7 @@ final class PartitionRunner: Sendable {
     /// Waits until the time has come or the partition is given up.
     func nap(until milliseconds: Int64) async {
         let clock = core.scope.clock
-        let sleeper = Task { await clock.sleep(until: milliseconds) }
+        let sleeper = WorkerTasks.begin { await clock.sleep(until: milliseconds) }
         let token = state.withLock { state -> UInt64? in
             guard state.mode == .open else { return nil }
             state.lastToken += 1
