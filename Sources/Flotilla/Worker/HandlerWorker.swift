@@ -172,6 +172,7 @@ package final class HandlerWorker: Sendable {
                     let watcher = WorkerTasks.begin { while !Task.isCancelled { await self.look(runner) } }
                     await runner.drain()
                     watcher.cancel()
+                    await runner.releaseAll()
                 }
             }
         }
