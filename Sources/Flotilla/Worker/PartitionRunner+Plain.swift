@@ -79,7 +79,11 @@ extension PartitionRunner {
             if let suspect = row.firstIndex(where: { $0.suspectedStarts != nil }) {
                 row = row.prefix(max(1, suspect - row.startIndex))
             }
-            guard let run = await call(row, apart: apart) else { return await giveBack(pending, lane) }
+            guard let run = await call(row, apart: apart) else {
+                // The right to probe goes to whoever is next; kept here, it would be nobody's for ever.
+                if limit == 1 { core.probeAbandoned() }
+                return await giveBack(pending, lane)
+            }
             let judgement = Judgement(
                 run.outcomes, row, role, wallNow: core.wallNow, random: Double.random(in: 0...1))
             core.heard(judgement)
