@@ -64,5 +64,12 @@ public enum Files {
         }
     }
 
+    /// The path as it is without links, `.` and `..`, from the root on; nil when nothing is there.
+    public static func resolved(_ path: String) -> String? {
+        guard let found = unsafe realpath(path, nil) else { return nil }
+        defer { unsafe free(found) }
+        return unsafe String(cString: found)
+    }
+
     public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 }
