@@ -67,7 +67,8 @@ public final class HandlerBench: Sendable {
     /// Has the worker do all that it can do now: what waits for its time goes on waiting.
     public func settle() async { await stage.settle() }
 
-    /// Lets time pass: retries that are due run, deadlines end calls, breakers let a probe through.
+    /// Lets time pass: retries that are due run, deadlines end calls, breakers let a probe through. A call that awaits
+    /// something outside is waited for only when the time is over, so that a deadline can end it.
     public func advance(by duration: Duration) async { await stage.advance(by: duration) }
 
     /// Lets as much time pass as it takes until every event is done with: published, or a dead letter, and committed.

@@ -7,7 +7,7 @@ import Testing
 /// The worker on a log in memory, with many faults where dice say, tasks that take turns as dice say, and partitions
 /// that are taken away and given back in the middle of it.
 @Suite struct RandomFaultTests {
-    @Test(arguments: TestDice.seeds(60)) func whateverHappensNothingIsLost(_ seed: UInt64) async throws {
+    @Test(arguments: TestDice.seeds(40)) func whateverHappensNothingIsLost(_ seed: UInt64) async throws {
         for setup in Setup.all {
             let calm = try await setup.run(nil)
             let verdict = Verdict(setup.policy, undisturbed: calm.stage.log)

@@ -39,6 +39,18 @@ final class ScriptedHandler: Handler {
         return [output(1)]
     }
 
+    /// The same, for many events in one call: all of them fail when one does.
+    struct Batches: BatchHandler {
+        let handler: ScriptedHandler
+        var name: HandlerName { handler.name }
+
+        func handle(_ events: [Event], _ context: Context) async throws -> [Outgoing] {
+            var outputs: [Outgoing] = []
+            for event in events { outputs += try await handler.handle(event, context) }
+            return outputs
+        }
+    }
+
     /// What is sent: events of every kind among each other, and records that are no events.
     static var records: [OutgoingRecord] {
         let kinds = ["one", "none", "two", "again", "away", "later", "poison", "hopeless", "odd", "one"]

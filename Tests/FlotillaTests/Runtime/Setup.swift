@@ -11,16 +11,17 @@ struct Setup: CustomTestStringConvertible, CustomStringConvertible, Sendable {
     var ordering: ConsumerPolicy.Ordering = .none
     var concurrency = 1
     var partitions = 1
+    var inBatches = false
 
     var description: String {
-        "once \(remembers), ordering \(ordering), concurrency \(concurrency), partitions \(partitions)"
+        "once \(remembers), ordering \(ordering), concurrency \(concurrency), partitions \(partitions), batches \(inBatches)"
     }
     var testDescription: String { description }
 
     static let all = [
         Setup(remembers: true), Setup(remembers: false),
         Setup(remembers: true, ordering: .partition), Setup(remembers: false, ordering: .partition),
-        Setup(remembers: true, concurrency: 3, partitions: 2),
+        Setup(remembers: true, concurrency: 3, partitions: 2), Setup(remembers: true, inBatches: true),
     ]
 
     var policy: ConsumerPolicy {
@@ -39,7 +40,8 @@ struct Setup: CustomTestStringConvertible, CustomStringConvertible, Sendable {
     func begin(_ faults: FaultPlan?, seed: UInt64? = nil, outage: Int = 4) -> (stage: Stage, handler: ScriptedHandler) {
         let handler = ScriptedHandler(outage: outage)
         let stage = Stage(
-            .events(handler), ["events": policy], partitions: partitions, faults: faults, seed: seed,
+            inBatches ? .batches(ScriptedHandler.Batches(handler: handler)) : .events(handler), ["events": policy],
+            partitions: partitions, faults: faults, seed: seed,
             // What a worker warns of here is what the test wanted.
             log: Log(level: .error, format: .text) { _ in })
         for record in ScriptedHandler.records { stage.log.append(record, now: stage.clock.wallMilliseconds) }
