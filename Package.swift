@@ -21,6 +21,7 @@ let package = Package(
     products: [
         .executable(name: "flotilla", targets: ["flotilla"]),
         .library(name: "Flotilla", targets: ["Flotilla"]),
+        .library(name: "FlotillaTesting", targets: ["FlotillaTesting"]),
         .library(name: "Kafka", targets: ["Kafka"]),
         .library(name: "LocalBroker", targets: ["LocalBroker"]),
     ],
@@ -73,6 +74,13 @@ let package = Package(
             name: "Flotilla",
             dependencies: ["Commands", "Model", "Platform", "JSON", "Kafka", "Redis", "Postgres", "Contracts"],
             swiftSettings: lending
+        ),
+
+        // Handlers under test: the worker on a log in memory, and a clock that a test moves.
+        .target(
+            name: "FlotillaTesting",
+            dependencies: ["Flotilla", "Contracts", "JSON", "Kafka", "Model", "Platform"],
+            swiftSettings: strict
         ),
 
         // The embedded log that speaks Kafka's protocol.
@@ -153,7 +161,7 @@ let package = Package(
         .testTarget(
             name: "FlotillaTests",
             dependencies: [
-                "Flotilla", "Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
+                "Flotilla", "FlotillaTesting", "Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
                 "Postgres", "Redis", "TestServers", "TestSupport",
             ],
             swiftSettings: strict

@@ -24,7 +24,7 @@ public final class Revocation: Sendable {
     public let partitions: [TopicPartition]
     private let answer: Mutex<(@Sendable () -> Void)?>
 
-    init(_ partitions: [TopicPartition], answer: @escaping @Sendable () -> Void) {
+    package init(_ partitions: [TopicPartition], answer: @escaping @Sendable () -> Void) {
         self.partitions = partitions
         self.answer = Mutex(answer)
     }

@@ -49,6 +49,24 @@ public struct DeliveryReport: Sendable, RandomAccessCollection {
     }
 }
 
+extension DeliveryReport {
+    /// What a log within this process says of records.
+    package init(_ results: [(topic: TopicName, result: Result<Delivery, KafkaFault>)]) {
+        outcomes = results.map { _, result in
+            switch result {
+            case .success(let delivery):
+                Outcome(offset: delivery.offset?.rawValue ?? -1, partition: delivery.partition.rawValue)
+            case .failure(let fault):
+                Outcome(partition: fault.site.partition?.rawValue ?? -1, code: fault.code.rawValue)
+            }
+        }
+        topics = results.map(\.topic)
+        topicNumbers = results.indices.map { Int32(clamping: $0) }
+        failureCount = outcomes.count { $0.code != 0 }
+        fatal = nil
+    }
+}
+
 extension DeliveryReport.Outcome {
     func result(topic: TopicName, fatal: KafkaFault?) -> Result<Delivery, KafkaFault> {
         if code == 0 {

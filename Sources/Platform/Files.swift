@@ -41,5 +41,35 @@ public enum Files {
         return names.sorted()
     }
 
+    /// Writes a new file; one that is there already is a fault, and stays what it is.
+    public static func create(_ path: String, _ text: String) throws(SystemError) {
+        let file = unsafe flotilla_open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard file >= 0 else { throw SystemError.last("create", path) }
+        defer { close(file) }
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(file, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw SystemError.last("write", path) }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// Makes a folder, and those above it that are missing.
+    public static func createFolder(_ path: String) throws(SystemError) {
+        var made = path.hasPrefix("/") ? "" : "."
+        for part in path.split(separator: "/") {
+            made += "/" + part
+            if unsafe mkdir(made, 0o755) != 0, errno != EEXIST { throw SystemError.last("mkdir", made) }
+        }
+    }
+
+    /// The path as it is without links, `.` and `..`, from the root on; nil when nothing is there.
+    public static func resolved(_ path: String) -> String? {
+        guard let found = unsafe realpath(path, nil) else { return nil }
+        defer { unsafe free(found) }
+        return unsafe String(cString: found)
+    }
+
     public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 }

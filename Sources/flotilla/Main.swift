@@ -7,7 +7,9 @@ enum Main {
     static func main() {
         Program(
             about: "a fleet of Kafka workers", version: "0.1.0",
-            commands: [.broker, .topicsPlan, .topicsApply, .topicsCheck, .pause, .resume, .workers, .doctor([])]
+            commands: [
+                .broker, .topicsPlan, .topicsApply, .topicsCheck, .pause, .resume, .workers, .doctor([]), .new,
+            ]
         ).main()
     }
 }

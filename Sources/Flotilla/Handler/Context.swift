@@ -1,4 +1,4 @@
-internal import Model
+package import Model
 public import Platform
 
 /// What a handler is told beside the event.
@@ -14,6 +14,16 @@ public struct Context: Sendable {
         until = monotonic
         self.event = event
         self.scope = scope
+    }
+
+    /// What a handler is told that no worker calls: a test does.
+    package init(
+        attempt: Int, deadline: Duration, event: Event?, handler: AnyHandler, clock: any WorkerClock, log: Log
+    ) {
+        let encoder = EventEncoder(handler: handler.name, namespace: Namespace(), produces: [])
+        self.init(
+            attempt: attempt, until: clock.monotonicMilliseconds + deadline.milliseconds, event: event,
+            scope: HandlerScope(handler: handler, encoder: encoder, log: log, clock: clock))
     }
 
     /// What time it is for this handler: the machine's time, or a test's.

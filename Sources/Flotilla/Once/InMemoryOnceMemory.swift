@@ -57,6 +57,10 @@ package final class InMemoryOnceMemory: OnceMemory {
         }[0]
     }
 
+    package func comeBack(_ event: OnceHold, owner: OnceOwner) async throws(OnceFault) -> Bool {
+        change([event], owner) { entry, _ in entry.starts = 0 }[0]
+    }
+
     package func renew(_ events: [OnceHold], owner: OnceOwner) async throws(OnceFault) -> [Bool] {
         let until = now() + lease
         return change(events, owner) { entry, _ in entry.leaseEnd = until }

@@ -19,6 +19,10 @@ package protocol OnceMemory: Sendable {
     /// False: the claim is no longer this owner's.
     func start(_ event: OnceHold, owner: OnceOwner) async throws(OnceFault) -> Bool
 
+    /// Notes that an event came back that was started, but is not done: whatever ends the process now, it was not this
+    /// one. False: the claim is no longer this owner's.
+    func comeBack(_ event: OnceHold, owner: OnceOwner) async throws(OnceFault) -> Bool
+
     /// Prolongs leases. False: the claim is no longer this owner's.
     func renew(_ events: [OnceHold], owner: OnceOwner) async throws(OnceFault) -> [Bool]
 

@@ -128,6 +128,8 @@ enum OnceScript {
                         new = claimed(fence, until_, starts, tries, replays)
                     elseif verb == 'start' then
                         new = claimed(fence, until_, math.min(starts + 1, 127), tries, replays)
+                    elseif verb == 'back' then
+                        new = claimed(fence, ends, 0, tries, replays)
                     else
                         local ending = byte(endings, i)
                         if ending == 82 then

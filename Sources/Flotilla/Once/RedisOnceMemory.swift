@@ -53,6 +53,10 @@ package struct RedisOnceMemory: OnceMemory {
         try await ask("start", owner, keys: [event.key], numbers: [event.fence])[0].isYes
     }
 
+    package func comeBack(_ event: OnceHold, owner: OnceOwner) async throws(OnceFault) -> Bool {
+        try await ask("back", owner, keys: [event.key], numbers: [event.fence])[0].isYes
+    }
+
     package func renew(_ events: [OnceHold], owner: OnceOwner) async throws(OnceFault) -> [Bool] {
         try await ask("renew", owner, keys: events.map(\.key), numbers: events.map(\.fence)).map(\.isYes)
     }

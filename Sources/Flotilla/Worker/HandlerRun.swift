@@ -55,7 +55,7 @@ final class HandlerRun: @unchecked Sendable {
     }
 
     private func inTask(_ body: @escaping @Sendable () async -> Void) async {
-        let task = Task { await body() }
+        let task = WorkerTasks.begin(body)
         watch.watch(task)
         await task.value
         watch.watch(nil)

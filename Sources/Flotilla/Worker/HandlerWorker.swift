@@ -87,7 +87,7 @@ package final class HandlerWorker: Sendable {
             throw error
         }
         let keepers = lookAround()
-        let loop = Task { await self.consume() }
+        let loop = WorkerTasks.begin { await self.consume() }
         ending.watch(loop)
         await loop.value
         await giveUp(Array(runners.keys), within: settings.drainBudget)
@@ -174,7 +174,7 @@ package final class HandlerWorker: Sendable {
     private func end(_ ending: [PartitionRunner], within budget: Duration) async {
         let clock = core.scope.clock
         let limit = clock.monotonicMilliseconds + budget.milliseconds
-        let hurry = Task {
+        let hurry = WorkerTasks.begin {
             await clock.sleep(until: limit)
             if !Task.isCancelled { for runner in ending { runner.abandon() } }
         }
@@ -182,7 +182,7 @@ package final class HandlerWorker: Sendable {
         await withTaskGroup(of: Void.self) { group in
             for runner in ending {
                 group.addTask {
-                    let watcher = Task { while !Task.isCancelled { await self.look(runner) } }
+                    let watcher = WorkerTasks.begin { while !Task.isCancelled { await self.look(runner) } }
                     await runner.drain()
                     watcher.cancel()
                     await runner.tidy()
@@ -236,7 +236,7 @@ package final class HandlerWorker: Sendable {
         _ milliseconds: Int64, or records: Int? = nil,
         _ body: @escaping @Sendable (_ now: Int64, _ runners: [PartitionRunner]) async -> Void
     ) -> Task<Void, Never> {
-        Task { [core, settings] in
+        WorkerTasks.begin { [core, settings] in
             var next = core.now + milliseconds
             while !Task.isCancelled {
                 await core.scope.clock.sleep(until: records == nil ? next : min(next, core.now + settings.lookInterval))

@@ -43,6 +43,8 @@ extension PartitionRunner {
                 held.append((job.ticket, hold))
                 job.hold = hold
                 job.attempts = max(job.attempts, attempts)
+                // What another owner of the partition has tried, or this one before it gave the event back, counts too.
+                job.tries = max(0, job.attempts - (job.state?.attempts ?? 0))
                 job.suspectedStarts = wasHeld || starts > 0 ? starts : nil
                 if starts >= Self.startsAllowed {
                     let story = ErrorStory(type: "CrashLoop", message: "its handling ended the process \(starts) times")
@@ -154,6 +156,14 @@ extension PartitionRunner {
         } ?? false
     }
 
+    /// Notes that a call came back of an event that is tried again. Without this, a process that is ended while the
+    /// event waits would count against it: thrice in an outage, and it were a dead letter. When it is not heard the
+    /// suspicion stays, which is no loss.
+    func noteReturn(_ hold: OnceHold) async {
+        guard let gate = core.once, let owner else { return }
+        _ = try? await gate.memory.comeBack(hold, owner: owner)
+    }
+
     /// Tells how events ended and finishes them. False when the partition is given up before that was heard.
     func conclude(_ endings: [(ticket: UInt64, ending: OnceEnding)]) async -> Bool {
         guard !endings.isEmpty else { return true }
@@ -192,9 +202,16 @@ extension PartitionRunner {
 
     /// Gives up claims, so that whoever is next need not wait for them to run out.
     func release(_ jobs: ArraySlice<EventJob>) async {
-        guard let gate = core.once, let owner else { return }
         let attempts = Dictionary(jobs.map { ($0.ticket, $0.attempts) }, uniquingKeysWith: { first, _ in first })
-        let told = letGo(jobs.map(\.ticket)).map {
+        await release(jobs.map(\.ticket), attempts)
+    }
+
+    /// Gives up what is still held when the partition has been given up unfinished: nothing died of it.
+    func releaseAll() async { await release(held.map(\.ticket), [:]) }
+
+    private func release(_ tickets: [UInt64], _ attempts: [UInt64: Int]) async {
+        guard let gate = core.once, let owner else { return }
+        let told = letGo(tickets).map {
             (hold: $0.hold, ending: OnceEnding.released(attempts: attempts[$0.ticket] ?? 0))
         }
         for start in stride(from: 0, to: told.count, by: Self.largestPiece) {

@@ -82,7 +82,11 @@ extension PartitionRunner {
             if let suspect = row.firstIndex(where: { $0.suspectedStarts != nil }) {
                 row = row.prefix(max(1, suspect - row.startIndex))
             }
-            guard let run = await call(row, apart: apart) else { return await giveBack(pending, lane) }
+            guard let run = await call(row, apart: apart) else {
+                // The right to probe goes to whoever is next; kept here, it would be nobody's for ever.
+                if limit == 1 { core.probeAbandoned() }
+                return await giveBack(pending, lane)
+            }
             let judgement = Judgement(
                 run.outcomes, row, role, wallNow: core.wallNow, random: Double.random(in: 0...1))
             core.heard(judgement)
@@ -160,13 +164,17 @@ extension PartitionRunner {
 
     /// Has the handler called for a row of events. Nil when the first of them is no longer to be run here.
     private func call(_ row: ArraySlice<EventJob>, apart: Bool) async -> HandlerRun? {
-        let starts = row.first?.suspectedStarts
-        if let starts, let hold = row.first?.hold {
-            guard await noteStart(hold) else { return nil }
-            // The second time nobody else is at work, so that the blame cannot fall on a bystander.
-            if starts > 0 { return await core.aloneness.alone { await called(row, apart: apart) } }
+        guard let starts = row.first?.suspectedStarts, let hold = row.first?.hold else {
+            return await core.aloneness.shared { await called(row, apart: apart) }
         }
-        return await core.aloneness.shared { await called(row, apart: apart) }
+        guard await noteStart(hold) else { return nil }
+        // The second time nobody else is at work, so that the blame cannot fall on a bystander.
+        let run =
+            starts > 0
+            ? await core.aloneness.alone { await called(row, apart: apart) }
+            : await core.aloneness.shared { await called(row, apart: apart) }
+        if case .failed = run.outcomes.first { await noteReturn(hold) }
+        return run
     }
 
     private func called(_ row: ArraySlice<EventJob>, apart: Bool) async -> HandlerRun {

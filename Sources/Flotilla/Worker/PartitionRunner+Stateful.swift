@@ -246,8 +246,15 @@ extension PartitionRunner {
         }
         guard let hold = jobs.first?.hold, await noteStart(hold) else { return .givenUp }
         // The second time nobody else is at work, so that the blame cannot fall on a bystander.
-        if starts > 0 { return await core.aloneness.alone { await transacted(piece, jobs, handler, lane, book) } }
-        return await core.aloneness.shared { await transacted(piece, jobs, handler, lane, book) }
+        let result =
+            starts > 0
+            ? await core.aloneness.alone { await transacted(piece, jobs, handler, lane, book) }
+            : await core.aloneness.shared { await transacted(piece, jobs, handler, lane, book) }
+        switch result {
+        case .failed, .lost: await noteReturn(hold)
+        case _: break
+        }
+        return result
     }
 
     private func transacted(
@@ -332,7 +339,7 @@ extension PartitionRunner {
             let until = core.now &+ role.policy.deadline.milliseconds
             let ending = CallEnding()
             watch.arm(until: until)
-            let task = Task {
+            let task = WorkerTasks.begin {
                 let result: Result<[Outgoing], any Error>
                 do { result = .success(try await body(until)) } catch { result = .failure(error) }
                 let isOver = watch.disarm()

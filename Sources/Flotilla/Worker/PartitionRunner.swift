@@ -96,7 +96,7 @@ final class PartitionRunner: Sendable {
     }
 
     private func run(_ lane: Int) {
-        Task { [self] in
+        WorkerTasks.begin { [self] in
             if let stateful, case .stateful(let handler) = core.job.handler {
                 await runStateful(handler, stateful)
             } else {
@@ -158,7 +158,7 @@ final class PartitionRunner: Sendable {
     /// One more piece of work beside the lanes: a record that is tried again by itself.
     @discardableResult func beside(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> {
         state.withLock { $0.busy += 1 }
-        return Task {
+        return WorkerTasks.begin {
             await body()
             self.rest()
         }
@@ -179,7 +179,7 @@ final class PartitionRunner: Sendable {
     /// Waits until the time has come or the partition is given up.
     func nap(until milliseconds: Int64) async {
         let clock = core.scope.clock
-        let sleeper = Task { await clock.sleep(until: milliseconds) }
+        let sleeper = WorkerTasks.begin { await clock.sleep(until: milliseconds) }
         let token = state.withLock { state -> UInt64? in
             guard state.mode == .open else { return nil }
             state.lastToken += 1
@@ -295,5 +295,6 @@ final class PartitionRunner: Sendable {
     /// Nothing is under way any more: the last thing that is done for the partition here.
     func tidy() async {
         if let stateful, mode == .draining { await stateful.forgetPublished(place) }
+        await releaseAll()
     }
 }

@@ -59,9 +59,12 @@ final class WorkerCore: Sendable {
     }
 
     func assigned(_ places: [TopicPartition]) {
-        change { table in
+        pauses.withLock { table in
             let paused = table.assigned(places)
-            return paused.isEmpty ? nil : (.pause, paused)
+            // Lost and given back, the consumer may have had a pause of before when it had the partition anew already;
+            // that one would stay for ever. Resuming what is not paused does nothing.
+            source.setPaused(false, places.filter { !paused.contains($0) })
+            if !paused.isEmpty { source.setPaused(true, paused) }
         }
         let standing = operatorPauses.withLock { $0 }
         for place in places where standing.includes(place) { pause(.operator, place) }

@@ -222,8 +222,15 @@ import Testing
                 #expect(expected == found, "step \(step), seed \(seed)")
             case 8:
                 guard let hold = holds.randomElement(using: &dice) else { continue }
-                let expected = try await plain.start(hold.plain, owner: owner.plain)
-                let found = try await redis.start(hold.redis, owner: owner.redis)
+                let isStart = dice.chance(70)
+                let expected =
+                    isStart
+                    ? try await plain.start(hold.plain, owner: owner.plain)
+                    : try await plain.comeBack(hold.plain, owner: owner.plain)
+                let found =
+                    isStart
+                    ? try await redis.start(hold.redis, owner: owner.redis)
+                    : try await redis.comeBack(hold.redis, owner: owner.redis)
                 #expect(expected == found, "step \(step), seed \(seed)")
             case _:
                 try await plain.remember(keys)

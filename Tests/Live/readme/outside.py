@@ -1,4 +1,4 @@
-"""A package that depends on this one, made of the README's Swift, built once a run."""
+"""A package that depends on this one, made of the README's Swift and the test in docs/workers.md, built once a run."""
 
 from __future__ import annotations
 
@@ -23,19 +23,39 @@ let package = Package(
                 .product(name: "LocalBroker", package: "{identity}"), .product(name: "Kafka", package: "{identity}"),
             ]),
         .executableTarget(name: "worker", dependencies: [.product(name: "Flotilla", package: "{identity}")]),
+        .testTarget(
+            name: "workerTests", dependencies: ["worker", .product(name: "FlotillaTesting", package: "{identity}")]),
     ]
 )
 """
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+# Stays, so that only the first run builds everything. Other packages that depend on this one are built there too.
+SCRATCH = ROOT / ".build" / "outside"
 
 
-def swift(holding: str) -> str:
+def blocks(language: str, page: str = "README.md") -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def swift(holding: str, page: str = "README.md") -> str:
     """The one block of Swift with these words."""
-    (block,) = [block for block in blocks("swift") if holding in block]
+    (block,) = [block for block in blocks("swift", page) if holding in block]
     return block
+
+
+def write_topics(folder: Path) -> None:
+    for text in blocks("yaml"):
+        write(folder / (text.split("\n")[0].removeprefix("name: ") + ".yaml"), text)
+
+
+def swift_command(package: Path, *words: str) -> str:
+    """Runs swift on a package and returns what it said."""
+    command = ["swift", *words, "--scratch-path", str(SCRATCH)]
+    result = subprocess.run(command, cwd=package, capture_output=True, text=True)
+    output = result.stdout + result.stderr
+    assert result.returncode == 0, output[-8000:]
+    return output
 
 
 def build(folder: Path, data: Path) -> Path:
@@ -56,13 +76,10 @@ def build(folder: Path, data: Path) -> Path:
     write(folder / "Sources/client/main.swift", client)
     write(folder / "Sources/embedded/main.swift", program)
     write(folder / "Sources/worker/Worker.swift", swift("Flotilla.main"))
-
-    # A scratch folder that stays, so that only the first run builds everything.
-    scratch = ROOT / ".build" / "outside"
-    command = ["swift", "build", "--package-path", folder, "--scratch-path", scratch]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
-    return scratch / "debug"
+    write(folder / "Tests/workerTests/PricerTests.swift", swift("PricerTests", "docs/workers.md"))
+    write_topics(folder / "topics")
+    swift_command(folder, "build", "--build-tests")
+    return SCRATCH / "debug"
 
 
 def write(path: Path, text: str) -> None:

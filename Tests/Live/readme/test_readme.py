@@ -3,109 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
 
 import outside
 from outside import ROOT
-
-PARTITIONS = 6
-
-
-def until(condition: Callable[[], bool], what: str, limit: float = 60) -> None:
-    end = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < end, f"waited {limit} s for {what}"
-        time.sleep(0.02)
-
-
-def listens(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, 1).close()
-        return True
-    except OSError:
-        return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Site:
-    """A broker, a Redis and the README's worker, each a process of its own."""
-
-    def __init__(self, folder: Path, programs: Path) -> None:
-        self.folder = folder
-        self.worker = programs / "worker"
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.broker = f"127.0.0.1:{free_port()}"
-        redis = free_port()
-        topics = folder / "topics"
-        topics.mkdir()
-        for text in outside.blocks("yaml"):
-            (topics / (text.split("\n")[0].removeprefix("name: ") + ".yaml")).write_text(text)
-        self.environment = os.environ | {
-            "KAFKA_BROKERS": self.broker, "REDIS_URL": f"redis://127.0.0.1:{redis}", "FLOTILLA_TOPICS": str(topics),
-            "LOG_FORMAT": "text",
-        }
-        self.start(ROOT / "bin/flotilla", "broker", "--data", folder / "broker", "--listen", self.broker)
-        self.start(
-            "redis-server", "--port", redis, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes")
-        for port in (int(self.broker.split(":")[1]), redis):
-            until(lambda: listens(("127.0.0.1", port)), f"port {port}")
-
-    def start(self, *arguments: object) -> subprocess.Popen[bytes]:
-        with (self.folder / "processes.log").open("ab") as log:
-            process = subprocess.Popen([str(word) for word in arguments], stdout=log, stderr=log, env=self.environment)
-        self.processes.append(process)
-        return process
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([self.worker, *words], env=self.environment, capture_output=True, text=True, timeout=60)
-
-    def end(self) -> None:
-        for process in reversed(self.processes):
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-
-    def publish(self, values: list[tuple[str, object]], again: int = 1) -> None:
-        producer = Producer({"bootstrap.servers": self.broker, "enable.idempotence": True, "linger.ms": 5})
-        for _ in range(again):
-            for number, value in values:
-                headers = {
-                    "ce_specversion": "1.0", "ce_id": number, "ce_source": "/shop", "ce_type": "order.created",
-                    "content-type": "application/json",
-                }
-                text = value if isinstance(value, bytes) else json.dumps(value).encode()
-                producer.produce("orders", key=f"customer {hash(number) % 50}", value=text, headers=headers)
-                producer.poll(0)
-        assert producer.flush(30) == 0
-
-    def read(self, topic: str, enough: Callable[[list], bool], limit: float = 90) -> list:
-        consumer = Consumer({"bootstrap.servers": self.broker, "group.id": f"check {random.random()}"})
-        consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
-        found: list = []
-        end = time.monotonic() + limit
-        while not enough(found) and time.monotonic() < end:
-            found += [message for message in consumer.consume(1000, 0.2) if message.error() is None]
-        consumer.close()
-        return found
-
-    def log(self) -> str:
-        return (self.folder / "processes.log").read_text()[-4000:]
-
+from processes import Site, header, until
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -114,13 +23,11 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def site(tmp_path: Path, programs: Path) -> Iterator[Site]:
-    site = Site(tmp_path, programs)
+    topics = tmp_path / "topics"
+    outside.write_topics(topics)
+    site = Site(tmp_path, programs / "worker", topics)
     yield site
     site.end()
-
-
-def header(message: object, name: str) -> str:
-    return dict(message.headers())[name].decode()
 
 
 def test_the_client_and_the_embedded_broker(programs: Path) -> None:
@@ -130,6 +37,11 @@ def test_the_client_and_the_embedded_broker(programs: Path) -> None:
         "written to partition 0 at offset 0",
         "0 0 [104, 101, 108, 108, 111]",
     ]
+
+
+def test_the_test_of_its_handler(programs: Path) -> None:
+    package = ROOT / ".build" / "outside-package"
+    assert "3 tests" in outside.swift_command(package, "test", "--skip-build", "--disable-xctest")
 
 
 def test_a_worker_refuses_to_start_without_its_topics(site: Site) -> None:
