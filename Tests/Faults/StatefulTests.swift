@@ -14,7 +14,7 @@ import Testing
     private static let topics = [
         "amounts":
             "consumers:\n  - {handler: sink, ordering: partition, concurrency: 1, retry: {tiers: []}, produces: [counted]}\n",
-        "counted": "", "flotilla.outcomes": "",
+        "counted": "",
     ]
 
     /// How many kills: FLOTILLA_KILLS, 5 in `make test` and 50 in `make prove`.
@@ -162,7 +162,6 @@ import Testing
     @Test func whatEndsTheProcessIsADeadLetterAndHarmsNobodyElse() async throws {
         let site = try await Site([
             "things": "consumers:\n  - {handler: trap, retry: {tiers: [1s]}, produces: [passed]}\n", "passed": "",
-            "flotilla.outcomes": "",
         ])
         defer { site.end() }
         let producer = try Producer(ProducerConfiguration(site.client))

@@ -48,6 +48,11 @@ public struct Topic: Sendable {
     public var dataSchema: String? { schema?.id }
 }
 
+extension TopicName {
+    /// Where workers tell what became of replayed records.
+    public static let outcomes = TopicName("flotilla.outcomes")
+}
+
 extension HandlerName {
     /// The handler that reads every dead-letter topic. It has no claims, no retries and no dead letters of its own.
     public static let deadLetters = HandlerName("deadletters")

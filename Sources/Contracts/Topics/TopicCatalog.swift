@@ -64,7 +64,17 @@ public struct TopicCatalog: Sendable {
     public var wanted: [WantedTopic] {
         topics.flatMap { topic in
             [WantedTopic(topic, namespace)] + topic.consumers.flatMap { topic.derived(for: $0, namespace) }
-        }
+        } + (outcomes.map { [WantedTopic($0, namespace)] } ?? [])
+    }
+
+    /// Where workers tell what became of replays: wanted wherever somebody can have dead letters, with no file of its own
+    /// unless somebody writes one.
+    private var outcomes: Topic? {
+        let sources = topics.filter { $0.consumers.contains { $0.handler != .deadLetters } }
+        guard !sources.isEmpty, self[.outcomes] == nil else { return nil }
+        var topic = Topic(.outcomes)
+        topic.replication = sources.compactMap(\.replication).max()
+        return topic
     }
 
     /// Those of them that some handlers cannot work without: what they consume, what that needs, what they publish to.
@@ -75,6 +85,7 @@ public struct TopicCatalog: Sendable {
                 names.insert(namespace.topic(subscription.topic.name))
                 names.formUnion(subscription.topic.derived(for: subscription.policy, namespace).map(\.name))
                 names.formUnion(subscription.policy.produces.map(namespace.topic))
+                if handler != .deadLetters { names.insert(namespace.topic(.outcomes)) }
             }
             if handler == .deadLetters { names.formUnion(deadLetterTopics.map(namespace.topic)) }
         }

@@ -5,8 +5,6 @@ package import Platform
 /// What became of a replayed record: told to `flotilla.outcomes` before the record is finished, so that whoever
 /// replayed it measures its end and does not assume it.
 package struct OutcomeRecord: Hashable, Sendable {
-    package static let topic = TopicName("flotilla.outcomes")
-
     package let job: String
     package let handler: HandlerName
     package let group: GroupID

@@ -149,7 +149,7 @@ extension PartitionRunner {
             OutcomeRecord(
                 job: job, handler: core.job.name, group: core.job.namespace.group(core.job.name), outcome: outcome,
                 source: state.source, replays: state.replays, at: core.wallNow
-            ).record(to: core.job.namespace.topic(OutcomeRecord.topic)))
+            ).record(to: core.job.namespace.topic(.outcomes)))
     }
 }
 

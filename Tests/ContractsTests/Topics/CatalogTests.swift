@@ -51,7 +51,7 @@ import Testing
             catalog.wanted.map(\.name) == [
                 "test.invoices", "test.orders", "test.orders.billing.retry.10s", "test.orders.billing.retry.5m",
                 "test.orders.billing.dlq", "test.orders.billing.replay", "test.orders.stock.dlq",
-                "test.orders.stock.replay",
+                "test.orders.stock.replay", "test.flotilla.outcomes",
             ])
         let orders = catalog.wanted.filter { $0.name.rawValue.hasPrefix("test.orders") }
         #expect(orders.allSatisfy { $0.partitions == 3 && $0.settings["cleanup.policy"] == "delete" })
@@ -65,7 +65,10 @@ import Testing
 
     @Test func aHandlerNeedsWhatItReadsAndWrites() throws {
         let catalog = try TopicFolder.shop().catalog()
-        #expect(catalog.wanted(for: ["stock"]).map(\.name) == ["orders", "orders.stock.dlq", "orders.stock.replay"])
+        #expect(
+            catalog.wanted(for: ["stock"]).map(\.name) == [
+                "orders", "orders.stock.dlq", "orders.stock.replay", "flotilla.outcomes",
+            ])
         #expect(catalog.wanted(for: ["billing"]).map(\.name).contains("invoices"))
         #expect(catalog.wanted(for: ["nobody"]).isEmpty)
     }

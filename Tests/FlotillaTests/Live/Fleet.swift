@@ -63,7 +63,7 @@ final class Fleet: Sendable {
         let family = TopicFamily(source, policy.handler)
         let names =
             [source, family.deadLetters, family.replay] + policy.retry.tiers.map { family.retry($0.description) }
-            + (onlyFamily ? [] : [OutcomeRecord.topic] + policy.produces)
+            + (onlyFamily ? [] : [.outcomes] + policy.produces)
         let admin = try Admin(ClientConfiguration(brokers: brokers))
         _ = try await admin.create(names.map { NewTopic($0, partitions: partitions) })
         await admin.close()

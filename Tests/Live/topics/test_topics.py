@@ -116,7 +116,7 @@ def test_programs_get_json(tmp_path: Path, kafka: Broker, flotilla: Flotilla) ->
     page_files(tmp_path)
     there = {"KAFKA_BROKERS": kafka.address, "FLOTILLA_NAMESPACE": "test"}
     plan = json.loads(flotilla("topics", "plan", "--json", **there).stdout)
-    assert [change["action"] for change in plan["changes"]] == ["create"] * 6
+    assert [change["action"] for change in plan["changes"]] == ["create"] * 7
     assert plan["changes"][0]["topic"] == "test.invoices"
     done = json.loads(flotilla("topics", "apply", "--json", **there).stdout)
     assert [change["topic"] for change in done["done"]] == [change["topic"] for change in plan["changes"]]
