@@ -35,8 +35,10 @@ package struct FailureReport: Hashable, Sendable {
     }
 
     /// What the same trouble has in common: the handler, the error's type, and its words without numbers and ids.
-    package var fingerprint: String {
-        let words = ErrorText.withoutNumbers(errorMessage)
+    package var fingerprint: String { Self.fingerprint(handler, errorType, errorMessage) }
+
+    package static func fingerprint(_ handler: HandlerName, _ errorType: String, _ message: String) -> String {
+        let words = ErrorText.withoutNumbers(message)
         return unsafe Digest.sha256(Array("\(handler)\u{0}\(errorType)\u{0}\(words)".utf8).span.bytes).hex(first: 8)
     }
 

@@ -35,6 +35,15 @@ package struct Heartbeat: Sendable {
         json.member("dead_lettered", Int64(worker.gauges.deadLettered.load(ordering: .relaxed)))
         json.member("in_flight", Int64(worker.outstanding))
         json.array("missing") { list in for name in worker.broken { list.append(name) } }
+        json.array("floods") { list in
+            for flood in worker.floods {
+                list.object { json in
+                    json.member("fingerprint", flood.fingerprint)
+                    json.member("last_minute", Int64(flood.lastMinute))
+                    json.member("error", flood.sample)
+                }
+            }
+        }
         json.array("partitions") { list in
             for place in worker.assignment { list.append(place.description) }
         }

@@ -69,6 +69,8 @@ package final class HandlerWorker: Sendable {
     package var standing: [OperatorPause] { core.standing }
     /// The dependencies that are missing, as far as is known.
     package var broken: [String] { core.broken }
+    /// Failures that many events have in common.
+    package var floods: [FloodAlarm.Flood] { core.floods }
     package var assignment: [TopicPartition] { runners.keys.sorted() }
     /// How many records were taken and are not finished.
     package var outstanding: Int { runners.values.reduce(0) { $0 + $1.outstanding } }
@@ -227,6 +229,7 @@ package final class HandlerWorker: Sendable {
             },
             every(1000) { _, runners in
                 for runner in runners { runner.tick() }
+                self.core.lookAtFloods()
             },
         ]
     }

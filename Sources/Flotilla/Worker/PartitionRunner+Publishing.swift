@@ -107,10 +107,13 @@ extension PartitionRunner {
 
     func count(_ disposals: [Disposal]) {
         for disposal in disposals {
+            let isFlood = core.failed(disposal.story)
             switch disposal.target {
             case .tier: core.gauges.retried.count()
             case .dead(let reason):
                 core.gauges.deadLettered.count()
+                // A flood was told of once; a line for each would drown what else there is to see.
+                guard !isFlood else { continue }
                 core.scope.log.warning(
                     "dead letter",
                     [

@@ -19,6 +19,7 @@ final class WorkerCore: Sendable {
     private let onceTrouble = Atomic<Bool>(false)
     private let pauses = Mutex(PauseTable())
     private let operatorPauses = Mutex(StandingStill([]))
+    private let floodAlarm = Mutex(FloodAlarm())
     private let breakers: Mutex<[String: Breaker]>
     private let largest: [TopicName: Int]
     private let breakerPolicy: ConsumerPolicy.Breaker
@@ -115,6 +116,35 @@ final class WorkerCore: Sendable {
             if let (change, places) = body(&table) { source.setPaused(change == .pause, places) }
         }
     }
+
+    // MARK: Floods
+
+    /// An event goes to a retry topic or to the dead letters. True while many alike do, which is told of once.
+    func failed(_ story: ErrorStory) -> Bool {
+        let fingerprint = FailureReport.fingerprint(job.name, story.type, story.message)
+        let sample = ErrorText.line(story.message, bytes: 256)
+        switch floodAlarm.withLock({ $0.note(fingerprint, sample: sample, now: now) }) {
+        case .alone: return false
+        case .ongoing: return true
+        case .raised(let count):
+            scope.log.error(
+                "a flood: many events fail alike",
+                [
+                    ("handler", job.name), ("fingerprint", fingerprint), ("lastMinute", count), ("error", sample),
+                ])
+            return false
+        }
+    }
+
+    /// Tells of floods that are over.
+    func lookAtFloods() {
+        for flood in floodAlarm.withLock({ $0.look(now: now) }) {
+            scope.log.info("a flood is over", [("handler", job.name), ("fingerprint", flood.fingerprint)])
+        }
+    }
+
+    /// The floods that are on.
+    var floods: [FloodAlarm.Flood] { floodAlarm.withLock { $0.floods(now: now) } }
 
     // MARK: Dependencies
 

@@ -62,6 +62,31 @@ import Testing
     }
 }
 
+extension PlainWorkerTests {
+    @Test func aFloodOfOneFailureIsToldOnceAndPausesNothing() async throws {
+        try await Fleet.with { fleet in
+            let policy = ConsumerPolicy(handler: "picky")
+            try await fleet.makeTopics("things", policy)
+            try await fleet.publish("things", (0..<1000).map { ("id-\($0)", nil, $0 % 2 == 0 ? "bad" : "good") })
+            let handler = TestHandler("picky") { event, _ in
+                if String(decoding: event.bytes.copied, as: UTF8.self) == "bad" {
+                    throw Refusal.permanent("event \(event.id) is bad")
+                }
+                return []
+            }
+            try await fleet.withWorker(.events(handler), ["things": policy]) { worker in
+                let letters = try await fleet.read("things.picky.dlq", count: 500)
+                #expect(letters.count == 500)
+                let fingerprints = Set(letters.map { $0.text("dlq-fingerprint") })
+                #expect(fingerprints.count == 1)
+                #expect(worker.floods.map(\.fingerprint) == fingerprints.map { $0 ?? "" })
+                #expect(worker.paused.isEmpty)
+            }
+            #expect(fleet.lines.count { $0.contains("a flood: many events fail alike") } == 1)
+        }
+    }
+}
+
 extension Record {
     func text(_ name: String) -> String? {
         guard case .some(.some(let bytes)) = lastHeader(name) else { return nil }
