@@ -56,8 +56,9 @@ live: build release
 faults: build release
 	timeout -k 10 600 swift test --skip-build --disable-xctest --filter '^FaultTests[.]'
 
-prove:  ## the long proofs
-	@echo "make prove: nothing yet"
+prove: .build/setup release build  ## the long proofs: workers and all that they need killed fifty times under 200 000 events
+	FLOTILLA_KILLS=50 timeout -k 10 2400 swift test --skip-build --disable-xctest --filter '^FaultTests[.]StatefulTests/theSums'
+	@echo "make prove: all passed"
 
 bench: .build/setup  ## measure, as tables with ratios; BENCH_KAFKA=HOST:PORT puts another broker beside it
 	swift build -c release $(CHECKED)

@@ -79,7 +79,7 @@ let package = Package(
         // Handlers under test: the worker on a log in memory, and a clock that a test moves.
         .target(
             name: "FlotillaTesting",
-            dependencies: ["Flotilla", "Contracts", "JSON", "Kafka", "Model", "Platform"],
+            dependencies: ["Flotilla", "Contracts", "JSON", "Kafka", "Model", "Platform", "Postgres"],
             swiftSettings: strict
         ),
 

@@ -16,8 +16,11 @@ extension Handler {
         let context = Context(sample: .events(self), event, attempt: attempt, now: now)
         return try published(try await handle(event, context))
     }
+}
 
-    fileprivate func published(_ outputs: [Outgoing]) throws -> [PublishedEvent] {
+extension HostedHandler {
+    /// What outputs look like once they are records.
+    func published(_ outputs: [Outgoing]) throws -> [PublishedEvent] {
         let encoder = EventEncoder(handler: name, namespace: Namespace(), produces: outputs.map(\.topic))
         var batch = OutgoingBatch()
         try encoder.append(outputs, to: &batch)
@@ -34,7 +37,7 @@ extension BatchHandler {
 }
 
 extension Context {
-    fileprivate init(sample handler: AnyHandler, _ event: Event?, attempt: Int, now: Timestamp?) {
+    init(sample handler: AnyHandler, _ event: Event?, attempt: Int, now: Timestamp?) {
         let clock = now.map { ManualClock(wallMilliseconds: $0.milliseconds) } ?? ManualClock()
         self.init(
             attempt: attempt, deadline: .seconds(30), event: event, handler: handler, clock: clock,

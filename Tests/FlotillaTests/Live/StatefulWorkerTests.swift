@@ -1,5 +1,6 @@
 import Contracts
 import Flotilla
+import FlotillaTesting
 import Kafka
 import Platform
 import Postgres
@@ -288,6 +289,26 @@ import Testing
                 #expect(try await totals(pool).isEmpty)
             }
         }
+    }
+
+    @Test func aHandlerWithStateIsTestedWithNoBroker() async throws {
+        let bench = try await StateBench(Totals(), database: try PostgresServer.shared.get().database())
+        let published = try await bench.apply([
+            .sample(id: "1", subject: "ada", json: #"{"amount": 3}"#),
+            .sample(id: "2", subject: "ada", json: #"{"amount": 4}"#),
+        ])
+        #expect(published.map(\.json) == [#"{"amount":3}"#, #"{"amount":4}"#])
+        await #expect(throws: Refusal.permanent("no amount")) {
+            try await bench.apply([
+                .sample(id: "3", subject: "ada", json: #"{"amount": 5}"#), .sample(id: "4", json: "{}"),
+            ])
+        }
+        let row = try await bench.query("SELECT key, sum FROM totals")[0]
+        #expect(try row.value("key") == "ada")
+        #expect(try row.value("sum") == 7)
+        let fired = try await bench.tick(Timestamp(milliseconds: 1000), TopicPartition("amounts", 0))
+        #expect(fired.map(\.type) == ["tick"])
+        try await bench.close()
     }
 
     @Test func timersFireForEachPartitionAndWithTheirOwnNames() async throws {

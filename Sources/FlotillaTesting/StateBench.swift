@@ -1,0 +1,69 @@
+internal import Flotilla
+public import Model
+public import Platform
+public import Postgres
+
+/// A handler with state under test: its tables in a schema of its own in a real Postgres, no broker, no worker.
+///
+///     let bench = try await StateBench(Totals(), database: url)
+///     try await bench.apply([.sample(subject: "ada", json: #"{"amount": 3}"#)])
+///     #expect(try await bench.query("SELECT sum FROM totals")[0].value("sum") == 3)
+///     try await bench.close()
+///
+/// Each `apply` and each `tick` is one transaction: what throws leaves nothing behind, as in a worker.
+public final class StateBench<Tested: StatefulHandler>: Sendable {
+    public let handler: Tested
+    private let pool: PostgresPool
+    private let schema: String
+
+    /// Makes the handler's tables. `database` is what a worker has in `DATABASE_URL`; the schema that is made there goes
+    /// with `close`.
+    public init(_ handler: Tested, database: String) async throws {
+        self.handler = handler
+        schema = "test_\(UUIDValue.version7())"
+        var configuration = try PostgresConfiguration(url: database)
+        configuration.schema = schema
+        configuration.connections = 1
+        pool = try PostgresPool(configuration)
+        do {
+            try await StateStore(pool, worker: "test").prepare(handler.migrations)
+        } catch {
+            pool.close()
+            throw error
+        }
+    }
+
+    /// Drops the schema with all that is in it. To be called once, at the end.
+    public func close() async throws {
+        defer { pool.close() }
+        try await pool.transaction { try await $0.execute("DROP SCHEMA \(identifier: schema) CASCADE") }
+    }
+
+    /// Has the handler apply events; what it would publish.
+    @discardableResult
+    public func apply(_ events: [Event], attempt: Int = 1, now: Timestamp? = nil) async throws -> [PublishedEvent] {
+        let context = context(events.first, attempt, now)
+        return try await pool.transaction { transaction in
+            try handler.published(try await handler.apply(events, transaction, context))
+        }
+    }
+
+    /// Has a second pass for a partition; what the handler would publish.
+    @discardableResult
+    public func tick(_ now: Timestamp, _ partition: TopicPartition) async throws -> [PublishedEvent] {
+        let context = context(nil, 1, now)
+        return try await pool.transaction { transaction in
+            try handler.published(try await handler.tick(now, partition, transaction, context))
+        }
+    }
+
+    /// Looks into the handler's tables.
+    @discardableResult
+    public func query(_ statement: SQL) async throws -> PostgresRows {
+        try await pool.transaction { try await $0.query(statement) }
+    }
+
+    private func context(_ event: Event?, _ attempt: Int, _ now: Timestamp?) -> Context {
+        Context(sample: .stateful(handler), event, attempt: attempt, now: now)
+    }
+}
