@@ -237,7 +237,7 @@ private struct Doctor: Sendable {
         let info = (try? await client.execute(RedisCommand("INFO", "memory")).text) ?? ""
         let (used, limit) = (number("used_memory", in: info), number("maxmemory", in: info))
         let detail =
-            "\(answers), \(ByteCount.text(Int(used)))\(limit > 0 ? " of \(ByteCount.text(Int(limit)))" : "") used"
+            "\(answers), \(used >> 20)\(limit > 0 ? " of \(limit >> 20)" : "") MiB used"
         guard limit > 0, used * 10 > limit * 9 else { return Finding(subject: "redis", state: .ok, detail: detail) }
         return Finding(
             subject: "redis", state: used >= limit ? .failed : .warning, detail: detail,

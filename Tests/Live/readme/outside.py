@@ -1,4 +1,4 @@
-"""A package that depends on this one, made of the README's Swift and the test in docs/workers.md, built once a run."""
+"""A package that depends on this one, made of the README's Swift and that in docs/workers.md, built once a run."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ def build(folder: Path, data: Path) -> Path:
     write(folder / "Sources/client/main.swift", client)
     write(folder / "Sources/embedded/main.swift", program)
     write(folder / "Sources/worker/Worker.swift", swift("Flotilla.main"))
+    write(folder / "Sources/worker/Totals.swift", swift(": StatefulHandler", "docs/workers.md"))
     write(folder / "Tests/workerTests/PricerTests.swift", swift("PricerTests", "docs/workers.md"))
     write_topics(folder / "topics")
     swift_command(folder, "build", "--build-tests")

@@ -102,3 +102,25 @@ def test_a_worker_that_is_killed_loses_nothing(site: Site) -> None:
     site.read("orders.priced", complete)
     assert len(seen) == count, site.log()
     assert site.read("orders.pricer.dlq", lambda found: bool(found), limit=1) == []
+
+
+def test_the_doctor_says_what_to_do(site: Site) -> None:
+    def findings() -> dict[str, dict]:
+        return {found["subject"]: found for found in json.loads(site.run("doctor", "--json").stdout)}
+
+    ill = site.run("doctor")
+    assert ill.returncode == 1
+    assert "orders.pricer.dlq: is missing" in ill.stdout and "worker topics apply" in ill.stdout
+    assert site.run("topics", "apply").returncode == 0
+    assert site.run("doctor").returncode == 0
+    assert findings()["handler pricer"]["advice"] == "nobody works: worker work pricer"
+    site.start(site.worker, "work")
+    until(lambda: findings()["handler pricer"]["detail"] == "1 workers, group stable, 0 records behind", "a worker")
+    well = site.run("doctor")
+    assert well.returncode == 0, well.stdout
+    print(well.stdout)
+    site.processes[1].kill()
+    site.processes[1].wait()
+    ill = site.run("doctor")
+    assert ill.returncode == 1
+    assert "FAILED   redis" in ill.stdout and "is it running, and is REDIS_URL right?" in ill.stdout
