@@ -124,3 +124,56 @@ def test_the_doctor_says_what_to_do(site: Site) -> None:
     ill = site.run("doctor")
     assert ill.returncode == 1
     assert "FAILED   redis" in ill.stdout and "is it running, and is REDIS_URL right?" in ill.stdout
+
+
+def test_two_fleets_on_the_same_servers_do_not_meet(site: Site) -> None:
+    """The same handler, the same ids, and a namespace for one of them."""
+    plain, red = site.environment, site.environment | {"FLOTILLA_NAMESPACE": "red"}
+    for site.environment in (plain, red):
+        assert site.run("topics", "apply").returncode == 0
+        site.start(site.worker, "work")
+    events = [(f"order {n}", {"amount": n, "country": "de"}) for n in range(100)]
+    site.publish(events, topic="orders")
+    site.publish(events, topic="red.orders")
+    for topic in ("orders.priced", "red.orders.priced"):
+        found = site.read(topic, lambda found: len(found) >= 100)
+        assert len({header(message, "ce_id") for message in found}) == len(found) == 100, site.log()
+
+    # Standing still concerns one of them, and outlives its workers.
+    assert site.run("pause", "pricer", "--reason", "audit").returncode == 0
+    until(lambda: '"reason":"audit"' in site.run("workers").stdout, "the pause")
+    unknown = site.run("pause", "prizer")
+    assert unknown.returncode == 1 and "have pricer" in unknown.stderr
+    site.processes[-1].kill()
+    site.processes[-1].wait()
+    site.start(site.worker, "work")
+    until(lambda: '"reason":"audit"' in site.run("workers").stdout, "the pause of the next worker")
+    site.publish([("late", {"amount": 1, "country": "de"})], topic="orders")
+    site.publish([("late", {"amount": 1, "country": "de"})], topic="red.orders")
+    assert len(site.read("orders.priced", lambda found: len(found) >= 101)) == 101, site.log()
+    assert len(site.read("red.orders.priced", lambda found: len(found) >= 101, limit=2)) == 100
+    assert site.run("resume", "pricer").returncode == 0
+    assert len(site.read("red.orders.priced", lambda found: len(found) >= 101)) == 101, site.log()
+    site.environment = plain
+
+
+def test_a_second_signal_ends_it_at_once(site: Site) -> None:
+    assert site.run("topics", "apply").returncode == 0
+    worker = site.start(site.worker, "work")
+    site.publish([(f"order {n}", {"amount": n, "country": "de"}) for n in range(100)])
+    site.read("orders.priced", lambda found: len(found) >= 100)
+    site.publish([(f"order {n}", {"amount": n, "country": "de"}) for n in range(100, 5000)])
+    broker = site.processes[0]
+    broker.send_signal(signal.SIGSTOP)
+    try:
+        # What is under way cannot be finished now, and is waited for.
+        worker.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(1)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(5) == 128 + signal.SIGTERM
+    finally:
+        broker.send_signal(signal.SIGCONT)
+    site.start(site.worker, "work")
+    found = site.read("orders.priced", lambda found: len({header(m, "ce_id") for m in found[-6000:]}) >= 5000)
+    assert len({header(message, "ce_id") for message in found}) == 5000, site.log()
