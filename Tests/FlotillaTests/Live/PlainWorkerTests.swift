@@ -63,6 +63,38 @@ import Testing
 }
 
 extension PlainWorkerTests {
+    @Test func aDeadLetterThatIsRefusedStopsItsPartitionAndIsNotSkipped() async throws {
+        try await Fleet.with { fleet in
+            let policy = ConsumerPolicy(handler: "picky")
+            try await fleet.makeTopics("things", policy, partitions: 1)
+            let admin = try Admin(ClientConfiguration(brokers: fleet.brokers))
+            try await admin.change(["max.message.bytes": "200"], of: "things.picky.dlq")
+            try await fleet.publish("things", [("a", "k", "bad"), ("b", "k", "good")])
+            let handler = TestHandler("picky") { event, _ in
+                if event.id == "a" { throw Refusal.permanent("never") }
+                return []
+            }
+            try await fleet.withWorker(.events(handler), ["things": policy]) { worker in
+                while !fleet.lines.contains(where: { $0.contains("stopped: a dead letter cannot be written") }) {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                // Long enough for a commit, if there were something to commit.
+                try await Task.sleep(for: .seconds(2))
+                let committed = try await admin.committed(by: Namespace().group("picky"))
+                #expect((committed[TopicPartition("things", 0)]?.offset ?? 0) == 0)
+                #expect(worker.outstanding > 0)
+                try await admin.change(["max.message.bytes": "100000"], of: "things.picky.dlq")
+                let letters = try await fleet.read("things.picky.dlq", partitions: 1, count: 1)
+                #expect(letters.map { $0.text("ce_id") } == ["a"])
+                #expect(letters.first?.valueBytes == Array("bad".utf8))
+                while worker.outstanding > 0 { try await Task.sleep(for: .milliseconds(10)) }
+            }
+            let committed = try await admin.committed(by: Namespace().group("picky"))
+            #expect(committed[TopicPartition("things", 0)]?.offset == 2)
+            await admin.close()
+        }
+    }
+
     @Test func aFloodOfOneFailureIsToldOnceAndPausesNothing() async throws {
         try await Fleet.with { fleet in
             let policy = ConsumerPolicy(handler: "picky")

@@ -110,14 +110,21 @@ import Testing
             try await fleet.makeTopics("amounts", policy)
             let events = (0..<3000).map { event($0, $0 % 100 == 7 ? "\"none\"" : "\($0)") }
             try await fleet.publish("amounts", events)
+            // What is no event at all stands among them.
+            for partition in 0..<2 {
+                _ = try await fleet.producer.send(
+                    OutgoingRecord(
+                        topic: "amounts", partition: Partition(Int32(partition)), key: [0], value: [0xff, 0]))
+            }
             try await withStore { store, pool in
                 let letters = try await fleet.withWorker(.stateful(Totals()), ["amounts": policy], store: store) {
                     worker in
                     try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 2970 }
-                    return try await fleet.read("amounts.totals.dlq", count: 30)
+                    return try await fleet.read("amounts.totals.dlq", count: 32)
                 }
-                #expect(letters.count == 30)
-                #expect(Set(letters.compactMap { $0.text("dlq-reason") }) == ["permanent"])
+                #expect(letters.count { $0.text("dlq-reason") == "permanent" } == 30)
+                #expect(letters.count { $0.text("dlq-reason") == "undecodable" && $0.valueBytes == [0xff, 0] } == 2)
+                #expect(letters.count == 32)
                 let expected = (0..<3000).filter { $0 % 100 != 7 }.reduce(0, +)
                 #expect(try await totals(pool).values.reduce(0, +) == Int64(expected))
                 let outputs = try await fleet.read("counted", count: 2970)
@@ -132,7 +139,7 @@ import Testing
                     try await $0.query(
                         "SELECT sum(next_offset)::bigint AS n FROM flotilla_positions WHERE topic = 'amounts'")[0]
                 }
-                #expect(try behind.value("n") == 3000)
+                #expect(try behind.value("n") == 3002)
             }
         }
     }
