@@ -83,6 +83,11 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // The handlers that Flotilla ships with. None imports another.
+        .target(
+            name: "Ingest", dependencies: ["Flotilla", "Contracts", "JSON", "Model", "Platform"], swiftSettings: strict
+        ),
+
         // The embedded log that speaks Kafka's protocol.
         .target(
             name: "LocalBroker",
@@ -93,7 +98,9 @@ let package = Package(
         // The command line: the only place where ports meet adapters.
         .executableTarget(
             name: "flotilla",
-            dependencies: ["Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Flotilla"],
+            dependencies: [
+                "Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Flotilla", "Ingest",
+            ],
             swiftSettings: strict
         ),
 
@@ -164,6 +171,11 @@ let package = Package(
                 "Flotilla", "FlotillaTesting", "Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
                 "Postgres", "Redis", "TestServers", "TestSupport",
             ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "IngestTests",
+            dependencies: ["Ingest", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform"],
             swiftSettings: strict
         ),
         .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),

@@ -68,6 +68,13 @@ struct SchemaCompiler {
                 if name == "$id", !pointer.isEmpty { refuse(pointer + "/$id", "only the whole schema may have one") }
                 continue
             }
+            if name == Normalisation.keyword {
+                if !pointer.isProperties { refuse(pointer + "/" + name, "belongs to a member: only below properties") }
+                if Normalisation.Steps(member.value) == nil {
+                    refuse(pointer + "/" + name, "must be a list of trim and lowercase")
+                }
+                continue
+            }
             if !Self.keywords.contains(name) {
                 let near = Nearest.name(to: name, in: Self.keywords.union(Self.annotations).sorted())
                 let hint = near.map { "; did you mean \($0)?" } ?? "; docs/topics.md lists what is"

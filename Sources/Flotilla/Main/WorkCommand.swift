@@ -1,5 +1,5 @@
 package import Commands
-internal import Contracts
+package import Contracts
 internal import Glibc
 internal import Kafka
 internal import Platform
@@ -8,7 +8,15 @@ internal import Synchronization
 extension Command {
     /// `work HANDLER…`: a worker for these handlers.
     package static func work(_ handlers: [AnyHandler], build: String) -> Command {
-        let names = handlers.map(\.name.rawValue).sorted()
+        work(handlers.map(\.name), build: build) { name, _ in handlers.first { $0.name == name } }
+    }
+
+    /// The same for handlers that need to know the topic files.
+    package static func work(
+        _ handlers: [HandlerName], build: String,
+        make: @escaping @Sendable (HandlerName, TopicCatalog) throws -> AnyHandler?
+    ) -> Command {
+        let names = handlers.map(\.rawValue).sorted()
         return Command(
             name: "work", summary: "work for handlers until SIGTERM",
             details: """
@@ -23,17 +31,17 @@ extension Command {
                     name: "concurrency", value: "N",
                     help: "events of a partition at once, instead of what the topic files say")
             ],
-            run: { try runWork($0, handlers, build) }
+            run: { try runWork($0, handlers, build, make) }
         )
     }
 
-    private static func runWork(_ arguments: Arguments, _ handlers: [AnyHandler], _ build: String) throws -> ExitCode {
-        let wanted = arguments.operands.isEmpty ? handlers.map(\.name.rawValue) : arguments.operands
-        let chosen = try wanted.map { name in
-            guard let handler = handlers.first(where: { $0.name.rawValue == name }) else {
-                throw arguments.fault("there is no handler \(name.debugDescription)")
-            }
-            return handler
+    private static func runWork(
+        _ arguments: Arguments, _ handlers: [HandlerName], _ build: String,
+        _ make: (HandlerName, TopicCatalog) throws -> AnyHandler?
+    ) throws -> ExitCode {
+        let wanted = arguments.operands.isEmpty ? handlers.map(\.rawValue) : arguments.operands
+        for name in wanted where !handlers.contains(HandlerName(name)) {
+            throw arguments.fault("there is no handler \(name.debugDescription)")
         }
         var concurrency: Int?
         if let text = arguments["concurrency"] {
@@ -42,9 +50,12 @@ extension Command {
             }
             concurrency = number
         }
-        let work = try WorkSettings(Settings.fromEnvironment(), handlers: chosen)
+        var settings = Settings.fromEnvironment()
+        let (folder, namespace) = TopicsPlace.files(&settings)
         let log = try Log.fromEnvironment().get()
-        let catalog = try TopicCatalog(folder: work.topicsFolder, namespace: work.namespace)
+        let catalog = try TopicCatalog(folder: folder, namespace: namespace)
+        let chosen = try wanted.compactMap { try make(HandlerName($0), catalog) }
+        let work = try WorkSettings(Settings.fromEnvironment(), handlers: chosen)
         var policies: [HandlerName: [TopicName: ConsumerPolicy]] = [:]
         let largest = Dictionary(
             catalog.topics.map { ($0.name, $0.maxMessageBytes) }, uniquingKeysWith: { first, _ in first })
