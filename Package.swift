@@ -88,6 +88,11 @@ let package = Package(
             name: "Ingest", dependencies: ["Flotilla", "Contracts", "JSON", "Model", "Platform"], swiftSettings: strict
         ),
 
+        .target(
+            name: "Process", dependencies: ["Flotilla", "Contracts", "JSON", "Model", "Platform", "Postgres"],
+            swiftSettings: strict
+        ),
+
         // The embedded log that speaks Kafka's protocol.
         .target(
             name: "LocalBroker",
@@ -99,7 +104,7 @@ let package = Package(
         .executableTarget(
             name: "flotilla",
             dependencies: [
-                "Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Flotilla", "Ingest",
+                "Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Flotilla", "Ingest", "Process",
             ],
             swiftSettings: strict
         ),
@@ -176,6 +181,14 @@ let package = Package(
         .testTarget(
             name: "IngestTests",
             dependencies: ["Ingest", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "ProcessTests",
+            dependencies: [
+                "Process", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform", "Postgres",
+                "TestServers", "TestSupport",
+            ],
             swiftSettings: strict
         ),
         .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),

@@ -2,10 +2,11 @@ internal import Contracts
 internal import Flotilla
 internal import Ingest
 internal import Model
+internal import Process
 
 /// The handlers that come with Flotilla, made of what the topic files say.
 enum FleetHandlers {
-    static let names: [HandlerName] = ["ingest"]
+    static let names: [HandlerName] = ["ingest", "process"]
 
     @Sendable static func make(_ name: HandlerName, _ catalog: TopicCatalog) throws -> AnyHandler? {
         switch name {
@@ -13,6 +14,8 @@ enum FleetHandlers {
             .events(
                 Ingest(raw: try schema(of: "events.raw", catalog), accepted: try schema(of: "events.accepted", catalog))
             )
+        case "process":
+            .stateful(try Process(settings: catalog["events.accepted"]?.settings(of: name) ?? [:]))
         case _: nil
         }
     }
@@ -25,7 +28,13 @@ enum FleetHandlers {
         return schema
     }
 
-    private struct Missing: Error, CustomStringConvertible {
+    fileprivate struct Missing: Error, CustomStringConvertible {
         let description: String
+    }
+}
+
+extension Topic {
+    fileprivate func settings(of handler: HandlerName) -> [String: String] {
+        consumers.first { $0.handler == handler }?.settings ?? [:]
     }
 }

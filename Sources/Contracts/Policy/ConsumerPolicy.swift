@@ -13,6 +13,8 @@ public struct ConsumerPolicy: Hashable, Sendable {
     public var breaker = Breaker()
     /// The topics that the handler may publish to.
     public var produces: [TopicName] = []
+    /// What only this handler understands, by name; it says itself what there may be.
+    public var settings: [String: String] = [:]
 
     public init(handler: HandlerName) { self.handler = handler }
 

@@ -7,7 +7,7 @@ struct ConsumerReader {
     private(set) var policy: ConsumerPolicy?
 
     private static let keys = [
-        "handler", "ordering", "concurrency", "deadline", "retry", "once", "breaker", "produces",
+        "handler", "ordering", "concurrency", "deadline", "retry", "once", "breaker", "produces", "settings",
     ]
 
     /// Retry topics keep their records this long, so no tier may be longer.
@@ -66,9 +66,24 @@ struct ConsumerReader {
         if let node = fields.node("retry") { read(retry: node, &policy) }
         if let node = fields.node("once") { read(once: node, &policy) }
         if let node = fields.node("breaker") { read(breaker: node, &policy) }
+        if let node = fields.node("settings") { read(settings: node, &policy) }
         checkMemory(&policy)
         policy.produces =
             fields.list("produces", "topic names") { TopicFile.isTopicName($0) ? TopicName($0) : nil } ?? []
+    }
+
+    /// Names and texts; what they mean is the handler's to know.
+    private func read(settings node: YamlNode, _ policy: inout ConsumerPolicy) {
+        guard case .map(let members) = node.content else {
+            return fields.refuse(node, "settings", "must be a map of names and texts, found \(node.kind)")
+        }
+        for member in members {
+            guard case .scalar(let text, _) = member.value.content else {
+                fields.refuse(member.value, "settings.\(member.name)", "must be a text, found \(member.value.kind)")
+                continue
+            }
+            policy.settings[member.name] = text
+        }
     }
 
     private func read(retry node: YamlNode, _ policy: inout ConsumerPolicy) {
