@@ -118,14 +118,21 @@ extension PartitionRunner {
     ) async -> Value? {
         var wait: Int64 = 50
         while mayFinish {
-            do {
-                let value = try await body(try await ownership(gate))
+            do throws(OnceFault) {
+                let owner = try await ownership(gate)
+                let value: Value
+                do throws(OnceFault) {
+                    value = try await body(owner)
+                } catch {
+                    if error.kind == .fenced { disown(owner) }
+                    throw error
+                }
                 core.clear(.breaker, place)
                 core.onceBack()
                 return value
             } catch {
                 switch error.kind {
-                case .fenced: owner = nil
+                case .fenced: break
                 case .unreachable, .full, .unusable:
                     core.onceAway(error)
                     if gate.onStoreDown == .proceed { return without() }
@@ -140,10 +147,7 @@ extension PartitionRunner {
     }
 
     private func ownership(_ gate: OnceGate) async throws(OnceFault) -> OnceOwner {
-        if let owner { return owner }
-        let taken = try await gate.memory.takeOver(place)
-        owner = taken
-        return taken
+        try await owning { [place] () throws(OnceFault) in try await gate.memory.takeOver(place) }
     }
 
     /// Notes that an event is about to run which may have ended a process before. False when it is no longer held.
@@ -169,7 +173,8 @@ extension PartitionRunner {
         guard !endings.isEmpty else { return true }
         if let gate = core.once {
             let kinds = Dictionary(endings.map { ($0.ticket, $0.ending) }, uniquingKeysWith: { first, _ in first })
-            let told = letGo(endings.map(\.ticket)).map { (hold: $0.hold, ending: kinds[$0.ticket] ?? .done) }
+            // Held until it is told: a repeat that waits for this one would be granted before.
+            let told = held(of: endings.map(\.ticket)).map { (hold: $0.hold, ending: kinds[$0.ticket] ?? .done) }
             for start in stride(from: 0, to: told.count, by: Self.largestPiece) {
                 let piece = Array(told[start..<min(told.count, start + Self.largestPiece)])
                 let heard = await asking(gate) { owner throws(OnceFault) in
@@ -181,6 +186,7 @@ extension PartitionRunner {
                 // What another has taken over meanwhile is done twice; its effect is one that can be repeated.
                 core.gauges.stale.count(heard.count { !$0 })
             }
+            _ = letGo(endings.map(\.ticket))
         }
         finish(endings.map(\.ticket))
         return true

@@ -36,6 +36,7 @@ final class PartitionRunner: Sendable {
         var lastToken: UInt64 = 0
         var whenIdle: [CheckedContinuation<Void, Never>] = []
         var owner: OnceOwner?
+        var takingOver: Task<Result<OnceOwner, OnceFault>, Never>?
         /// What the once-only memory granted and has not heard of since, by ticket.
         var holds: [UInt64: OnceHold] = [:]
         /// Which record of this partition has an event's id: the memory cannot tell two of them from one that is asked
@@ -280,9 +281,42 @@ final class PartitionRunner: Sendable {
 
     func isHeld(_ ticket: UInt64) -> Bool { state.withLock { $0.holds[ticket] != nil } }
 
-    var owner: OnceOwner? {
-        get { state.withLock { $0.owner } }
-        set { state.withLock { $0.owner = newValue } }
+    /// What of these is held.
+    func held(of tickets: some Sequence<UInt64>) -> [(ticket: UInt64, hold: OnceHold)] {
+        state.withLock { state in tickets.compactMap { ticket in state.holds[ticket].map { (ticket, $0) } } }
+    }
+
+    /// Whom the once-only memory knows as the partition's owner; nil before the first question.
+    var owner: OnceOwner? { state.withLock { $0.owner } }
+
+    /// The owner, made by `take` where there is none. Lanes that ask at the same time get the same one: a second owner
+    /// would take over what the first has just claimed.
+    func owning(
+        _ take: @escaping @Sendable () async throws(OnceFault) -> OnceOwner
+    ) async throws(OnceFault) -> OnceOwner {
+        let (owner, taking) = state.withLock { state -> (OnceOwner?, Task<Result<OnceOwner, OnceFault>, Never>?) in
+            if let owner = state.owner { return (owner, nil) }
+            if let taking = state.takingOver { return (nil, taking) }
+            let taking = WorkerTasks.begin { () -> Result<OnceOwner, OnceFault> in
+                let result: Result<OnceOwner, OnceFault>
+                do throws(OnceFault) { result = .success(try await take()) } catch { result = .failure(error) }
+                self.state.withLock { state in
+                    state.owner = try? result.get()
+                    state.takingOver = nil
+                }
+                return result
+            }
+            state.takingOver = taking
+            return (nil, taking)
+        }
+        if let owner { return owner }
+        guard let taking else { preconditionFailure("neither an owner nor one to come") }
+        return try await taking.value.get()
+    }
+
+    /// Somebody else is the owner now; unless another lane knows that already.
+    func disown(_ owner: OnceOwner) {
+        state.withLock { if $0.owner == owner { $0.owner = nil } }
     }
 
     /// A second has passed.

@@ -51,6 +51,29 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 4]) func anEventThatIsRefusedAndSentAgainIsOneDeadLetter(_ concurrency: Int) async throws {
+        try await Fleet.with { fleet in
+            var policy = policy
+            policy.concurrency = concurrency
+            try await fleet.makeTopics("events", policy)
+            try await withMemory { _, _, gate in
+                let handler = TestHandler("counter") { event, _ in
+                    if event.id.hasPrefix("bad") { throw Refusal.permanent("never") }
+                    return [Outgoing(to: "counted", from: event, json: Array("{}".utf8))]
+                }
+                let events = (0..<100).map {
+                    (id: $0 % 10 == 5 ? "bad-\($0)" : "id-\($0)", key: Optional("k\($0 % 7)"), value: "{}")
+                }
+                try await fleet.publish("events", events + events + events)
+                try await fleet.withWorker(.events(handler), ["events": policy], once: gate) { worker in
+                    try await waitUntil { worker.gauges.repeats.load(ordering: .relaxed) == 200 }
+                }
+                let letters = try await fleet.read("events.counter.dlq", count: 11, within: .seconds(1))
+                #expect(letters.count == 10)
+            }
+        }
+    }
+
     @Test func anEventThatIsSentAgainIsHandledOnce() async throws {
         try await Fleet.with { fleet in
             try await fleet.makeTopics("events", policy)
