@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    private var policy: ConsumerPolicy {
+    var policy: ConsumerPolicy {
         var policy = ConsumerPolicy(handler: "totals")
         policy.ordering = .partition
         policy.retry.tiers = []
@@ -68,7 +68,7 @@ import Testing
     }
 
     /// A store on a new database of the shared server.
-    private func withStore<Result>(
+    func withStore<Result>(
         losing: (@Sendable () -> PostgresConfiguration.LostExchange?)? = nil,
         _ body: (StateStore, PostgresPool) async throws -> Result
     ) async throws -> Result {
@@ -87,12 +87,12 @@ import Testing
         return try await body(StateStore(pool, worker: "test"), plain)
     }
 
-    private func totals(_ pool: PostgresPool) async throws -> [String: Int64] {
+    func totals(_ pool: PostgresPool) async throws -> [String: Int64] {
         let rows = try await pool.transaction { try await $0.query("SELECT key, sum FROM totals") }
         return try Dictionary(uniqueKeysWithValues: rows.map { (try $0.value("key"), try $0.value("sum")) })
     }
 
-    private func waitUntil(_ condition: () async throws -> Bool) async throws {
+    func waitUntil(_ condition: () async throws -> Bool) async throws {
         let end = ContinuousClock.now + .seconds(60)
         while try await !condition() {
             try #require(ContinuousClock.now < end, "waited for a minute")
@@ -100,7 +100,7 @@ import Testing
         }
     }
 
-    private func event(_ number: Int, _ amount: String) -> (id: String, key: String?, value: String) {
+    func event(_ number: Int, _ amount: String) -> (id: String, key: String?, value: String) {
         ("id-\(number)", "k\(number % 5)", "{\"amount\":\(amount)}")
     }
 
