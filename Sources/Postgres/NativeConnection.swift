@@ -17,15 +17,16 @@ internal import Platform
 
     private static let preparedAtMost = 500
 
-    /// Connects and sets the session up.
+    /// Connects and sets the session up. `hostsLast`: how many of several hosts are asked only after the others.
     init(
-        _ configuration: PostgresConfiguration, _ bell: Doorbell, isClosed: () -> Bool
+        _ configuration: PostgresConfiguration, _ bell: Doorbell, hostsLast: Int, isClosed: () -> Bool
     ) throws(PostgresFault) {
         self.bell = bell
-        let options = [
-            ("dbname", configuration.connection), ("application_name", configuration.applicationName),
-            ("client_encoding", "UTF8"), ("tcp_user_timeout", "10000"),
-        ]
+        let options =
+            [
+                ("dbname", configuration.connection), ("application_name", configuration.applicationName),
+                ("client_encoding", "UTF8"), ("tcp_user_timeout", "10000"),
+            ] + configuration.hosts(last: hostsLast)
         var started: OpaquePointer?
         unsafe Self.withStrings(options.map(\.0)) { keywords in
             unsafe Self.withStrings(options.map(\.1)) { values in
@@ -45,7 +46,10 @@ internal import Platform
                 isGivenUp: isClosed)
         } catch {
             unsafe PQfinish(connection)
-            throw error
+            guard error.kind == .timedOut else { throw error }
+            // Nobody has asked it anything yet, so it is not slow but away.
+            throw PostgresFault(
+                .unreachable, "no connection within \(configuration.connectTimeout): does the host answer at all?")
         }
     }
 

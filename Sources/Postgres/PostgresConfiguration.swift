@@ -48,6 +48,20 @@ public struct PostgresConfiguration: Sendable, CustomStringConvertible {
         return "postgres \(place)/\(found["dbname"] ?? "")"
     }
 
+    /// Several hosts in another order, as parameters: the first `last` of them come last. Nothing when there is one.
+    ///
+    /// libpq goes on to the next host by itself when one refuses, but not when one is silent: how long to wait is ours to
+    /// know.
+    func hosts(last: Int) -> [(String, String)] {
+        let found = Self.options(of: connection) ?? [:]
+        return ["host", "hostaddr", "port"].compactMap { name in
+            let all = (found[name] ?? "").split(separator: ",", omittingEmptySubsequences: false)
+            guard all.count > 1 else { return nil }
+            let first = last % all.count
+            return (name, (all[first...] + all[..<first]).joined(separator: ","))
+        }
+    }
+
     /// What a connection string says, in its parts. Nil when libpq does not understand it.
     private static func options(of text: String) -> [String: String]? {
         var message: UnsafeMutablePointer<CChar>?

@@ -102,9 +102,11 @@ final class PostgresConnection: Sendable {
 
     private func run() {
         var pause: Int64 = 50
+        var failures = 0
         while !isClosed {
             do throws(PostgresFault) {
-                let native = try NativeConnection(configuration, bell, isClosed: { self.isClosed })
+                let native = try NativeConnection(
+                    configuration, bell, hostsLast: failures, isClosed: { self.isClosed })
                 pause = 50
                 state.withLock { $0.isReturned = false }
                 onChange(self, nil)
@@ -113,6 +115,7 @@ final class PostgresConnection: Sendable {
                 onChange(self, fault)
                 refuse(fault)
             } catch {
+                failures += 1
                 onChange(self, error)
                 sleep(until: Time.monotonicMilliseconds + pause + Int64.random(in: 0...pause))
                 pause = min(pause * 2, 2000)

@@ -191,6 +191,42 @@ struct PostgresTests {
         #expect(try row.value("most") == 100)
     }
 
+    @Test func aServerThatDoesNotAnswerIsAwayAndNotBusy() async throws {
+        let server = try PostgresServer()
+        var configuration = try PostgresConfiguration(url: try server.database())
+        configuration.connections = 1
+        configuration.connectTimeout = .milliseconds(200)
+        // Whoever waits for this waits in vain.
+        configuration.leaseTimeout = .seconds(3600)
+        server.freeze()
+        defer { server.goOn() }
+        let pool = try PostgresPool(configuration)
+        defer { pool.close() }
+        let fault = await #expect(throws: PostgresFault.self) {
+            try await pool.transaction { try await $0.execute("SELECT 1") }
+        }
+        #expect(fault?.kind == .unreachable, "\(fault.map { "\($0)" } ?? "")")
+    }
+
+    /// The first host takes connections and says nothing, as one does that was cut off.
+    @Test func aHostThatDoesNotAnswerIsPassedOver() async throws {
+        let silent = try PostgresServer()
+        silent.freeze()
+        defer { silent.goOn() }
+        let url = try PostgresServer.shared.get().database().replacing("host=", with: "host=\(silent.folderOfSocket),")
+        var configuration = try PostgresConfiguration(url: url)
+        configuration.connections = 1
+        configuration.connectTimeout = .milliseconds(500)
+        let pool = try PostgresPool(configuration)
+        defer { pool.close() }
+        while true {
+            do {
+                try await pool.transaction { try await $0.execute("SELECT 1") }
+                break
+            } catch let fault as PostgresFault { #expect(fault.kind == .unreachable, "\(fault)") }
+        }
+    }
+
     @Test func migrationsRunOnceWhoeverComesFirst() async throws {
         let server = try PostgresServer.shared.get()
         let url = try server.database()
