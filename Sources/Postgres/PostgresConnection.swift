@@ -133,7 +133,13 @@ final class PostgresConnection: Sendable {
                 for later in asked[(index + 1)...] { later.reply(.failure(fault)) }
                 return fault
             }
-            if isReturned { onChange(self, nil) }
+            if isReturned {
+                do throws(PostgresFault) {
+                    let deadline = Time.monotonicMilliseconds + configuration.statementTimeout.patience
+                    try native.tidy(by: deadline, isGivenUp: { self.isClosed })
+                } catch { return error }
+                onChange(self, nil)
+            }
             if !asked.isEmpty { continue }
             var files = [
                 pollfd(fd: native.descriptor, events: Int16(POLLIN), revents: 0),

@@ -227,6 +227,40 @@ struct PostgresTests {
         }
     }
 
+    @Test func aStatementIsPreparedOnceHoweverManyComeAtOnce() async throws {
+        try await withPool({ $0.connections = 1 }) { pool in
+            try await pool.transaction { try await $0.execute("CREATE TABLE t (n int)") }
+            try await pool.transaction { try await $0.execute("SELECT 'kept'") }
+            try await pool.transaction { transaction in
+                for number in 0..<1000 { transaction.later("INSERT INTO t VALUES (\(number))") }
+            }
+            let rows = try await pool.transaction {
+                try await $0.query(
+                    "SELECT count(*) AS n FROM pg_prepared_statements WHERE statement = 'SELECT ''kept'''")
+            }
+            #expect(try rows[0].value("n") == 1)
+        }
+    }
+
+    /// Wherever the connection forgets its statements, what failed is rolled back and the next transaction is its own.
+    @Test func whoComesAfterOneThatFailedFindsAFreeConnection() async throws {
+        try await withPool({ $0.connections = 1 }) { pool in
+            try await pool.transaction { try await $0.execute("CREATE TABLE t (n int)") }
+            for number in 0..<600 {
+                let fault = await #expect(throws: PostgresFault.self) {
+                    try await pool.transaction { transaction in
+                        try await transaction.execute("INSERT INTO t VALUES (1)")
+                        try await transaction.execute(SQL(stringLiteral: "SELECT \(number) / 0"))
+                    }
+                }
+                #expect(fault?.kind == .data)
+                try await pool.transaction { try await $0.execute("SELECT 1") }
+            }
+            let rows = try await pool.transaction { try await $0.query("SELECT count(*) AS n FROM t") }
+            #expect(try rows[0].value("n") == 0)
+        }
+    }
+
     @Test func migrationsRunOnceWhoeverComesFirst() async throws {
         let server = try PostgresServer.shared.get()
         let url = try server.database()
