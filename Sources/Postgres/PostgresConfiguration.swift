@@ -13,6 +13,8 @@ public struct PostgresConfiguration: Sendable, CustomStringConvertible {
     public var connectTimeout: Duration = .seconds(5)
     /// How long a statement may take; the server ends it then, and a little later we end the connection.
     public var statementTimeout: Duration = .seconds(30)
+    /// How long a migration may take, and how long whoever has nothing to do but wait for it waits in one go.
+    public var migrationTimeout: Duration = .seconds(3600)
     /// How long to wait for a lock.
     public var lockTimeout: Duration = .seconds(10)
     /// How long to wait for a connection that others use.

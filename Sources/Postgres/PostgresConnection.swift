@@ -68,9 +68,12 @@ final class PostgresConnection: Sendable {
 
     /// Asks, behind what was asked before.
     func ask(_ work: Work) async throws(PostgresFault) -> [PostgresRows] {
-        let deadline =
-            Time.monotonicMilliseconds + configuration.statementTimeout.patience
-            + configuration.connectTimeout.patience
+        let limit =
+            switch work {
+            case .statements: configuration.statementTimeout
+            case .script: configuration.migrationTimeout
+            }
+        let deadline = Time.monotonicMilliseconds + limit.patience + configuration.connectTimeout.patience
         let result = await withCheckedContinuation { continuation in
             let exchange = Exchange(work: work, deadline: deadline) { continuation.resume(returning: $0) }
             let isClosed = state.withLock { state in

@@ -261,6 +261,20 @@ struct PostgresTests {
         }
     }
 
+    @Test func aMigrationMayTakeLongerThanAStatement() async throws {
+        try await withPool {
+            $0.statementTimeout = .seconds(2)
+            $0.schema = "slow"
+        } _: { pool in
+            try await pool.migrate([Migration("1", "SELECT pg_sleep(4); CREATE TABLE a (n int)")], group: "test")
+            try await pool.transaction { try await $0.execute("SELECT n FROM a") }
+            let fault = await #expect(throws: PostgresFault.self) {
+                try await pool.transaction { try await $0.execute("SELECT pg_sleep(60)") }
+            }
+            #expect(fault?.kind == .timedOut)
+        }
+    }
+
     @Test func migrationsRunOnceWhoeverComesFirst() async throws {
         let server = try PostgresServer.shared.get()
         let url = try server.database()
