@@ -41,4 +41,32 @@ extension StatefulWorkerTests {
             }
         }
     }
+
+    /// SIGTERM while the database is away is no error.
+    @Test func whoWaitsForTheDatabaseCanBeStopped() async throws {
+        let server = try PostgresServer()
+        let url = try server.database()
+        server.kill()
+        let lines = Lines()
+        var policy = policy
+        policy.once.ttl = nil
+        let handler = AnyHandler.stateful(Totals())
+        let settings = try WorkSettings(
+            Settings(["KAFKA_BROKERS": "127.0.0.1:1", "DATABASE_URL": url]), handlers: [handler])
+        let log = Log(level: .info, format: .text) { line in lines.add(line) }
+        let process = WorkerProcess(
+            [handler], settings, policies: ["totals": ["amounts": policy]], log: log, build: "test")
+        let running = Task { try await process.run() }
+        try await waitUntil { lines.all.contains { $0.contains("waiting for the database") } }
+        process.stop()
+        try await running.value
+    }
+}
+
+private final class Lines: Sendable {
+    private let lines = Mutex<[String]>([])
+
+    var all: [String] { lines.withLock { $0 } }
+
+    func add(_ line: String) { lines.withLock { $0.append(line) } }
 }
