@@ -5,6 +5,8 @@ internal import Synchronization
 /// outputs are on their way from the outbox to the log.
 final class StatefulLane: Sendable {
     let store: StateStore
+    /// One bound for all runs of the lane: with a bound for each, timers would pile up outputs while the log is away.
+    let flights = Flights(allowed: 4)
     private let state = Mutex(State())
 
     private struct State {

@@ -15,10 +15,9 @@ internal import Synchronization
 extension PartitionRunner {
     func runStateful(_ handler: any StatefulHandler, _ lane: StatefulLane) async {
         var size = Self.largestPiece
-        let flights = Flights(allowed: 4)
         while true {
-            let isOpen = await opened(lane, flights)
-            if isOpen, lane.takeSecond() { await tick(handler, lane, flights) }
+            let isOpen = await opened(lane)
+            if isOpen, lane.takeSecond() { await tick(handler, lane) }
             guard let items = take(0, max: size) else { break }
             guard isOpen, let book = lane.book else {
                 putBack(items, 0)
@@ -27,7 +26,7 @@ extension PartitionRunner {
             let began = core.now
             core.gauges.consumed.count(items.count)
             let fresh = await passOver(items, book, lane)
-            if let rows = await sorted(fresh) { await work(rows, handler, lane, flights) }
+            if let rows = await sorted(fresh) { await work(rows, handler, lane) }
             let took = core.now - began
             if took > 1000 { size = max(1, size / 2) } else if took < 250 { size = min(Self.largestPiece, size * 2) }
         }
@@ -38,7 +37,7 @@ extension PartitionRunner {
 
     /// Takes the partition over in Postgres, unless that has been done, and publishes what a predecessor left. False
     /// when the partition is given up.
-    private func opened(_ lane: StatefulLane, _ flights: Flights) async -> Bool {
+    private func opened(_ lane: StatefulLane) async -> Bool {
         while lane.book == nil {
             guard await permission() != nil else { return false }
             do {
@@ -51,7 +50,7 @@ extension PartitionRunner {
                 }
                 lane.book = book
                 core.answered(Failure.postgres)
-                for one in pending { await publish(one.batch, one.sequence, lane, flights) }
+                for one in pending { await publish(one.batch, one.sequence, lane) }
             } catch let fault as KafkaFault {
                 core.missed("kafka", ErrorStory(fault))
                 await nap(until: core.now + 200)
@@ -127,12 +126,12 @@ extension PartitionRunner {
 
     /// Applies rows until none is left or the partition is given up.
     private func work(
-        _ rows: [Row], _ handler: any StatefulHandler, _ lane: StatefulLane, _ flights: Flights
+        _ rows: [Row], _ handler: any StatefulHandler, _ lane: StatefulLane
     ) async {
         var left = rows[...]
         var apart = false
         while !left.isEmpty {
-            guard await opened(lane, flights), let limit = await permission(), let book = lane.book else {
+            guard await opened(lane), let limit = await permission(), let book = lane.book else {
                 return await giveBack(left)
             }
             // An answer was lost, and it turns out that it was done.
@@ -148,7 +147,7 @@ extension PartitionRunner {
                 if piece.events.isEmpty { core.answered(Failure.postgres) } else { core.succeeded(piece.events.count) }
                 guard await conclude(piece) else { return }
                 left = left.dropFirst(piece.count)
-                if let sequence { await publish(outputs, sequence, lane, flights) }
+                if let sequence { await publish(outputs, sequence, lane) }
             case .failed(let failure, let story):
                 if piece.events.count > 1, !failure.stopsTheRow {
                     core.probeAbandoned()
@@ -376,12 +375,10 @@ extension PartitionRunner {
     // MARK: Publishing
 
     /// Sends outputs on their way from the outbox, behind earlier ones, and goes on once not too many are.
-    private func publish(
-        _ batch: OutgoingBatch, _ sequence: Int64, _ lane: StatefulLane, _ flights: Flights
-    ) async {
+    private func publish(_ batch: OutgoingBatch, _ sequence: Int64, _ lane: StatefulLane) async {
         guard lane.begin(sequence) else { return }
         let first = core.publisher.begin(batch)
-        await flights.begin(self) {
+        await lane.flights.begin(self) {
             var publication = first
             while let refused = await self.core.publisher.finish(publication, while: { self.mayFinish }) {
                 guard let fault = refused.values.first else {
@@ -404,7 +401,7 @@ extension PartitionRunner {
     // MARK: Ticking
 
     /// A second has passed: the handler's timers, and the outbox.
-    private func tick(_ handler: any StatefulHandler, _ lane: StatefulLane, _ flights: Flights) async {
+    private func tick(_ handler: any StatefulHandler, _ lane: StatefulLane) async {
         guard role.kind == .source, handler.ticks, !core.standsStill(place), let book = lane.book else {
             return await lane.forgetPublished(place)
         }
@@ -420,7 +417,7 @@ extension PartitionRunner {
         switch result {
         case .committed(let outputs, let sequence):
             core.answered(Failure.postgres)
-            if let sequence { await publish(outputs, sequence, lane, flights) }
+            if let sequence { await publish(outputs, sequence, lane) }
         case .lost(let story):
             lane.book = nil
             core.missed(Failure.postgres, story)

@@ -42,6 +42,10 @@ extension StatefulWorkerTests {
         }
     }
 
+    private func ticks(_ pool: PostgresPool) async throws -> Int {
+        try await pool.transaction { try await $0.query("SELECT count(*) AS n FROM ticks")[0] }.value("n")
+    }
+
     /// SIGTERM while the database is away is no error.
     @Test func whoWaitsForTheDatabaseCanBeStopped() async throws {
         let server = try PostgresServer()
@@ -60,6 +64,75 @@ extension StatefulWorkerTests {
         try await waitUntil { lines.all.contains { $0.contains("waiting for the database") } }
         process.stop()
         try await running.value
+    }
+
+    /// However long the log takes nothing, only so much is on its way to it.
+    @Test func timersWaitForALogThatTakesNothing() async throws {
+        try await Fleet.with { fleet in
+            try await fleet.makeTopics("amounts", policy, partitions: 1)
+            try await withStore { store, pool in
+                var handler = Totals()
+                handler.ticks = true
+                let sink = HeldSink(fleet.producer)
+                let clock = HastyClock()
+                try await fleet.withWorker(
+                    .stateful(handler), ["amounts": policy], store: store, sink: sink, clock: clock
+                ) { worker in
+                    try await waitUntil { sink.held >= 2 }
+                    // Time for a hundred ticks.
+                    let end = clock.monotonicMilliseconds + 100_000
+                    while clock.monotonicMilliseconds < end, sink.held < 20 {
+                        try await Task.sleep(for: .milliseconds(5))
+                    }
+                    #expect(sink.held <= 5)
+                    sink.letGo()
+                    let count = try await ticks(pool)
+                    try await waitUntil { try await ticks(pool) > count + 10 }
+                }
+            }
+        }
+    }
+}
+
+/// Takes records and keeps them, until it lets go of all.
+private final class HeldSink: RecordSink {
+    private let producer: Producer
+    private let state = Mutex<(held: [@Sendable () -> Void], isOpen: Bool)>(([], false))
+
+    init(_ producer: Producer) { self.producer = producer }
+
+    var held: Int { state.withLock { $0.held.count } }
+
+    func enqueue(
+        _ batch: OutgoingBatch, completion: @escaping @Sendable (DeliveryReport) -> Void
+    ) throws(KafkaFault) {
+        let isOpen = state.withLock { state in
+            if !state.isOpen {
+                state.held.append { [producer] in try? producer.enqueue(batch, completion: completion) }
+            }
+            return state.isOpen
+        }
+        if isOpen { try producer.enqueue(batch, completion: completion) }
+    }
+
+    func letGo() {
+        let held = state.withLock { state in
+            defer { state = ([], true) }
+            return state.held
+        }
+        for one in held { one() }
+    }
+}
+
+/// The machine's clock, fifty times as fast.
+private struct HastyClock: WorkerClock {
+    var monotonicMilliseconds: Int64 { Time.monotonicMilliseconds * 50 }
+    var wallMilliseconds: Int64 { Time.wallMilliseconds }
+
+    func sleep(until milliseconds: Int64) async {
+        let wait = (milliseconds - monotonicMilliseconds) / 50
+        guard wait >= 0 else { return }
+        try? await Task.sleep(for: .milliseconds(wait + 1))
     }
 }
 
