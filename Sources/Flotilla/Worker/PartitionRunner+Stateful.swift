@@ -131,9 +131,7 @@ extension PartitionRunner {
         var left = rows[...]
         var apart = false
         while !left.isEmpty {
-            guard await opened(lane), let limit = await permission(), let book = lane.book else {
-                return await giveBack(left)
-            }
+            guard await opened(lane), let book = lane.book else { return await giveBack(left) }
             // An answer was lost, and it turns out that it was done.
             let applied = left.prefix { $0.offset < book.next }
             if !applied.isEmpty {
@@ -141,6 +139,7 @@ extension PartitionRunner {
                 left = left.dropFirst(applied.count)
                 continue
             }
+            guard let limit = await permission() else { return await giveBack(left) }
             let piece = left.prefix(Row.piece(of: left, oneEvent: apart || limit == 1))
             switch await transact(piece, handler, lane, book) {
             case .committed(let outputs, let sequence):
@@ -179,8 +178,14 @@ extension PartitionRunner {
         _ failure: Failure, _ story: ErrorStory, _ piece: ArraySlice<Row>, _ left: inout ArraySlice<Row>
     ) async -> Bool {
         guard let index = piece.firstIndex(where: { $0.job != nil }), let job = piece[index].job else {
-            // Nothing of the handler's was in it, so it is the outbox that does not take a dead letter.
-            core.scope.log.error("stopped: a dead letter cannot be written", [("error", story.message)])
+            // Nothing of the handler's was in it, so it is the outbox that does not take it.
+            core.probeAbandoned()
+            core.scope.log.error(
+                "stopped: the outbox does not take a dead letter",
+                [
+                    ("handler", core.job.name), ("topic", place.topic), ("partition", place.partition),
+                    ("error", story.message),
+                ])
             await nap(until: core.now + 5000)
             return isOpen
         }
