@@ -76,11 +76,4 @@ final class StatefulLane: Sendable {
     func forgot(through sequence: Int64?) {
         state.withLock { if $0.published == sequence { $0.published = nil } }
     }
-
-    /// Clears the outbox of what is published, when nothing else does.
-    func forgetPublished(_ place: TopicPartition) async {
-        guard let published else { return }
-        await store.forget(through: published, place)
-        forgot(through: published)
-    }
 }

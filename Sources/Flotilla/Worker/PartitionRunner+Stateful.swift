@@ -3,7 +3,6 @@ internal import Kafka
 internal import Model
 internal import Platform
 internal import Postgres
-internal import Synchronization
 
 // The lane of a handler with state: claim, apply and commit in one transaction, remember, finish; publish from the
 // outbox beside it.
@@ -41,7 +40,7 @@ extension PartitionRunner {
         while lane.book == nil {
             guard await permission() != nil else { return false }
             do {
-                let (book, pending) = try await lane.store.take(place)
+                let (book, pending) = try await unlessAbandoned { [place] in try await lane.store.take(place) }
                 let end = try await core.source.end(of: place)
                 guard book.next <= end.rawValue else {
                     core.probeAbandoned()
@@ -55,6 +54,10 @@ extension PartitionRunner {
                 core.missed("kafka", ErrorStory(fault))
                 await nap(until: core.now + 200)
             } catch {
+                guard mayFinish else {
+                    core.probeAbandoned()
+                    return false
+                }
                 core.missed(Failure.postgres, ErrorStory(error))
                 await nap(until: core.now + 200)
             }
@@ -302,31 +305,32 @@ extension PartitionRunner {
     ) async -> Transacted {
         let transaction: PostgresTransaction
         do {
-            transaction = try await lane.store.begin(book)
+            transaction = try await unlessAbandoned { try await lane.store.begin(book) }
         } catch {
-            return .lost(ErrorStory(error))
+            return mayFinish ? .lost(ErrorStory(error)) : .givenUp
         }
         let (result, isOver) = await called { until in try await body(transaction, until) }
         do {
             var batch = OutgoingBatch()
             try core.scope.encoder.append(try result.get(), to: &batch)
             if let tooLarge = tooLarge(batch) {
-                await transaction.rollBack()
+                await rollBack(transaction)
                 return .failed(.tooLarge, tooLarge)
             }
             try adding(&batch)
             guard mayFinish else {
-                await transaction.rollBack()
+                await rollBack(transaction)
                 return .givenUp
             }
             let published = lane.published
-            let sequence = try await lane.store.commit(
-                transaction, book, next: next, outputs: batch, published: published)
+            let sequence = try await unlessAbandoned { [batch] in
+                try await lane.store.commit(transaction, book, next: next, outputs: batch, published: published)
+            }
             lane.forgot(through: published)
             lane.book?.next = next
             return .committed(outputs: batch, sequence: sequence)
         } catch {
-            await transaction.rollBack()
+            await rollBack(transaction)
             if let fault = error as? PostgresFault, fault.state == StateStore.takenOver { return .fenced }
             let failure = Failure(error, isOverdue: isOver, isStopping: !isOpen)
             let story = ErrorStory(error)
@@ -335,30 +339,27 @@ extension PartitionRunner {
         }
     }
 
+    private func rollBack(_ transaction: PostgresTransaction) async {
+        _ = try? await unlessAbandoned { await transaction.rollBack() }
+    }
+
     /// Calls the handler in a task that its deadline cancels. True: its time was over.
     private func called(
         _ body: @escaping @Sendable (_ until: Int64) async throws -> [Outgoing]
     ) async -> (Result<[Outgoing], any Error>, Bool) {
         await watching { watch in
             let until = core.now &+ role.policy.deadline.milliseconds
-            let ending = CallEnding()
             watch.arm(until: until)
-            let task = WorkerTasks.begin {
+            let task = WorkerTasks.begin { () -> (Result<[Outgoing], any Error>, Bool) in
                 let result: Result<[Outgoing], any Error>
                 do { result = .success(try await body(until)) } catch { result = .failure(error) }
-                let isOver = watch.disarm()
-                ending.state.withLock { $0 = (result, isOver) }
+                return (result, watch.disarm())
             }
             watch.watch(task)
-            await task.value
-            watch.watch(nil)
-            return ending.state.withLock { $0 }
+            let ending = await task.value
+            watch.unwatch()
+            return ending
         }
-    }
-
-    /// How a call ended, on its way out of its task.
-    private final class CallEnding: Sendable {
-        let state = Mutex<(Result<[Outgoing], any Error>, Bool)>((.failure(CancellationError()), false))
     }
 
     /// What is wrong with outputs that their topics would not take: once they are committed it would be too late.
@@ -408,7 +409,7 @@ extension PartitionRunner {
     /// A second has passed: the handler's timers, and the outbox.
     private func tick(_ handler: any StatefulHandler, _ lane: StatefulLane) async {
         guard role.kind == .source, handler.ticks, !core.standsStill(place), let book = lane.book else {
-            return await lane.forgetPublished(place)
+            return await forgetPublished()
         }
         if case .no = core.mayRun() { return }
         let scope = core.scope
@@ -442,6 +443,14 @@ extension PartitionRunner {
             abandon()
         case .givenUp: core.probeAbandoned()
         }
+    }
+
+    /// Clears the outbox of what is published, when no transaction does.
+    func forgetPublished() async {
+        guard let stateful, let published = stateful.published else { return }
+        let (store, place) = (stateful.store, place)
+        let isDone: Void? = try? await unlessAbandoned { try await store.forget(through: published, place) }
+        if isDone != nil { stateful.forgot(through: published) }
     }
 }
 

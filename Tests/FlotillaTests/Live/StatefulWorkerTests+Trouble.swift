@@ -46,6 +46,62 @@ extension StatefulWorkerTests {
         try await pool.transaction { try await $0.query("SELECT count(*) AS n FROM ticks")[0] }.value("n")
     }
 
+    /// A database of its own that can be frozen, and a store on it that is as patient as is said.
+    private func withServer(
+        _ change: (inout PostgresConfiguration) -> Void,
+        _ body: (PostgresServer, StateStore, PostgresPool) async throws -> Void
+    ) async throws {
+        let server = try PostgresServer()
+        var configuration = try PostgresConfiguration(url: try server.database())
+        configuration.schema = "totals"
+        let plain = try PostgresPool(configuration)
+        change(&configuration)
+        let pool = try PostgresPool(configuration)
+        defer {
+            server.goOn()
+            pool.close()
+            plain.close()
+        }
+        try await StateStore(plain, worker: "setup").prepare(Totals().migrations)
+        try await body(server, StateStore(pool, worker: "test"), plain)
+    }
+
+    /// What waits for Postgres is let go when the time to drain is over: before the partition is taken over, and at a
+    /// commit.
+    @Test(arguments: [false, true]) func aDatabaseThatHangsKeepsNobodyFromStopping(_ isAtCommit: Bool) async throws {
+        try await withServer {
+            $0.statementTimeout = .seconds(3600)
+            $0.leaseTimeout = .seconds(3600)
+        } _: { server, store, pool in
+            // Let its connections come up first.
+            _ = try await store.take(TopicPartition("elsewhere", 0))
+            try await Fleet.with { fleet in
+                try await fleet.makeTopics("amounts", policy)
+                try await fleet.publish("amounts", (0..<20).map { event($0, "1") })
+                var settings = WorkerSettings()
+                settings.drainBudget = .milliseconds(300)
+                if !isAtCommit { server.freeze() }
+                let handler = Totals { _ in if isAtCommit { server.freeze() } }
+                let isOver = Atomic<Bool>(false)
+                let task = Task { [settings, policy] in
+                    try await fleet.withWorker(
+                        .stateful(handler), ["amounts": policy], store: store, settings: settings
+                    ) { worker in try await waitUntil { worker.outstanding == 20 } }
+                    isOver.store(true, ordering: .relaxed)
+                }
+                do {
+                    try await waitUntil { isOver.load(ordering: .relaxed) }
+                } catch {
+                    server.goOn()
+                    pool.close()
+                    _ = await task.result
+                    throw error
+                }
+                try await task.value
+            }
+        }
+    }
+
     /// SIGTERM while the database is away is no error.
     @Test func whoWaitsForTheDatabaseCanBeStopped() async throws {
         let server = try PostgresServer()
