@@ -12,6 +12,7 @@ final class StatefulLane: Sendable {
     private struct State {
         var book: PartitionBook?
         var isSecondOver = false
+        var misses = 0
         /// In the order of the outbox.
         var flights: [(sequence: Int64, isPublished: Bool)] = []
         var lastBegun: Int64 = 0
@@ -27,6 +28,10 @@ final class StatefulLane: Sendable {
         get { state.withLock { $0.book } }
         set { state.withLock { $0.book = newValue } }
     }
+
+    /// How often the partition could not be taken over, because something did not answer.
+    var misses: Int { state.withLock { $0.misses } }
+    func missed() { state.withLock { $0.misses += 1 } }
 
     func secondPassed() { state.withLock { $0.isSecondOver = true } }
 

@@ -51,6 +51,7 @@ extension PartitionRunner {
                 core.answered(Failure.postgres)
                 for one in pending { await publish(one.batch, one.sequence, lane) }
             } catch let fault as KafkaFault {
+                lane.missed()
                 core.missed("kafka", ErrorStory(fault))
                 await nap(until: core.now + 200)
             } catch {
@@ -58,6 +59,7 @@ extension PartitionRunner {
                     core.probeAbandoned()
                     return false
                 }
+                lane.missed()
                 core.missed(Failure.postgres, ErrorStory(error))
                 await nap(until: core.now + 200)
             }
@@ -133,6 +135,8 @@ extension PartitionRunner {
     ) async {
         var left = rows[...]
         var apart = false
+        // The offset of a dead letter that no topic takes: what lies before it goes without it.
+        var unwritable: Int64?
         while !left.isEmpty {
             guard await opened(lane), let book = lane.book else { return await giveBack(left) }
             // An answer was lost, and it turns out that it was done.
@@ -143,7 +147,9 @@ extension PartitionRunner {
                 continue
             }
             guard let limit = await permission() else { return await giveBack(left) }
-            let piece = left.prefix(Row.piece(of: left, oneEvent: apart || limit == 1))
+            let ahead = left.prefix { $0.offset < unwritable ?? .max }
+            let row = ahead.isEmpty ? left : ahead
+            let piece = row.prefix(Row.piece(of: row, oneEvent: apart || limit == 1))
             switch await transact(piece, handler, lane, book) {
             case .committed(let outputs, let sequence):
                 if piece.events.isEmpty { core.answered(Failure.postgres) } else { core.succeeded(piece.events.count) }
@@ -157,18 +163,32 @@ extension PartitionRunner {
                     continue
                 }
                 guard await judge(failure, story, piece, &left) else { return await giveBack(left) }
+            case .slow(let story):
+                core.probeAbandoned()
+                lane.book = nil
+                // Postgres or the event: who is to blame shows by whether Postgres answers now.
+                let misses = lane.misses
+                guard await opened(lane), let book = lane.book else { return await giveBack(left) }
+                guard lane.misses == misses, book.next <= piece.last?.offset ?? book.next else { continue }
+                apart = true
+                if piece.events.count > 1 { continue }
+                guard await judge(.timeout, story, piece, &left) else { return await giveBack(left) }
             case .lost(let story):
                 lane.book = nil
                 core.missed(Failure.postgres, story)
                 await nap(until: core.now + 50)
-            case .fenced:
+            case .unwritable(let offset):
                 core.probeAbandoned()
-                core.scope.log.warning(
-                    "let go of a partition: another worker has taken it over",
-                    [("handler", core.job.name), ("topic", place.topic), ("partition", place.partition)])
-                lane.book = nil
-                abandon()
-                return await giveBack(left)
+                unwritable = offset
+                if let first = piece.first, first.offset < offset { continue }
+                core.scope.log.error(
+                    "stopped: a dead letter cannot be written",
+                    [
+                        ("handler", core.job.name), ("topic", place.topic), ("partition", place.partition),
+                        ("offset", offset), ("room", role.maxRecordBytes),
+                    ])
+                await nap(until: core.now + 5000)
+            case .fenced: await stepBack(lane)
             case .givenUp:
                 core.probeAbandoned()
                 return await giveBack(left)
@@ -227,6 +247,17 @@ extension PartitionRunner {
         return true
     }
 
+    /// Another worker has taken the partition over. Mostly the group says so in a moment. When it does not, the other one
+    /// had not heard yet that the partition is no longer its own, and the partition is taken back.
+    private func stepBack(_ lane: StatefulLane) async {
+        core.probeAbandoned()
+        lane.book = nil
+        core.scope.log.warning(
+            "another worker has taken a partition over: it is taken back unless the group gives it away",
+            [("handler", core.job.name), ("topic", place.topic), ("partition", place.partition)])
+        await nap(until: core.now + 5000)
+    }
+
     private func giveBack(_ rows: ArraySlice<Row>) async {
         await release(ArraySlice(rows.compactMap(\.job)))
         putBack(rows.map(\.item), 0)
@@ -239,6 +270,10 @@ extension PartitionRunner {
         case failed(Failure, ErrorStory)
         /// Postgres did not answer, so it is not known what it did.
         case lost(ErrorStory)
+        /// The call's time was over while it waited for Postgres, or Postgres was lost then.
+        case slow(ErrorStory)
+        /// The dead letter of this offset does not fit into its topic.
+        case unwritable(Int64)
         case fenced
         case givenUp
     }
@@ -258,7 +293,7 @@ extension PartitionRunner {
             ? await core.aloneness.alone { await transacted(piece, jobs, handler, lane, book) }
             : await core.aloneness.shared { await transacted(piece, jobs, handler, lane, book) }
         switch result {
-        case .failed, .lost: await noteReturn(hold)
+        case .failed, .lost, .slow: await noteReturn(hold)
         case _: break
         }
         return result
@@ -288,7 +323,7 @@ extension PartitionRunner {
                 case .repeated(let job): self.addOutcome("repeat", of: job, to: &batch)
                 case .dead(let disposal):
                     guard let copy = self.copy(of: disposal, room: self.role.maxRecordBytes) else {
-                        throw Refusal.permanent("the dead letter of offset \(row.offset) does not fit into its topic")
+                        throw Unwritable(offset: row.offset)
                     }
                     batch.append(copy)
                     self.addOutcome(of: disposal, to: &batch)
@@ -331,9 +366,14 @@ extension PartitionRunner {
             return .committed(outputs: batch, sequence: sequence)
         } catch {
             await rollBack(transaction)
-            if let fault = error as? PostgresFault, fault.state == StateStore.takenOver { return .fenced }
-            let failure = Failure(error, isOverdue: isOver, isStopping: !isOpen)
             let story = ErrorStory(error)
+            if let unwritable = error as? Unwritable { return .unwritable(unwritable.offset) }
+            if let fault = error as? PostgresFault {
+                if fault.state == StateStore.takenOver { return .fenced }
+                // It may be in, so the book is no longer true, whatever the reason.
+                if isOver, Failure(fault) == .unavailable(dependency: Failure.postgres) { return .slow(story) }
+            }
+            let failure = Failure(error, isOverdue: isOver, isStopping: !isOpen)
             return error is PostgresFault && failure == .unavailable(dependency: Failure.postgres)
                 ? .lost(story) : .failed(failure, story)
         }
@@ -341,6 +381,11 @@ extension PartitionRunner {
 
     private func rollBack(_ transaction: PostgresTransaction) async {
         _ = try? await unlessAbandoned { await transaction.rollBack() }
+    }
+
+    /// A dead letter that does not fit into its topic, whatever is left out of it.
+    private struct Unwritable: Error {
+        let offset: Int64
     }
 
     /// Calls the handler in a task that its deadline cancels. True: its time was over.
@@ -427,22 +472,26 @@ extension PartitionRunner {
         case .lost(let story):
             lane.book = nil
             core.missed(Failure.postgres, story)
+        case .slow(let story):
+            lane.book = nil
+            tickFailed(story)
         case .failed(.unavailable(let dependency), let story): core.missed(dependency, story)
         case .failed(let failure, let story):
-            core.probeAbandoned()
-            guard failure != .cancelled else { return }
-            core.scope.log.error(
-                "a tick failed, and is tried again in a second",
-                [
-                    ("handler", core.job.name), ("topic", place.topic), ("partition", place.partition),
-                    ("error", ErrorText.line(story.message, bytes: 512)),
-                ])
-        case .fenced:
-            core.probeAbandoned()
-            lane.book = nil
-            abandon()
-        case .givenUp: core.probeAbandoned()
+            guard failure != .cancelled else { return core.probeAbandoned() }
+            tickFailed(story)
+        case .fenced: await stepBack(lane)
+        case .unwritable, .givenUp: core.probeAbandoned()
         }
+    }
+
+    private func tickFailed(_ story: ErrorStory) {
+        core.probeAbandoned()
+        core.scope.log.error(
+            "a tick failed, and is tried again in a second",
+            [
+                ("handler", core.job.name), ("topic", place.topic), ("partition", place.partition),
+                ("error", ErrorText.line(story.message, bytes: 512)),
+            ])
     }
 
     /// Clears the outbox of what is published, when no transaction does.

@@ -42,6 +42,33 @@ extension StatefulWorkerTests {
         }
     }
 
+    /// A predecessor that does not know yet that it lost the partition takes it over once more. It will hear of it; the
+    /// partition must not stand still until then, or for ever.
+    @Test func whoeverIsFencedAndKeepsThePartitionGoesOn() async throws {
+        try await Fleet.with { fleet in
+            try await fleet.makeTopics("amounts", policy)
+            try await withStore { store, pool in
+                var handler = Totals()
+                handler.ticks = true
+                try await fleet.withWorker(.stateful(handler), ["amounts": policy], store: store) { worker in
+                    for round in 0..<2 {
+                        try await fleet.publish("amounts", (0..<20).map { event(round * 20 + $0, "1") })
+                        try await waitUntil {
+                            try await totals(pool).values.reduce(0, +) == Int64(20 * round + 20)
+                                && worker.outstanding == 0
+                        }
+                        for partition in 0..<2 {
+                            _ = try await store.take(TopicPartition("amounts", Partition(Int32(partition))))
+                        }
+                    }
+                    let count = try await ticks(pool)
+                    try await waitUntil { try await ticks(pool) > count + 2 }
+                }
+                #expect(try await totals(pool).values.reduce(0, +) == 40)
+            }
+        }
+    }
+
     private func ticks(_ pool: PostgresPool) async throws -> Int {
         try await pool.transaction { try await $0.query("SELECT count(*) AS n FROM ticks")[0] }.value("n")
     }
@@ -64,6 +91,37 @@ extension StatefulWorkerTests {
         }
         try await StateStore(plain, worker: "setup").prepare(Totals().migrations)
         try await body(server, StateStore(pool, worker: "test"), plain)
+    }
+
+    /// Each call waits for Postgres longer than it may take, and no event is to blame.
+    @Test func aDatabaseThatHangsMakesNoDeadLetters() async throws {
+        try await withServer {
+            $0.statementTimeout = .seconds(4)
+            $0.connectTimeout = .seconds(1)
+            $0.leaseTimeout = .seconds(2)
+        } _: { server, store, pool in
+            try await Fleet.with { fleet in
+                var policy = policy
+                policy.deadline = .seconds(2)
+                policy.retry.inProcess = 1
+                policy.breaker.failures = 2
+                policy.breaker.cooldown = .milliseconds(200)
+                try await fleet.makeTopics("amounts", policy)
+                var handler = Totals()
+                handler.asks = true
+                try await fleet.withWorker(.stateful(handler), ["amounts": policy], store: store) { worker in
+                    try await fleet.publish("amounts", (0..<20).map { event($0, "1") })
+                    try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 20 }
+                    server.freeze()
+                    try await fleet.publish("amounts", (20..<40).map { event($0, "1") })
+                    try await waitUntil { worker.broken == ["postgres"] }
+                    server.goOn()
+                    try await waitUntil { worker.outstanding == 0 && worker.broken.isEmpty }
+                    #expect(worker.gauges.deadLettered.load(ordering: .relaxed) == 0)
+                }
+                #expect(try await totals(pool).values.reduce(0, +) == 40)
+            }
+        }
     }
 
     /// What waits for Postgres is let go when the time to drain is over: before the partition is taken over, and at a
@@ -144,6 +202,36 @@ extension StatefulWorkerTests {
                     sink.letGo()
                     let count = try await ticks(pool)
                     try await waitUntil { try await ticks(pool) > count + 10 }
+                }
+            }
+        }
+    }
+
+    /// A dead letter that no topic takes stops its partition; it is no fault of the events behind it.
+    @Test func aDeadLetterThatDoesNotFitTakesNobodyWithIt() async throws {
+        try await Fleet.with { fleet in
+            var policy = policy
+            policy.breaker.failures = 1
+            policy.breaker.cooldown = .milliseconds(100)
+            try await fleet.makeTopics("amounts", policy, partitions: 1)
+            try await fleet.publish("amounts", [event(0, "1")])
+            let large = OutgoingRecord(
+                topic: "amounts", key: Array(repeating: 7, count: 100_000), value: Array("no event".utf8))
+            try #require(try await fleet.producer.send(OutgoingBatch([large])).isAllDelivered)
+            try await fleet.publish("amounts", (2..<10).map { event($0, "1") })
+            try await withStore { store, pool in
+                try await fleet.withWorker(
+                    .stateful(Totals()), ["amounts": policy], store: store, largest: ["amounts": 1024]
+                ) { worker in
+                    try await waitUntil { fleet.lines.contains { $0.contains("a dead letter cannot be written") } }
+                    #expect(worker.gauges.deadLettered.load(ordering: .relaxed) == 0)
+                    #expect(worker.outstanding == 9)
+                }
+                #expect(try await totals(pool).values.reduce(0, +) == 1)
+                // With room for it everything goes on.
+                try await fleet.withWorker(.stateful(Totals()), ["amounts": policy], store: store) { worker in
+                    try await waitUntil { try await totals(pool).values.reduce(0, +) == 9 && worker.outstanding == 0 }
+                    #expect(worker.gauges.deadLettered.load(ordering: .relaxed) == 1)
                 }
             }
         }

@@ -24,11 +24,14 @@ import Testing
         var ticks = false
         /// Called with each batch before it is applied.
         var before: @Sendable ([Event]) async throws -> Void = { _ in }
+        /// Whether it waits for an answer of Postgres before it returns.
+        var asks = false
 
         func apply(
             _ events: [Event], _ transaction: PostgresTransaction, _ context: Context
         ) async throws -> [Outgoing] {
             try await before(events)
+            if asks { try await transaction.execute("SELECT 1") }
             var outputs: [Outgoing] = []
             for event in events {
                 let value = try event.json()
