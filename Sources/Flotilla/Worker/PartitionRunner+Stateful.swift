@@ -271,7 +271,7 @@ extension PartitionRunner {
         let first = core.publisher.begin(batch)
         await lane.flights.begin(self) {
             var publication = first
-            while let refused = await self.core.publisher.finish(publication, while: { self.mayFinish }) {
+            while let refused = await self.delivered(publication) {
                 guard let fault = refused.values.first else {
                     self.core.gauges.published.count(batch.count)
                     return lane.finish(sequence)

@@ -160,6 +160,39 @@ extension StatefulWorkerTests {
         }
     }
 
+    /// The same for a log that takes records and says nothing of them.
+    @Test(arguments: [false, true]) func aLogThatTakesNothingKeepsNobodyFromStopping(_ hasState: Bool) async throws {
+        try await Fleet.with { fleet in
+            try await fleet.makeTopics("amounts", policy)
+            try await fleet.publish("amounts", (0..<20).map { event($0, "1") })
+            try await withStore { store, pool in
+                var settings = WorkerSettings()
+                settings.drainBudget = .milliseconds(300)
+                let plain = TestHandler("totals") { event, _ in
+                    [Outgoing(to: "counted", from: event, json: Array("{}".utf8))]
+                }
+                let sink = HeldSink(fleet.producer)
+                let isOver = Atomic<Bool>(false)
+                let task = Task { [settings, policy] in
+                    try await fleet.withWorker(
+                        hasState ? .stateful(Totals()) : .events(plain), ["amounts": policy],
+                        store: hasState ? store : nil, sink: sink, settings: settings
+                    ) { _ in try await waitUntil { sink.held > 0 } }
+                    isOver.store(true, ordering: .relaxed)
+                }
+                do {
+                    try await waitUntil { isOver.load(ordering: .relaxed) }
+                } catch {
+                    sink.letGo()
+                    _ = await task.result
+                    throw error
+                }
+                try await task.value
+                sink.letGo()
+            }
+        }
+    }
+
     /// SIGTERM while the database is away is no error.
     @Test func whoWaitsForTheDatabaseCanBeStopped() async throws {
         let server = try PostgresServer()
