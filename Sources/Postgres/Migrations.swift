@@ -19,7 +19,14 @@ extension PostgresPool {
     package func migrate(_ migrations: [Migration], group: String) async throws {
         guard let schema = configuration.schema else { preconditionFailure("migrations need a schema") }
         try await transaction { transaction in
+            // What changes large tables takes longer than any statement of a handler, and the others wait for it.
+            let patience = "\(configuration.migrationTimeout.milliseconds)"
+            transaction.later("SELECT set_config('statement_timeout', \(patience), true)")
+            transaction.later("SELECT set_config('idle_in_transaction_session_timeout', \(patience), true)")
+            let lockTimeout = "\(configuration.lockTimeout.milliseconds)"
+            transaction.later("SELECT set_config('lock_timeout', \(patience), true)")
             transaction.later("SELECT pg_advisory_xact_lock(hashtextextended(\("flotilla migrations \(schema)"), 0))")
+            transaction.later("SELECT set_config('lock_timeout', \(lockTimeout), true)")
             let known = try await transaction.query("SELECT 1 AS one FROM pg_namespace WHERE nspname = \(schema)")
             if known.isEmpty { transaction.later("CREATE SCHEMA \(identifier: schema)") }
             transaction.later(

@@ -17,15 +17,16 @@ internal import Platform
 
     private static let preparedAtMost = 500
 
-    /// Connects and sets the session up.
+    /// Connects and sets the session up. `hostsLast`: how many of several hosts are asked only after the others.
     init(
-        _ configuration: PostgresConfiguration, _ bell: Doorbell, isClosed: () -> Bool
+        _ configuration: PostgresConfiguration, _ bell: Doorbell, hostsLast: Int, isClosed: () -> Bool
     ) throws(PostgresFault) {
         self.bell = bell
-        let options = [
-            ("dbname", configuration.connection), ("application_name", configuration.applicationName),
-            ("client_encoding", "UTF8"), ("tcp_user_timeout", "10000"),
-        ]
+        let options =
+            [
+                ("dbname", configuration.connection), ("application_name", configuration.applicationName),
+                ("client_encoding", "UTF8"), ("tcp_user_timeout", "10000"),
+            ] + configuration.hosts(last: hostsLast)
         var started: OpaquePointer?
         unsafe Self.withStrings(options.map(\.0)) { keywords in
             unsafe Self.withStrings(options.map(\.1)) { values in
@@ -45,7 +46,10 @@ internal import Platform
                 isGivenUp: isClosed)
         } catch {
             unsafe PQfinish(connection)
-            throw error
+            guard error.kind == .timedOut else { throw error }
+            // Nobody has asked it anything yet, so it is not slow but away.
+            throw PostgresFault(
+                .unreachable, "no connection within \(configuration.connectTimeout): does the host answer at all?")
         }
     }
 
@@ -59,11 +63,6 @@ internal import Platform
     ) throws(PostgresFault) -> [PostgresRows] {
         for statement in statements { try statement.check() }
         var steps: [Step] = []
-        if prepared.count + statements.count > Self.preparedAtMost {
-            prepared = [:]
-            try accept(unsafe PQsendQueryParams(connection, "DEALLOCATE ALL", 0, nil, nil, nil, nil, 0))
-            steps.append(.other)
-        }
         for statement in statements {
             if prepared[statement.text] == nil {
                 lastName += 1
@@ -93,10 +92,21 @@ internal import Platform
         if let fault { throw fault }
     }
 
+    /// Makes ready for whoever is next: what was begun is over, and not too many statements are prepared. Not within a
+    /// transaction: where that has failed the server does nothing more, and what came behind would not be done either.
+    func tidy(by deadline: Int64, isGivenUp: () -> Bool) throws(PostgresFault) {
+        // What ends the exchange's results makes libpq notice that it is idle.
+        guard try next(by: deadline, isGivenUp) == nil, unsafe PQtransactionStatus(connection) == PQTRANS_IDLE else {
+            throw broken("the transaction before was not ended")
+        }
+        guard prepared.count > Self.preparedAtMost else { return }
+        _ = try run(["DEALLOCATE ALL"], by: deadline, isGivenUp: isGivenUp)
+        prepared = [:]
+    }
+
     private enum Step {
         case prepare(String)
         case query
-        case other
     }
 
     private func send(_ statement: SQL, as name: String) throws(PostgresFault) {
@@ -146,7 +156,6 @@ internal import Platform
             switch step {
             case .query: if let found = answer.rows { rows.append(found) }
             case .prepare(let text): if answer.rows == nil { prepared[text] = nil }
-            case .other: break
             }
         }
         guard let end = try next(by: deadline, isGivenUp), end.isSync else { throw broken("the answers do not end") }

@@ -13,6 +13,8 @@ public struct PostgresConfiguration: Sendable, CustomStringConvertible {
     public var connectTimeout: Duration = .seconds(5)
     /// How long a statement may take; the server ends it then, and a little later we end the connection.
     public var statementTimeout: Duration = .seconds(30)
+    /// How long a migration may take, and how long whoever has nothing to do but wait for it waits in one go.
+    public var migrationTimeout: Duration = .seconds(3600)
     /// How long to wait for a lock.
     public var lockTimeout: Duration = .seconds(10)
     /// How long to wait for a connection that others use.
@@ -46,6 +48,20 @@ public struct PostgresConfiguration: Sendable, CustomStringConvertible {
         let found = Self.options(of: connection) ?? [:]
         let place = [found["host"], found["port"].map { ":\($0)" }].compactMap { $0 }.joined()
         return "postgres \(place)/\(found["dbname"] ?? "")"
+    }
+
+    /// Several hosts in another order, as parameters: the first `last` of them come last. Nothing when there is one.
+    ///
+    /// libpq goes on to the next host by itself when one refuses, but not when one is silent: how long to wait is ours to
+    /// know.
+    func hosts(last: Int) -> [(String, String)] {
+        let found = Self.options(of: connection) ?? [:]
+        return ["host", "hostaddr", "port"].compactMap { name in
+            let all = (found[name] ?? "").split(separator: ",", omittingEmptySubsequences: false)
+            guard all.count > 1 else { return nil }
+            let first = last % all.count
+            return (name, (all[first...] + all[..<first]).joined(separator: ","))
+        }
     }
 
     /// What a connection string says, in its parts. Nil when libpq does not understand it.

@@ -68,9 +68,12 @@ final class PostgresConnection: Sendable {
 
     /// Asks, behind what was asked before.
     func ask(_ work: Work) async throws(PostgresFault) -> [PostgresRows] {
-        let deadline =
-            Time.monotonicMilliseconds + configuration.statementTimeout.patience
-            + configuration.connectTimeout.patience
+        let limit =
+            switch work {
+            case .statements: configuration.statementTimeout
+            case .script: configuration.migrationTimeout
+            }
+        let deadline = Time.monotonicMilliseconds + limit.patience + configuration.connectTimeout.patience
         let result = await withCheckedContinuation { continuation in
             let exchange = Exchange(work: work, deadline: deadline) { continuation.resume(returning: $0) }
             let isClosed = state.withLock { state in
@@ -102,9 +105,11 @@ final class PostgresConnection: Sendable {
 
     private func run() {
         var pause: Int64 = 50
+        var failures = 0
         while !isClosed {
             do throws(PostgresFault) {
-                let native = try NativeConnection(configuration, bell, isClosed: { self.isClosed })
+                let native = try NativeConnection(
+                    configuration, bell, hostsLast: failures, isClosed: { self.isClosed })
                 pause = 50
                 state.withLock { $0.isReturned = false }
                 onChange(self, nil)
@@ -113,6 +118,7 @@ final class PostgresConnection: Sendable {
                 onChange(self, fault)
                 refuse(fault)
             } catch {
+                failures += 1
                 onChange(self, error)
                 sleep(until: Time.monotonicMilliseconds + pause + Int64.random(in: 0...pause))
                 pause = min(pause * 2, 2000)
@@ -130,7 +136,13 @@ final class PostgresConnection: Sendable {
                 for later in asked[(index + 1)...] { later.reply(.failure(fault)) }
                 return fault
             }
-            if isReturned { onChange(self, nil) }
+            if isReturned {
+                do throws(PostgresFault) {
+                    let deadline = Time.monotonicMilliseconds + configuration.statementTimeout.patience
+                    try native.tidy(by: deadline, isGivenUp: { self.isClosed })
+                } catch { return error }
+                onChange(self, nil)
+            }
             if !asked.isEmpty { continue }
             var files = [
                 pollfd(fd: native.descriptor, events: Int16(POLLIN), revents: 0),

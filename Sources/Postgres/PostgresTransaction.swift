@@ -69,7 +69,14 @@ public final class PostgresTransaction: Sendable {
         let (isOver, hasBegun) = state.withLock { ($0.isOver, $0.hasBegun) }
         guard !isOver else { return }
         // A connection that is lost is refused here, and the server rolls back by itself.
-        if hasBegun { _ = try? await connection.ask(.statements(["ROLLBACK"])) }
+        if hasBegun {
+            // Who does not want to wait ends the connection, and the server rolls back as well.
+            await withTaskCancellationHandler {
+                _ = try? await connection.ask(.statements(["ROLLBACK"]))
+            } onCancel: {
+                connection.giveUp()
+            }
+        }
         end()
     }
 

@@ -191,6 +191,90 @@ struct PostgresTests {
         #expect(try row.value("most") == 100)
     }
 
+    @Test func aServerThatDoesNotAnswerIsAwayAndNotBusy() async throws {
+        let server = try PostgresServer()
+        var configuration = try PostgresConfiguration(url: try server.database())
+        configuration.connections = 1
+        configuration.connectTimeout = .milliseconds(200)
+        // Whoever waits for this waits in vain.
+        configuration.leaseTimeout = .seconds(3600)
+        server.freeze()
+        defer { server.goOn() }
+        let pool = try PostgresPool(configuration)
+        defer { pool.close() }
+        let fault = await #expect(throws: PostgresFault.self) {
+            try await pool.transaction { try await $0.execute("SELECT 1") }
+        }
+        #expect(fault?.kind == .unreachable, "\(fault.map { "\($0)" } ?? "")")
+    }
+
+    /// The first host takes connections and says nothing, as one does that was cut off.
+    @Test func aHostThatDoesNotAnswerIsPassedOver() async throws {
+        let silent = try PostgresServer()
+        silent.freeze()
+        defer { silent.goOn() }
+        let url = try PostgresServer.shared.get().database().replacing("host=", with: "host=\(silent.folderOfSocket),")
+        var configuration = try PostgresConfiguration(url: url)
+        configuration.connections = 1
+        configuration.connectTimeout = .milliseconds(500)
+        let pool = try PostgresPool(configuration)
+        defer { pool.close() }
+        while true {
+            do {
+                try await pool.transaction { try await $0.execute("SELECT 1") }
+                break
+            } catch let fault as PostgresFault { #expect(fault.kind == .unreachable, "\(fault)") }
+        }
+    }
+
+    @Test func aStatementIsPreparedOnceHoweverManyComeAtOnce() async throws {
+        try await withPool({ $0.connections = 1 }) { pool in
+            try await pool.transaction { try await $0.execute("CREATE TABLE t (n int)") }
+            try await pool.transaction { try await $0.execute("SELECT 'kept'") }
+            try await pool.transaction { transaction in
+                for number in 0..<1000 { transaction.later("INSERT INTO t VALUES (\(number))") }
+            }
+            let rows = try await pool.transaction {
+                try await $0.query(
+                    "SELECT count(*) AS n FROM pg_prepared_statements WHERE statement = 'SELECT ''kept'''")
+            }
+            #expect(try rows[0].value("n") == 1)
+        }
+    }
+
+    /// Wherever the connection forgets its statements, what failed is rolled back and the next transaction is its own.
+    @Test func whoComesAfterOneThatFailedFindsAFreeConnection() async throws {
+        try await withPool({ $0.connections = 1 }) { pool in
+            try await pool.transaction { try await $0.execute("CREATE TABLE t (n int)") }
+            for number in 0..<600 {
+                let fault = await #expect(throws: PostgresFault.self) {
+                    try await pool.transaction { transaction in
+                        try await transaction.execute("INSERT INTO t VALUES (1)")
+                        try await transaction.execute(SQL(stringLiteral: "SELECT \(number) / 0"))
+                    }
+                }
+                #expect(fault?.kind == .data)
+                try await pool.transaction { try await $0.execute("SELECT 1") }
+            }
+            let rows = try await pool.transaction { try await $0.query("SELECT count(*) AS n FROM t") }
+            #expect(try rows[0].value("n") == 0)
+        }
+    }
+
+    @Test func aMigrationMayTakeLongerThanAStatement() async throws {
+        try await withPool {
+            $0.statementTimeout = .seconds(2)
+            $0.schema = "slow"
+        } _: { pool in
+            try await pool.migrate([Migration("1", "SELECT pg_sleep(4); CREATE TABLE a (n int)")], group: "test")
+            try await pool.transaction { try await $0.execute("SELECT n FROM a") }
+            let fault = await #expect(throws: PostgresFault.self) {
+                try await pool.transaction { try await $0.execute("SELECT pg_sleep(60)") }
+            }
+            #expect(fault?.kind == .timedOut)
+        }
+    }
+
     @Test func migrationsRunOnceWhoeverComesFirst() async throws {
         let server = try PostgresServer.shared.get()
         let url = try server.database()

@@ -55,10 +55,13 @@ package final class PostgresServer: Sendable {
         return "postgresql:///\(name)?host=\(data)&user=\(Self.user)"
     }
 
+    /// What `host` says of it.
+    package var folderOfSocket: String { data }
+
     /// Starts it again, on the same folder. What is left of a server that was killed may still be ending.
     package func start() throws {
         let arguments = [
-            "-D", data, "-k", data, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=60",
+            "-D", data, "-k", data, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200",
         ]
         for _ in 0..<100 {
             let pid = try Child.start(Self.words("postgres", arguments)[0], Self.words("postgres", arguments))
@@ -91,6 +94,18 @@ package final class PostgresServer: Sendable {
     package func stop() {
         signal(SIGINT)
         reap()
+    }
+
+    /// Has all its processes stand still: what is connected stays so, and nobody answers.
+    package func freeze() {
+        // The main process first, or it could start others meanwhile.
+        signal(SIGSTOP)
+        for child in Child.children(of: process.withLock { $0 }) { _ = Glibc.kill(child, SIGSTOP) }
+    }
+
+    package func goOn() {
+        for child in Child.children(of: process.withLock { $0 }) { _ = Glibc.kill(child, SIGCONT) }
+        signal(SIGCONT)
     }
 
     private func signal(_ number: Int32) {

@@ -255,6 +255,7 @@ private struct Doctor: Sendable {
         place.connections = 1
         place.connectTimeout = .seconds(5)
         place.statementTimeout = .seconds(5)
+        place.leaseTimeout = .seconds(10)
         do {
             let pool = try PostgresPool(place)
             defer { pool.close() }

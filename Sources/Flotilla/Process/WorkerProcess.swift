@@ -20,8 +20,13 @@ package final class WorkerProcess: Sendable {
 
     private struct State {
         var workers: [HandlerWorker] = []
+        /// What the start waits for.
+        var opening: Task<Void, any Error>?
         var isStopping = false
     }
+
+    /// Somebody wants the process to end that has not begun to work.
+    private struct Stopped: Error {}
 
     /// Why a process cannot start, or go on.
     package struct Fault: Error, Sendable, CustomStringConvertible {
@@ -45,6 +50,10 @@ package final class WorkerProcess: Sendable {
 
     /// Works until `stop`. Throws what kept it from starting, or from going on.
     package func run() async throws {
+        do { try await work() } catch is Stopped { log.info("stopped", [("worker", identity.id)]) }
+    }
+
+    private func work() async throws {
         let redis = try await openRedis()
         defer { redis?.close() }
         let control = redis.map { ControlBoard($0, settings.namespace) }
@@ -74,10 +83,11 @@ package final class WorkerProcess: Sendable {
 
     /// Has `run` finish what is under way and return.
     package func stop() {
-        let workers = state.withLock { state in
+        let (workers, opening) = state.withLock { state in
             state.isStopping = true
-            return state.workers
+            return (state.workers, state.opening)
         }
+        opening?.cancel()
         for worker in workers { worker.stop() }
     }
 
@@ -187,9 +197,17 @@ package final class WorkerProcess: Sendable {
     ) async throws {
         var hasTold = false
         while true {
+            let task = Task { try await store.prepare(handler.migrations) }
+            let isStopping = state.withLock { state in
+                state.opening = task
+                return state.isStopping
+            }
+            if isStopping { task.cancel() }
             do {
-                return try await store.prepare(handler.migrations)
-            } catch let fault as PostgresFault where fault.isRetriable && !state.withLock({ $0.isStopping }) {
+                return try await task.value
+            } catch _ where state.withLock({ $0.isStopping }) {
+                throw Stopped()
+            } catch let fault as PostgresFault where fault.isRetriable {
                 if !hasTold {
                     log.warning(
                         "waiting for the database", [("handler", handler.name), ("database", place), ("error", fault)])

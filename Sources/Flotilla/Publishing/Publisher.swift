@@ -31,12 +31,6 @@ package struct Publisher: Sendable {
         return publication
     }
 
-    package func publish(
-        _ batch: OutgoingBatch, while isOpen: @Sendable () -> Bool
-    ) async -> [Int: KafkaFault]? {
-        await finish(begin(batch), while: isOpen)
-    }
-
     /// Waits for records that were handed over, and hands those over again that may yet pass. The records that the log
     /// will never take, by their place in the batch; nil when `isOpen` said to stop.
     package func finish(
@@ -106,15 +100,20 @@ package final class Publication: Sendable {
         waiting?.resume(returning: verdict)
     }
 
-    /// Every record that a sink accepted gets its verdict, so this ends; a producer that closes says `purged`.
+    /// Every record that a sink accepted gets its verdict, so this ends; a producer that closes says `purged`. It may take
+    /// minutes, and a cancelled task does not wait for it.
     func verdict() async -> Verdict {
-        await withCheckedContinuation { continuation in
-            let known = state.withLock { state -> Verdict? in
-                if case .heard(let verdict) = state { return verdict }
-                state = .awaited(continuation)
-                return nil
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let known = state.withLock { state -> Verdict? in
+                    if case .heard(let verdict) = state { return verdict }
+                    state = .awaited(continuation)
+                    return nil
+                }
+                if let known { continuation.resume(returning: known) }
             }
-            if let known { continuation.resume(returning: known) }
+        } onCancel: {
+            hear(.failure(KafkaFault(.cancelled, "nobody waits for it any more", at: KafkaFault.Site("publish"))))
         }
     }
 }

@@ -113,10 +113,8 @@ package struct StateStore: Sendable {
 
     /// Takes outputs out of the outbox that are known to be published. Nothing depends on it but that they are not
     /// published again.
-    func forget(through published: Int64, _ place: TopicPartition) async {
-        _ = try? await pool.transaction { transaction in
-            forget(through: published, place, transaction)
-        }
+    func forget(through published: Int64, _ place: TopicPartition) async throws {
+        try await pool.transaction { transaction in forget(through: published, place, transaction) }
     }
 
     private func forget(through published: Int64?, _ place: TopicPartition, _ transaction: PostgresTransaction) {

@@ -5,11 +5,14 @@ internal import Synchronization
 /// outputs are on their way from the outbox to the log.
 final class StatefulLane: Sendable {
     let store: StateStore
+    /// One bound for all runs of the lane: with a bound for each, timers would pile up outputs while the log is away.
+    let flights = Flights(allowed: 4)
     private let state = Mutex(State())
 
     private struct State {
         var book: PartitionBook?
         var isSecondOver = false
+        var misses = 0
         /// In the order of the outbox.
         var flights: [(sequence: Int64, isPublished: Bool)] = []
         var lastBegun: Int64 = 0
@@ -25,6 +28,10 @@ final class StatefulLane: Sendable {
         get { state.withLock { $0.book } }
         set { state.withLock { $0.book = newValue } }
     }
+
+    /// How often the partition could not be taken over, because something did not answer.
+    var misses: Int { state.withLock { $0.misses } }
+    func missed() { state.withLock { $0.misses += 1 } }
 
     func secondPassed() { state.withLock { $0.isSecondOver = true } }
 
@@ -73,12 +80,5 @@ final class StatefulLane: Sendable {
     /// It is out of the outbox.
     func forgot(through sequence: Int64?) {
         state.withLock { if $0.published == sequence { $0.published = nil } }
-    }
-
-    /// Clears the outbox of what is published, when nothing else does.
-    func forgetPublished(_ place: TopicPartition) async {
-        guard let published else { return }
-        await store.forget(through: published, place)
-        forgot(through: published)
     }
 }

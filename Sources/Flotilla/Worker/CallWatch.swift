@@ -8,7 +8,7 @@ internal import Synchronization
 /// takes its deadline back unmarked.
 final class CallWatch: Sendable {
     private let deadline = Atomic<Int64>(idle)
-    private let task = Mutex<(task: Task<Void, Never>?, isCancelled: Bool)>((nil, false))
+    private let task = Mutex<(cancel: (@Sendable () -> Void)?, isCancelled: Bool)>((nil, false))
 
     private static let idle = Int64.max
     private static let marked = Int64.min
@@ -30,27 +30,30 @@ final class CallWatch: Sendable {
         // Two calls with one deadline cannot be told apart, and need not be: it is over for both.
         let (hit, _) = deadline.compareExchange(
             expected: until, desired: Self.marked, ordering: .acquiringAndReleasing)
-        if hit { task.withLock { $0.task }?.cancel() }
+        if hit { task.withLock { $0.cancel }?() }
     }
 
     /// Whether the call under way was told that its time is over and has not come back.
     var isOverdue: Bool { deadline.load(ordering: .relaxed) == Self.marked }
 
     /// The task that makes the calls from now on.
-    func watch(_ next: Task<Void, Never>?) {
+    func watch(_ next: Task<some Sendable, Never>) {
         let isCancelled = task.withLock { state in
-            state.task = next
+            state.cancel = { next.cancel() }
             return state.isCancelled
         }
         // The look may have come before the task was known here.
-        if isCancelled || deadline.load(ordering: .acquiring) == Self.marked { next?.cancel() }
+        if isCancelled || deadline.load(ordering: .acquiring) == Self.marked { next.cancel() }
     }
+
+    /// That task is over.
+    func unwatch() { task.withLock { $0.cancel = nil } }
 
     /// Nothing of this is wanted any more: cancels what runs, and what would run.
     func cancel() {
         task.withLock { state in
             state.isCancelled = true
-            return state.task
-        }?.cancel()
+            return state.cancel
+        }?()
     }
 }

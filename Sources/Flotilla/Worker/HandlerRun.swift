@@ -58,7 +58,7 @@ final class HandlerRun: @unchecked Sendable {
         let task = WorkerTasks.begin(body)
         watch.watch(task)
         await task.value
-        watch.watch(nil)
+        watch.unwatch()
     }
 
     private func runEach(_ handler: some Handler) async {

@@ -17,7 +17,13 @@ struct LaneQueue {
 
     mutating func append(_ slice: LaneSlice) { slices.append(slice) }
 
-    mutating func putBack(_ items: [WorkItem]) { front.insert(contentsOf: items, at: 0) }
+    /// Puts records back where they were. What of a row is put back at different moments may lie between what came back
+    /// before, and a lane with strict order that met it otherwise would pass a record over.
+    mutating func putBack(_ items: [WorkItem]) {
+        front.insert(contentsOf: items, at: 0)
+        let isSorted = zip(front, front.dropFirst()).allSatisfy { $0.ticket < $1.ticket }
+        if !isSorted { front.sort { $0.ticket < $1.ticket } }
+    }
 
     /// The next records, nil when there are none.
     mutating func take(_ max: Int) -> [WorkItem]? {

@@ -160,7 +160,7 @@ extension PartitionRunner {
         } ?? false
     }
 
-    /// Notes that a call came back of an event that is tried again. Without this, a process that is ended while the
+    /// Notes that a call came back of an event that is not known as done yet. Without this, a process that is ended while the
     /// event waits would count against it: thrice in an outage, and it were a dead letter. When it is not heard the
     /// suspicion stays, which is no loss.
     func noteReturn(_ hold: OnceHold) async {

@@ -173,7 +173,8 @@ extension PartitionRunner {
             starts > 0
             ? await core.aloneness.alone { await called(row, apart: apart) }
             : await core.aloneness.shared { await called(row, apart: apart) }
-        if case .failed = run.outcomes.first { await noteReturn(hold) }
+        // Done is told only when its outputs are out, and the next one may end the process before.
+        if !run.outcomes.isEmpty { await noteReturn(hold) }
         return run
     }
 

@@ -21,10 +21,18 @@ extension PartitionRunner {
         return core.publisher.begin(batch)
     }
 
+    /// Waits until records are in the log; those that no topic takes, by their place in the batch. Nil when the partition
+    /// is abandoned before: a log that does not answer must not keep it.
+    func delivered(_ publication: Publication) async -> [Int: KafkaFault]? {
+        try? await unlessAbandoned { [core] in
+            await core.publisher.finish(publication, while: { self.mayFinish })
+        }
+    }
+
     /// Waits until a run's outputs are out and finishes the events that they come from.
     func finish(_ publication: Publication, _ run: HandlerRun, _ judgement: Judgement) async -> Published {
         guard !judgement.done.isEmpty else { return .published(tooLarge: []) }
-        guard let refused = await core.publisher.finish(publication, while: { self.mayFinish }) else { return .givenUp }
+        guard let refused = await delivered(publication) else { return .givenUp }
         core.gauges.published.count(run.outputs.count)
         guard !refused.isEmpty else {
             core.gauges.done.count(judgement.done.count)
@@ -63,7 +71,7 @@ extension PartitionRunner {
                 sent.append(disposal)
             }
             for disposal in sent { addOutcome(of: disposal, to: &batch) }
-            guard let refused = await core.publisher.publish(batch, while: { self.mayFinish }) else { return false }
+            guard let refused = await delivered(core.publisher.begin(batch)) else { return false }
             let passed = sent.indices.filter { refused[$0] == nil }.map { sent[$0] }
             guard await conclude(passed.map { ($0.ticket, $0.ending) }) else { return false }
             count(passed)
@@ -132,7 +140,7 @@ extension PartitionRunner {
         var batch = OutgoingBatch()
         for job in jobs { addOutcome(outcome, of: job, to: &batch) }
         guard !batch.isEmpty else { return true }
-        return await core.publisher.publish(batch, while: { self.mayFinish }) != nil
+        return await delivered(core.publisher.begin(batch)) != nil
     }
 
     func addOutcome(_ outcome: String, of job: EventJob, to batch: inout OutgoingBatch) {

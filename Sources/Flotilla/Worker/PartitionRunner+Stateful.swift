@@ -3,7 +3,6 @@ internal import Kafka
 internal import Model
 internal import Platform
 internal import Postgres
-internal import Synchronization
 
 // The lane of a handler with state: claim, apply and commit in one transaction, remember, finish; publish from the
 // outbox beside it.
@@ -15,10 +14,9 @@ internal import Synchronization
 extension PartitionRunner {
     func runStateful(_ handler: any StatefulHandler, _ lane: StatefulLane) async {
         var size = Self.largestPiece
-        let flights = Flights(allowed: 4)
         while true {
-            let isOpen = await opened(lane, flights)
-            if isOpen, lane.takeSecond() { await tick(handler, lane, flights) }
+            let isOpen = await opened(lane)
+            if isOpen, lane.takeSecond() { await tick(handler, lane) }
             guard let items = take(0, max: size) else { break }
             guard isOpen, let book = lane.book else {
                 putBack(items, 0)
@@ -27,7 +25,7 @@ extension PartitionRunner {
             let began = core.now
             core.gauges.consumed.count(items.count)
             let fresh = await passOver(items, book, lane)
-            if let rows = await sorted(fresh) { await work(rows, handler, lane, flights) }
+            if let rows = await sorted(fresh) { await work(rows, handler, lane) }
             let took = core.now - began
             if took > 1000 { size = max(1, size / 2) } else if took < 250 { size = min(Self.largestPiece, size * 2) }
         }
@@ -38,11 +36,11 @@ extension PartitionRunner {
 
     /// Takes the partition over in Postgres, unless that has been done, and publishes what a predecessor left. False
     /// when the partition is given up.
-    private func opened(_ lane: StatefulLane, _ flights: Flights) async -> Bool {
+    private func opened(_ lane: StatefulLane) async -> Bool {
         while lane.book == nil {
             guard await permission() != nil else { return false }
             do {
-                let (book, pending) = try await lane.store.take(place)
+                let (book, pending) = try await unlessAbandoned { [place] in try await lane.store.take(place) }
                 let end = try await core.source.end(of: place)
                 guard book.next <= end.rawValue else {
                     core.probeAbandoned()
@@ -51,11 +49,17 @@ extension PartitionRunner {
                 }
                 lane.book = book
                 core.answered(Failure.postgres)
-                for one in pending { await publish(one.batch, one.sequence, lane, flights) }
+                for one in pending { await publish(one.batch, one.sequence, lane) }
             } catch let fault as KafkaFault {
+                lane.missed()
                 core.missed("kafka", ErrorStory(fault))
                 await nap(until: core.now + 200)
             } catch {
+                guard mayFinish else {
+                    core.probeAbandoned()
+                    return false
+                }
+                lane.missed()
                 core.missed(Failure.postgres, ErrorStory(error))
                 await nap(until: core.now + 200)
             }
@@ -127,14 +131,14 @@ extension PartitionRunner {
 
     /// Applies rows until none is left or the partition is given up.
     private func work(
-        _ rows: [Row], _ handler: any StatefulHandler, _ lane: StatefulLane, _ flights: Flights
+        _ rows: [Row], _ handler: any StatefulHandler, _ lane: StatefulLane
     ) async {
         var left = rows[...]
         var apart = false
+        // The offset of a dead letter that no topic takes: what lies before it goes without it.
+        var unwritable: Int64?
         while !left.isEmpty {
-            guard await opened(lane, flights), let limit = await permission(), let book = lane.book else {
-                return await giveBack(left)
-            }
+            guard await opened(lane), let book = lane.book else { return await giveBack(left) }
             // An answer was lost, and it turns out that it was done.
             let applied = left.prefix { $0.offset < book.next }
             if !applied.isEmpty {
@@ -142,13 +146,16 @@ extension PartitionRunner {
                 left = left.dropFirst(applied.count)
                 continue
             }
-            let piece = left.prefix(Row.piece(of: left, oneEvent: apart || limit == 1))
+            guard let limit = await permission() else { return await giveBack(left) }
+            let ahead = left.prefix { $0.offset < unwritable ?? .max }
+            let row = ahead.isEmpty ? left : ahead
+            let piece = row.prefix(Row.piece(of: row, oneEvent: apart || limit == 1))
             switch await transact(piece, handler, lane, book) {
             case .committed(let outputs, let sequence):
                 if piece.events.isEmpty { core.answered(Failure.postgres) } else { core.succeeded(piece.events.count) }
                 guard await conclude(piece) else { return }
                 left = left.dropFirst(piece.count)
-                if let sequence { await publish(outputs, sequence, lane, flights) }
+                if let sequence { await publish(outputs, sequence, lane) }
             case .failed(let failure, let story):
                 if piece.events.count > 1, !failure.stopsTheRow {
                     core.probeAbandoned()
@@ -156,18 +163,32 @@ extension PartitionRunner {
                     continue
                 }
                 guard await judge(failure, story, piece, &left) else { return await giveBack(left) }
+            case .slow(let story):
+                core.probeAbandoned()
+                lane.book = nil
+                // Postgres or the event: who is to blame shows by whether Postgres answers now.
+                let misses = lane.misses
+                guard await opened(lane), let book = lane.book else { return await giveBack(left) }
+                guard lane.misses == misses, book.next <= piece.last?.offset ?? book.next else { continue }
+                apart = true
+                if piece.events.count > 1 { continue }
+                guard await judge(.timeout, story, piece, &left) else { return await giveBack(left) }
             case .lost(let story):
                 lane.book = nil
                 core.missed(Failure.postgres, story)
                 await nap(until: core.now + 50)
-            case .fenced:
+            case .unwritable(let offset):
                 core.probeAbandoned()
-                core.scope.log.warning(
-                    "let go of a partition: another worker has taken it over",
-                    [("handler", core.job.name), ("topic", place.topic), ("partition", place.partition)])
-                lane.book = nil
-                abandon()
-                return await giveBack(left)
+                unwritable = offset
+                if let first = piece.first, first.offset < offset { continue }
+                core.scope.log.error(
+                    "stopped: a dead letter cannot be written",
+                    [
+                        ("handler", core.job.name), ("topic", place.topic), ("partition", place.partition),
+                        ("offset", offset), ("room", role.maxRecordBytes),
+                    ])
+                await nap(until: core.now + 5000)
+            case .fenced: await stepBack(lane)
             case .givenUp:
                 core.probeAbandoned()
                 return await giveBack(left)
@@ -180,8 +201,14 @@ extension PartitionRunner {
         _ failure: Failure, _ story: ErrorStory, _ piece: ArraySlice<Row>, _ left: inout ArraySlice<Row>
     ) async -> Bool {
         guard let index = piece.firstIndex(where: { $0.job != nil }), let job = piece[index].job else {
-            // Nothing of the handler's was in it, so it is the outbox that does not take a dead letter.
-            core.scope.log.error("stopped: a dead letter cannot be written", [("error", story.message)])
+            // Nothing of the handler's was in it, so it is the outbox that does not take it.
+            core.probeAbandoned()
+            core.scope.log.error(
+                "stopped: the outbox does not take a dead letter",
+                [
+                    ("handler", core.job.name), ("topic", place.topic), ("partition", place.partition),
+                    ("error", story.message),
+                ])
             await nap(until: core.now + 5000)
             return isOpen
         }
@@ -220,170 +247,31 @@ extension PartitionRunner {
         return true
     }
 
+    /// Another worker has taken the partition over. Mostly the group says so in a moment. When it does not, the other one
+    /// had not heard yet that the partition is no longer its own, and the partition is taken back.
+    private func stepBack(_ lane: StatefulLane) async {
+        core.probeAbandoned()
+        lane.book = nil
+        core.scope.log.warning(
+            "another worker has taken a partition over: it is taken back unless the group gives it away",
+            [("handler", core.job.name), ("topic", place.topic), ("partition", place.partition)])
+        await nap(until: core.now + 5000)
+    }
+
     private func giveBack(_ rows: ArraySlice<Row>) async {
         await release(ArraySlice(rows.compactMap(\.job)))
         putBack(rows.map(\.item), 0)
     }
 
-    // MARK: Transactions
-
-    private enum Transacted {
-        case committed(outputs: OutgoingBatch, sequence: Int64?)
-        case failed(Failure, ErrorStory)
-        /// Postgres did not answer, so it is not known what it did.
-        case lost(ErrorStory)
-        case fenced
-        case givenUp
-    }
-
-    /// One transaction about a piece.
-    private func transact(
-        _ piece: ArraySlice<Row>, _ handler: any StatefulHandler, _ lane: StatefulLane, _ book: PartitionBook
-    ) async -> Transacted {
-        let jobs = piece.events
-        guard let starts = jobs.first?.suspectedStarts else {
-            return await core.aloneness.shared { await transacted(piece, jobs, handler, lane, book) }
-        }
-        guard let hold = jobs.first?.hold, await noteStart(hold) else { return .givenUp }
-        // The second time nobody else is at work, so that the blame cannot fall on a bystander.
-        let result =
-            starts > 0
-            ? await core.aloneness.alone { await transacted(piece, jobs, handler, lane, book) }
-            : await core.aloneness.shared { await transacted(piece, jobs, handler, lane, book) }
-        switch result {
-        case .failed, .lost: await noteReturn(hold)
-        case _: break
-        }
-        return result
-    }
-
-    private func transacted(
-        _ piece: ArraySlice<Row>, _ jobs: [EventJob], _ handler: any StatefulHandler, _ lane: StatefulLane,
-        _ book: PartitionBook
-    ) async -> Transacted {
-        let (scope, isReplay, store) = (core.scope, role.kind == .replay, lane.store)
-        let next = (piece.last?.offset ?? book.next - 1) + 1
-        return await transaction(lane, book, next: next) { transaction, until in
-            var fresh = jobs
-            if isReplay {
-                fresh = []
-                for job in jobs {
-                    guard let state = job.state else { continue }
-                    if try await store.noteReplayed(state.source, transaction) { fresh.append(job) }
-                }
-            }
-            guard let first = fresh.first else { return [] }
-            return try await handler.apply(fresh.map(\.event), transaction, scope.context(first, until: until))
-        } adding: { batch in
-            for row in piece {
-                switch row.kind {
-                case .event(let job): self.addOutcome("done", of: job, to: &batch)
-                case .repeated(let job): self.addOutcome("repeat", of: job, to: &batch)
-                case .dead(let disposal):
-                    guard let copy = self.copy(of: disposal, room: self.role.maxRecordBytes) else {
-                        throw Refusal.permanent("the dead letter of offset \(row.offset) does not fit into its topic")
-                    }
-                    batch.append(copy)
-                    self.addOutcome(of: disposal, to: &batch)
-                }
-            }
-        }
-    }
-
-    /// Begins, has `body` do its part under the handler's deadline, and commits.
-    private func transaction(
-        _ lane: StatefulLane, _ book: PartitionBook, next: Int64,
-        _ body: @escaping @Sendable (PostgresTransaction, _ until: Int64) async throws -> [Outgoing],
-        adding: (inout OutgoingBatch) throws -> Void = { _ in }
-    ) async -> Transacted {
-        let transaction: PostgresTransaction
-        do {
-            transaction = try await lane.store.begin(book)
-        } catch {
-            return .lost(ErrorStory(error))
-        }
-        let (result, isOver) = await called { until in try await body(transaction, until) }
-        do {
-            var batch = OutgoingBatch()
-            try core.scope.encoder.append(try result.get(), to: &batch)
-            if let tooLarge = tooLarge(batch) {
-                await transaction.rollBack()
-                return .failed(.tooLarge, tooLarge)
-            }
-            try adding(&batch)
-            guard mayFinish else {
-                await transaction.rollBack()
-                return .givenUp
-            }
-            let published = lane.published
-            let sequence = try await lane.store.commit(
-                transaction, book, next: next, outputs: batch, published: published)
-            lane.forgot(through: published)
-            lane.book?.next = next
-            return .committed(outputs: batch, sequence: sequence)
-        } catch {
-            await transaction.rollBack()
-            if let fault = error as? PostgresFault, fault.state == StateStore.takenOver { return .fenced }
-            let failure = Failure(error, isOverdue: isOver, isStopping: !isOpen)
-            let story = ErrorStory(error)
-            return error is PostgresFault && failure == .unavailable(dependency: Failure.postgres)
-                ? .lost(story) : .failed(failure, story)
-        }
-    }
-
-    /// Calls the handler in a task that its deadline cancels. True: its time was over.
-    private func called(
-        _ body: @escaping @Sendable (_ until: Int64) async throws -> [Outgoing]
-    ) async -> (Result<[Outgoing], any Error>, Bool) {
-        await watching { watch in
-            let until = core.now &+ role.policy.deadline.milliseconds
-            let ending = CallEnding()
-            watch.arm(until: until)
-            let task = WorkerTasks.begin {
-                let result: Result<[Outgoing], any Error>
-                do { result = .success(try await body(until)) } catch { result = .failure(error) }
-                let isOver = watch.disarm()
-                ending.state.withLock { $0 = (result, isOver) }
-            }
-            watch.watch(task)
-            await task.value
-            watch.watch(nil)
-            return ending.state.withLock { $0 }
-        }
-    }
-
-    /// How a call ended, on its way out of its task.
-    private final class CallEnding: Sendable {
-        let state = Mutex<(Result<[Outgoing], any Error>, Bool)>((.failure(CancellationError()), false))
-    }
-
-    /// What is wrong with outputs that their topics would not take: once they are committed it would be too late.
-    private func tooLarge(_ batch: OutgoingBatch) -> ErrorStory? {
-        for (index, entry) in batch.entries.enumerated() {
-            let topic = batch.topics[Int(entry.topic)]
-            let limit = core.maxRecordBytes(of: topic)
-            let size = batch.wireBytes(at: index)
-            guard size > limit else { continue }
-            return ErrorStory(
-                type: "TooLarge",
-                message:
-                    "an output to \(topic) has about \(size) bytes, and the topic takes \(limit): raise its maxMessageBytes"
-            )
-        }
-        return nil
-    }
-
     // MARK: Publishing
 
     /// Sends outputs on their way from the outbox, behind earlier ones, and goes on once not too many are.
-    private func publish(
-        _ batch: OutgoingBatch, _ sequence: Int64, _ lane: StatefulLane, _ flights: Flights
-    ) async {
+    private func publish(_ batch: OutgoingBatch, _ sequence: Int64, _ lane: StatefulLane) async {
         guard lane.begin(sequence) else { return }
         let first = core.publisher.begin(batch)
-        await flights.begin(self) {
+        await lane.flights.begin(self) {
             var publication = first
-            while let refused = await self.core.publisher.finish(publication, while: { self.mayFinish }) {
+            while let refused = await self.delivered(publication) {
                 guard let fault = refused.values.first else {
                     self.core.gauges.published.count(batch.count)
                     return lane.finish(sequence)
@@ -404,9 +292,9 @@ extension PartitionRunner {
     // MARK: Ticking
 
     /// A second has passed: the handler's timers, and the outbox.
-    private func tick(_ handler: any StatefulHandler, _ lane: StatefulLane, _ flights: Flights) async {
+    private func tick(_ handler: any StatefulHandler, _ lane: StatefulLane) async {
         guard role.kind == .source, handler.ticks, !core.standsStill(place), let book = lane.book else {
-            return await lane.forgetPublished(place)
+            return await forgetPublished()
         }
         if case .no = core.mayRun() { return }
         let scope = core.scope
@@ -420,63 +308,37 @@ extension PartitionRunner {
         switch result {
         case .committed(let outputs, let sequence):
             core.answered(Failure.postgres)
-            if let sequence { await publish(outputs, sequence, lane, flights) }
+            if let sequence { await publish(outputs, sequence, lane) }
         case .lost(let story):
             lane.book = nil
             core.missed(Failure.postgres, story)
+        case .slow(let story):
+            lane.book = nil
+            tickFailed(story)
         case .failed(.unavailable(let dependency), let story): core.missed(dependency, story)
         case .failed(let failure, let story):
-            core.probeAbandoned()
-            guard failure != .cancelled else { return }
-            core.scope.log.error(
-                "a tick failed, and is tried again in a second",
-                [
-                    ("handler", core.job.name), ("topic", place.topic), ("partition", place.partition),
-                    ("error", ErrorText.line(story.message, bytes: 512)),
-                ])
-        case .fenced:
-            core.probeAbandoned()
-            lane.book = nil
-            abandon()
-        case .givenUp: core.probeAbandoned()
+            guard failure != .cancelled else { return core.probeAbandoned() }
+            tickFailed(story)
+        case .fenced: await stepBack(lane)
+        case .unwritable, .givenUp: core.probeAbandoned()
         }
     }
-}
 
-/// A record on its way through a transaction.
-private struct Row: Sendable {
-    enum Kind: Sendable {
-        case event(EventJob)
-        case dead(Disposal)
-        /// It was done before, under another offset.
-        case repeated(EventJob)
-
-        var job: EventJob? { if case .event(let job) = self { job } else { nil } }
+    private func tickFailed(_ story: ErrorStory) {
+        core.probeAbandoned()
+        core.scope.log.error(
+            "a tick failed, and is tried again in a second",
+            [
+                ("handler", core.job.name), ("topic", place.topic), ("partition", place.partition),
+                ("error", ErrorText.line(story.message, bytes: 512)),
+            ])
     }
 
-    let item: WorkItem
-    var kind: Kind
-
-    var offset: Int64 { item.record.offset.rawValue }
-    var job: EventJob? { kind.job }
-    var isRepeat: Bool { if case .repeated = kind { true } else { false } }
-
-    /// How many rows go into the next transaction: all, or as far as one event. One that may have ended a process goes
-    /// by itself.
-    static func piece(of rows: ArraySlice<Row>, oneEvent: Bool) -> Int {
-        var events = 0
-        var hasSuspect = false
-        for (count, row) in rows.enumerated() {
-            guard let job = row.job else { continue }
-            let isSuspect = job.suspectedStarts != nil
-            if events > 0, oneEvent || isSuspect || hasSuspect { return count }
-            events += 1
-            hasSuspect = hasSuspect || isSuspect
-        }
-        return rows.count
+    /// Clears the outbox of what is published, when no transaction does.
+    func forgetPublished() async {
+        guard let stateful, let published = stateful.published else { return }
+        let (store, place) = (stateful.store, place)
+        let isDone: Void? = try? await unlessAbandoned { try await store.forget(through: published, place) }
+        if isDone != nil { stateful.forgot(through: published) }
     }
-}
-
-extension ArraySlice<Row> {
-    fileprivate var events: [EventJob] { compactMap(\.job) }
 }

@@ -206,6 +206,21 @@ final class PartitionRunner: Sendable {
         return value
     }
 
+    /// Does something that ends early when the partition is abandoned: its task is cancelled then.
+    func unlessAbandoned<Value: Sendable>(
+        _ body: @escaping @Sendable () async throws -> Value
+    ) async throws -> Value {
+        try await watching { watch in
+            let task = WorkerTasks.begin { () -> Result<Value, any Error> in
+                do { return .success(try await body()) } catch { return .failure(error) }
+            }
+            watch.watch(task)
+            let result = await task.value
+            watch.unwatch()
+            return result
+        }.get()
+    }
+
     /// Cancels calls whose time is over.
     func look(now: Int64) {
         for watch in state.withLock({ Array($0.watches.values) }) { watch.look(now: now) }
@@ -328,7 +343,7 @@ final class PartitionRunner: Sendable {
 
     /// Nothing is under way any more: the last thing that is done for the partition here.
     func tidy() async {
-        if let stateful, mode == .draining { await stateful.forgetPublished(place) }
+        if mode == .draining { await forgetPublished() }
         await releaseAll()
     }
 }

@@ -200,7 +200,12 @@ final class WorkerCore: Sendable {
 
     /// Something is missing. Opens its breaker when that goes on.
     func missed(_ dependency: String, _ story: ErrorStory) {
-        let opened = breakers.withLock { $0[dependency, default: Breaker(breakerPolicy)].failed(now: now) }
+        let opened = breakers.withLock { breakers in
+            let opened = breakers[dependency, default: Breaker(breakerPolicy)].failed(now: now)
+            // Of the others nothing was learnt: a right to probe for one of them would be nobody's for ever.
+            for name in breakers.keys where name != dependency { breakers[name]?.probeAbandoned() }
+            return opened
+        }
         guard opened else { return }
         scope.log.warning(
             "paused: something that the handler needs is down",

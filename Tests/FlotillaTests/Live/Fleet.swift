@@ -72,7 +72,8 @@ final class Fleet: Sendable {
     /// Runs a worker while `body` runs, and stops it in order.
     func withWorker<Result>(
         _ handler: AnyHandler, _ policies: [TopicName: ConsumerPolicy], once: OnceGate? = nil,
-        store: StateStore? = nil, settings: WorkerSettings = WorkerSettings(),
+        store: StateStore? = nil, sink: (any RecordSink)? = nil, clock: any WorkerClock = SystemClock(),
+        largest: [TopicName: Int] = [:], settings: WorkerSettings = WorkerSettings(),
         _ body: (HandlerWorker) async throws -> Result
     ) async throws -> Result {
         var consuming = ConsumerConfiguration(
@@ -80,9 +81,9 @@ final class Fleet: Sendable {
         consuming.fetchWait = .milliseconds(50)
         consuming.sessionTimeout = .seconds(6)
         let worker = HandlerWorker(
-            HandlerJob(handler, namespace: Namespace(), policies: policies), source: try Consumer(consuming),
-            sink: producer, once: once, store: store, log: log, identity: WorkerIdentity(id: "test", build: "test"),
-            settings: settings)
+            HandlerJob(handler, namespace: Namespace(), policies: policies, largest: largest),
+            source: try Consumer(consuming), sink: sink ?? producer, once: once, store: store, clock: clock, log: log,
+            identity: WorkerIdentity(id: "test", build: "test"), settings: settings)
         let running = Task { try await worker.run() }
         do {
             let result = try await body(worker)

@@ -25,11 +25,14 @@ import Testing
         var ticks = false
         /// Called with each batch before it is applied.
         var before: @Sendable ([Event]) async throws -> Void = { _ in }
+        /// Whether it waits for an answer of Postgres before it returns.
+        var asks = false
 
         func apply(
             _ events: [Event], _ transaction: PostgresTransaction, _ context: Context
         ) async throws -> [Outgoing] {
             try await before(events)
+            if asks { try await transaction.execute("SELECT 1") }
             var outputs: [Outgoing] = []
             for event in events {
                 let value = try event.json()
@@ -60,7 +63,7 @@ import Testing
         }
     }
 
-    private var policy: ConsumerPolicy {
+    var policy: ConsumerPolicy {
         var policy = ConsumerPolicy(handler: "totals")
         policy.ordering = .partition
         policy.retry.tiers = []
@@ -69,7 +72,7 @@ import Testing
     }
 
     /// A store on a new database of the shared server.
-    private func withStore<Result>(
+    func withStore<Result>(
         losing: (@Sendable () -> PostgresConfiguration.LostExchange?)? = nil,
         _ body: (StateStore, PostgresPool) async throws -> Result
     ) async throws -> Result {
@@ -88,12 +91,12 @@ import Testing
         return try await body(StateStore(pool, worker: "test"), plain)
     }
 
-    private func totals(_ pool: PostgresPool) async throws -> [String: Int64] {
+    func totals(_ pool: PostgresPool) async throws -> [String: Int64] {
         let rows = try await pool.transaction { try await $0.query("SELECT key, sum FROM totals") }
         return try Dictionary(uniqueKeysWithValues: rows.map { (try $0.value("key"), try $0.value("sum")) })
     }
 
-    private func waitUntil(_ condition: () async throws -> Bool) async throws {
+    func waitUntil(_ condition: () async throws -> Bool) async throws {
         let end = ContinuousClock.now + .seconds(60)
         while try await !condition() {
             try #require(ContinuousClock.now < end, "waited for a minute")
@@ -101,7 +104,7 @@ import Testing
         }
     }
 
-    private func event(_ number: Int, _ amount: String) -> (id: String, key: String?, value: String) {
+    func event(_ number: Int, _ amount: String) -> (id: String, key: String?, value: String) {
         ("id-\(number)", "k\(number % 5)", "{\"amount\":\(amount)}")
     }
 
@@ -151,7 +154,8 @@ import Testing
             for number in 1...60 {
                 let topic = TopicName("amounts\(number)")
                 var policy = policy
-                policy.breaker.failures = 5
+                // Every loss opens it, so that what was lost comes to light while a probe is out.
+                policy.breaker.failures = 1
                 policy.breaker.cooldown = .milliseconds(50)
                 if number == 1 {
                     try await fleet.makeTopics(topic, policy)

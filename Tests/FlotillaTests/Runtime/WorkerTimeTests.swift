@@ -117,6 +117,25 @@ import Testing
         #expect(Set(calls.ids).count == 20)
     }
 
+    /// The right to probe for one dependency is not kept by a probe that finds out that another one is missing.
+    @Test func whoProbesForOneAndMissesAnotherKeepsNobodyFromProbing() async {
+        var policy = Self.policy
+        policy.breaker.failures = 1
+        policy.breaker.cooldown = .seconds(1)
+        let calls = Calls()
+        let stage = stage(policy) { event, context in
+            calls.add(event, context)
+            switch calls.count {
+            case 1: throw Refusal.unavailable("shop", "closed")
+            case 2: throw Refusal.unavailable("bank", "closed")
+            case _: return []
+            }
+        }
+        send(stage, "a")
+        #expect(await stage.run(within: .seconds(60)))
+        #expect(calls.count == 3)
+    }
+
     /// Four times the process dies while an event waits for what it needs: no crash of its making.
     @Test func whoWaitsWhenTheProcessDiesIsNoCrashLoop() async {
         let isAway = Atomic(true)

@@ -1,0 +1,205 @@
+internal import Contracts
+internal import Kafka
+internal import Model
+internal import Platform
+internal import Postgres
+
+// One transaction of a handler with state: begun, the handler called under its deadline, committed with the position and
+// the outputs. What its end means for the events is decided in the lane.
+extension PartitionRunner {
+    enum Transacted {
+        case committed(outputs: OutgoingBatch, sequence: Int64?)
+        case failed(Failure, ErrorStory)
+        /// Postgres did not answer, so it is not known what it did.
+        case lost(ErrorStory)
+        /// The call's time was over while it waited for Postgres, or Postgres was lost then.
+        case slow(ErrorStory)
+        /// The dead letter of this offset does not fit into its topic.
+        case unwritable(Int64)
+        case fenced
+        case givenUp
+    }
+
+    /// One transaction about a piece.
+    func transact(
+        _ piece: ArraySlice<Row>, _ handler: any StatefulHandler, _ lane: StatefulLane, _ book: PartitionBook
+    ) async -> Transacted {
+        let jobs = piece.events
+        guard let starts = jobs.first?.suspectedStarts else {
+            return await core.aloneness.shared { await transacted(piece, jobs, handler, lane, book) }
+        }
+        guard let hold = jobs.first?.hold, await noteStart(hold) else { return .givenUp }
+        // The second time nobody else is at work, so that the blame cannot fall on a bystander.
+        let result =
+            starts > 0
+            ? await core.aloneness.alone { await transacted(piece, jobs, handler, lane, book) }
+            : await core.aloneness.shared { await transacted(piece, jobs, handler, lane, book) }
+        switch result {
+        case .failed, .lost, .slow, .unwritable: await noteReturn(hold)
+        case _: break
+        }
+        return result
+    }
+
+    private func transacted(
+        _ piece: ArraySlice<Row>, _ jobs: [EventJob], _ handler: any StatefulHandler, _ lane: StatefulLane,
+        _ book: PartitionBook
+    ) async -> Transacted {
+        let (scope, isReplay, store) = (core.scope, role.kind == .replay, lane.store)
+        let next = (piece.last?.offset ?? book.next - 1) + 1
+        return await transaction(lane, book, next: next) { transaction, until in
+            var fresh = jobs
+            if isReplay {
+                fresh = []
+                for job in jobs {
+                    guard let state = job.state else { continue }
+                    if try await store.noteReplayed(state.source, transaction) { fresh.append(job) }
+                }
+            }
+            guard let first = fresh.first else { return [] }
+            return try await handler.apply(fresh.map(\.event), transaction, scope.context(first, until: until))
+        } adding: { batch in
+            for row in piece {
+                switch row.kind {
+                case .event(let job): self.addOutcome("done", of: job, to: &batch)
+                case .repeated(let job): self.addOutcome("repeat", of: job, to: &batch)
+                case .dead(let disposal):
+                    guard let copy = self.copy(of: disposal, room: self.role.maxRecordBytes) else {
+                        throw Unwritable(offset: row.offset)
+                    }
+                    batch.append(copy)
+                    self.addOutcome(of: disposal, to: &batch)
+                }
+            }
+        }
+    }
+
+    /// Begins, has `body` do its part under the handler's deadline, and commits.
+    func transaction(
+        _ lane: StatefulLane, _ book: PartitionBook, next: Int64,
+        _ body: @escaping @Sendable (PostgresTransaction, _ until: Int64) async throws -> [Outgoing],
+        adding: (inout OutgoingBatch) throws -> Void = { _ in }
+    ) async -> Transacted {
+        let transaction: PostgresTransaction
+        do {
+            transaction = try await unlessAbandoned { try await lane.store.begin(book) }
+        } catch {
+            return mayFinish ? .lost(ErrorStory(error)) : .givenUp
+        }
+        let (result, isOver) = await called { until in try await body(transaction, until) }
+        do {
+            var batch = OutgoingBatch()
+            try core.scope.encoder.append(try result.get(), to: &batch)
+            if let tooLarge = tooLarge(batch) {
+                await rollBack(transaction)
+                return .failed(.tooLarge, tooLarge)
+            }
+            try adding(&batch)
+            guard mayFinish else {
+                await rollBack(transaction)
+                return .givenUp
+            }
+            let published = lane.published
+            let sequence = try await unlessAbandoned { [batch] in
+                try await lane.store.commit(transaction, book, next: next, outputs: batch, published: published)
+            }
+            lane.forgot(through: published)
+            lane.book?.next = next
+            return .committed(outputs: batch, sequence: sequence)
+        } catch {
+            await rollBack(transaction)
+            let story = ErrorStory(error)
+            if let unwritable = error as? Unwritable { return .unwritable(unwritable.offset) }
+            if let fault = error as? PostgresFault {
+                if fault.state == StateStore.takenOver { return .fenced }
+                // It may be in, so the book is no longer true, whatever the reason.
+                if isOver, Failure(fault) == .unavailable(dependency: Failure.postgres) { return .slow(story) }
+            }
+            let failure = Failure(error, isOverdue: isOver, isStopping: !isOpen)
+            return error is PostgresFault && failure == .unavailable(dependency: Failure.postgres)
+                ? .lost(story) : .failed(failure, story)
+        }
+    }
+
+    private func rollBack(_ transaction: PostgresTransaction) async {
+        _ = try? await unlessAbandoned { await transaction.rollBack() }
+    }
+
+    /// A dead letter that does not fit into its topic, whatever is left out of it.
+    private struct Unwritable: Error {
+        let offset: Int64
+    }
+
+    /// Calls the handler in a task that its deadline cancels. True: its time was over.
+    private func called(
+        _ body: @escaping @Sendable (_ until: Int64) async throws -> [Outgoing]
+    ) async -> (Result<[Outgoing], any Error>, Bool) {
+        await watching { watch in
+            let until = core.now &+ role.policy.deadline.milliseconds
+            watch.arm(until: until)
+            let task = WorkerTasks.begin { () -> (Result<[Outgoing], any Error>, Bool) in
+                let result: Result<[Outgoing], any Error>
+                do { result = .success(try await body(until)) } catch { result = .failure(error) }
+                return (result, watch.disarm())
+            }
+            watch.watch(task)
+            let ending = await task.value
+            watch.unwatch()
+            return ending
+        }
+    }
+
+    /// What is wrong with outputs that their topics would not take: once they are committed it would be too late.
+    private func tooLarge(_ batch: OutgoingBatch) -> ErrorStory? {
+        for (index, entry) in batch.entries.enumerated() {
+            let topic = batch.topics[Int(entry.topic)]
+            let limit = core.maxRecordBytes(of: topic)
+            let size = batch.wireBytes(at: index)
+            guard size > limit else { continue }
+            return ErrorStory(
+                type: "TooLarge",
+                message:
+                    "an output to \(topic) has about \(size) bytes, and the topic takes \(limit): raise its maxMessageBytes"
+            )
+        }
+        return nil
+    }
+}
+
+/// A record on its way through a transaction.
+struct Row: Sendable {
+    enum Kind: Sendable {
+        case event(EventJob)
+        case dead(Disposal)
+        /// It was done before, under another offset.
+        case repeated(EventJob)
+
+        var job: EventJob? { if case .event(let job) = self { job } else { nil } }
+    }
+
+    let item: WorkItem
+    var kind: Kind
+
+    var offset: Int64 { item.record.offset.rawValue }
+    var job: EventJob? { kind.job }
+    var isRepeat: Bool { if case .repeated = kind { true } else { false } }
+
+    /// How many rows go into the next transaction: all, or as far as one event. One that may have ended a process goes
+    /// by itself.
+    static func piece(of rows: ArraySlice<Row>, oneEvent: Bool) -> Int {
+        var events = 0
+        var hasSuspect = false
+        for (count, row) in rows.enumerated() {
+            guard let job = row.job else { continue }
+            let isSuspect = job.suspectedStarts != nil
+            if events > 0, oneEvent || isSuspect || hasSuspect { return count }
+            events += 1
+            hasSuspect = hasSuspect || isSuspect
+        }
+        return rows.count
+    }
+}
+
+extension ArraySlice<Row> {
+    var events: [EventJob] { compactMap(\.job) }
+}
