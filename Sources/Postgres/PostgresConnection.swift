@@ -21,6 +21,8 @@ final class PostgresConnection: Sendable {
     private struct State {
         var asked: [Exchange] = []
         var isLent = false
+        /// Which time it is lent: whoever had it before has no say any more.
+        var loan: UInt64 = 0
         /// It was lent and is free again, and the pool does not know.
         var isReturned = false
         var isGivenUp = false
@@ -48,11 +50,20 @@ final class PostgresConnection: Sendable {
         } catch { throw PostgresFault(.unreachable, "\(error)") }
     }
 
-    func lend() { state.withLock { $0.isLent = true } }
+    func lend() {
+        state.withLock { state in
+            state.isLent = true
+            state.loan += 1
+        }
+    }
+
+    /// The number of the loan that is on.
+    var loan: UInt64 { state.withLock { $0.loan } }
 
     /// The transaction is over, one way or another.
-    func giveBack() {
+    func giveBack(_ loan: UInt64) {
         state.withLock { state in
+            guard state.loan == loan else { return }
             state.isLent = false
             state.isReturned = true
             state.isGivenUp = false
@@ -61,13 +72,13 @@ final class PostgresConnection: Sendable {
     }
 
     /// Ends what is under way, and the connection with it.
-    func giveUp() {
-        state.withLock { if $0.isLent { $0.isGivenUp = true } }
+    func giveUp(_ loan: UInt64) {
+        state.withLock { if $0.isLent, $0.loan == loan { $0.isGivenUp = true } }
         bell.ring()
     }
 
     /// Asks, behind what was asked before.
-    func ask(_ work: Work) async throws(PostgresFault) -> [PostgresRows] {
+    func ask(_ work: Work, _ loan: UInt64) async throws(PostgresFault) -> [PostgresRows] {
         let limit =
             switch work {
             case .statements: configuration.statementTimeout
@@ -76,12 +87,13 @@ final class PostgresConnection: Sendable {
         let deadline = Time.monotonicMilliseconds + limit.patience + configuration.connectTimeout.patience
         let result = await withCheckedContinuation { continuation in
             let exchange = Exchange(work: work, deadline: deadline) { continuation.resume(returning: $0) }
-            let isClosed = state.withLock { state in
-                if state.isClosed { return true }
+            let refusal = state.withLock { state -> PostgresFault? in
+                if state.isClosed { return .closedPool }
+                guard state.isLent, state.loan == loan else { return .over }
                 state.asked.append(exchange)
-                return false
+                return nil
             }
-            if isClosed { exchange.reply(.failure(.closedPool)) } else { bell.ring() }
+            if let refusal { exchange.reply(.failure(refusal)) } else { bell.ring() }
         }
         return try result.get()
     }
@@ -199,4 +211,5 @@ final class PostgresConnection: Sendable {
 
 extension PostgresFault {
     static let closedPool = PostgresFault(.closed, "the pool is closed")
+    static let over = PostgresFault(.statement, "the transaction is over")
 }

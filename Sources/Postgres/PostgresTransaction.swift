@@ -7,6 +7,7 @@ internal import Synchronization
 /// in one trip. What it answers is not seen, and an error of it is thrown there.
 public final class PostgresTransaction: Sendable {
     private let connection: PostgresConnection
+    private let loan: UInt64
     private let state = Mutex(State())
 
     private struct State {
@@ -14,10 +15,15 @@ public final class PostgresTransaction: Sendable {
         /// Whether the server has heard of it.
         var hasBegun = false
         var failure: PostgresFault?
+        /// The last statements are on their way: what comes now would be behind the end.
+        var isEnding = false
         var isOver = false
     }
 
-    init(_ connection: PostgresConnection) { self.connection = connection }
+    init(_ connection: PostgresConnection) {
+        self.connection = connection
+        loan = connection.loan
+    }
 
     /// Has a statement run before the next one that is waited for.
     public func later(_ statement: SQL) {
@@ -38,7 +44,7 @@ public final class PostgresTransaction: Sendable {
     /// Runs a text of several statements, with no values.
     func run(script: String) async throws(PostgresFault) {
         _ = try await ask([])
-        try await asking { () async throws(PostgresFault) in _ = try await connection.ask(.script(script)) }
+        try await asking { () async throws(PostgresFault) in _ = try await connection.ask(.script(script), loan) }
     }
 
     /// Makes it happen. When this throws it did not, unless the fault `mayHaveHappened`.
@@ -51,7 +57,7 @@ public final class PostgresTransaction: Sendable {
     package func commit(after last: SQL?) async throws(PostgresFault) -> [PostgresRow] {
         let answers: [PostgresRows]
         do throws(PostgresFault) {
-            answers = try await ask((last.map { [$0] } ?? []) + ["COMMIT"])
+            answers = try await ask((last.map { [$0] } ?? []) + ["COMMIT"], ending: true)
         } catch {
             await rollBack()
             throw error
@@ -72,9 +78,9 @@ public final class PostgresTransaction: Sendable {
         if hasBegun {
             // Who does not want to wait ends the connection, and the server rolls back as well.
             await withTaskCancellationHandler {
-                _ = try? await connection.ask(.statements(["ROLLBACK"]))
+                _ = try? await connection.ask(.statements(["ROLLBACK"]), loan)
             } onCancel: {
-                connection.giveUp()
+                connection.giveUp(loan)
             }
         }
         end()
@@ -85,11 +91,13 @@ public final class PostgresTransaction: Sendable {
             defer { state.isOver = true }
             return !state.isOver
         }
-        if isFirst { connection.giveBack() }
+        if isFirst { connection.giveBack(loan) }
     }
 
-    private func ask(_ statements: [SQL]) async throws(PostgresFault) -> [PostgresRows] {
-        try await asking { () async throws(PostgresFault) -> [PostgresRows] in
+    private func ask(
+        _ statements: [SQL], ending: Bool = false
+    ) async throws(PostgresFault) -> [PostgresRows] {
+        try await asking(ending: ending) { () async throws(PostgresFault) -> [PostgresRows] in
             var all = state.withLock { state in
                 defer {
                     state.waiting = []
@@ -99,24 +107,28 @@ public final class PostgresTransaction: Sendable {
             }
             all += statements
             guard !all.isEmpty else { return [] }
-            return try await connection.ask(.statements(all))
+            return try await connection.ask(.statements(all), loan)
         }
     }
 
     /// Asks unless something has failed before: then nothing of the transaction can happen any more.
     private func asking<Value: Sendable>(
-        _ body: () async throws(PostgresFault) -> Value
+        ending: Bool = false, _ body: () async throws(PostgresFault) -> Value
     ) async throws(PostgresFault) -> Value {
-        let (failure, isOver) = state.withLock { ($0.failure, $0.isOver) }
-        if let failure { throw failure }
-        if isOver { throw PostgresFault(.statement, "the transaction is over") }
-        let connection = connection
+        let refusal = state.withLock { state -> PostgresFault? in
+            if let failure = state.failure { return failure }
+            if state.isOver || state.isEnding { return .over }
+            state.isEnding = ending
+            return nil
+        }
+        if let refusal { throw refusal }
+        let (connection, loan) = (connection, loan)
         let result = await withTaskCancellationHandler {
             do throws(PostgresFault) {
                 return Result<Value, PostgresFault>.success(try await body())
             } catch { return .failure(error) }
         } onCancel: {
-            connection.giveUp()
+            connection.giveUp(loan)
         }
         if case .failure(let fault) = result { state.withLock { $0.failure = fault } }
         return try result.get()

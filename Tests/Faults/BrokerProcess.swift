@@ -63,16 +63,6 @@ final class BrokerProcess: Sendable {
     /// kill -9, and waits until it is gone.
     func kill() { end(SIGKILL) }
 
-    /// Has it do nothing until `goOn`, with its connections open.
-    func freeze() { signal(SIGSTOP) }
-    func goOn() { signal(SIGCONT) }
-
-    private func signal(_ number: Int32) {
-        running.withLock { running in
-            if let running { Glibc.kill(running.pid, number) }
-        }
-    }
-
     /// SIGTERM, and waits until it has ended; its exit code.
     @discardableResult
     func stop() -> Int32 { end(SIGTERM) }

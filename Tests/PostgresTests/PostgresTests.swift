@@ -86,6 +86,30 @@ struct PostgresTests {
         }
     }
 
+    @Test func whoComesLateHasNoSayAnyMore() async throws {
+        try await withPool({ $0.connections = 1 }) { pool in
+            let kept = Mutex<PostgresTransaction?>(nil)
+            try await pool.transaction { transaction in
+                kept.withLock { $0 = transaction }
+                try await transaction.execute("CREATE TABLE t (n int)")
+            }
+            let old = try #require(kept.withLock { $0 })
+            try await pool.transaction { transaction in
+                try await transaction.execute("INSERT INTO t VALUES (1)")
+                // On the same connection, and in nobody's transaction but this one.
+                let fault = await #expect(throws: PostgresFault.self) {
+                    try await old.execute("INSERT INTO t VALUES (2)")
+                }
+                #expect(fault?.reason == "the transaction is over")
+                await #expect(throws: PostgresFault.self) { try await old.commit() }
+                await old.rollBack()
+            }
+            let row = try await pool.transaction { try await $0.query("SELECT count(*) AS n, sum(n) AS sum FROM t")[0] }
+            #expect(try row.value("n") == 1)
+            #expect(try row.value("sum") == 1)
+        }
+    }
+
     @Test func moreStatementsThanFitAndLargeAnswers() async throws {
         try await withPool { pool in
             let rows = try await pool.transaction { transaction in

@@ -222,6 +222,8 @@ package final class WorkerProcess: Sendable {
         var configuration = ProducerConfiguration(settings.client)
         configuration.maxQueuedRecords = 500_000
         configuration.maxRecordBytes = 8 << 20
+        // Records that time out are handed over again, behind later ones; waiting keeps them in their order.
+        configuration.deliveryTimeout = .seconds(1800)
         return try Producer(configuration)
     }
 

@@ -135,6 +135,8 @@ extension PartitionRunner {
     ) async {
         var left = rows[...]
         var apart = false
+        // Fewer after each time that Postgres did not answer: it may be that the whole takes it too long.
+        var most = Self.largestPiece
         // The offset of a dead letter that no topic takes: what lies before it goes without it.
         var unwritable: Int64?
         while !left.isEmpty {
@@ -149,12 +151,13 @@ extension PartitionRunner {
             guard let limit = await permission() else { return await giveBack(left) }
             let ahead = left.prefix { $0.offset < unwritable ?? .max }
             let row = ahead.isEmpty ? left : ahead
-            let piece = row.prefix(Row.piece(of: row, oneEvent: apart || limit == 1))
+            let piece = row.prefix(Row.piece(of: row, atMost: apart ? 1 : min(limit, most)))
             switch await transact(piece, handler, lane, book) {
             case .committed(let outputs, let sequence):
                 if piece.events.isEmpty { core.answered(Failure.postgres) } else { core.succeeded(piece.events.count) }
                 guard await conclude(piece) else { return }
                 left = left.dropFirst(piece.count)
+                most = min(Self.largestPiece, most * 2)
                 if let sequence { await publish(outputs, sequence, lane) }
             case .failed(let failure, let story):
                 if piece.events.count > 1, !failure.stopsTheRow {
@@ -174,6 +177,7 @@ extension PartitionRunner {
                 if piece.events.count > 1 { continue }
                 guard await judge(.timeout, story, piece, &left) else { return await giveBack(left) }
             case .lost(let story):
+                most = max(1, piece.events.count / 2)
                 lane.book = nil
                 core.missed(Failure.postgres, story)
                 await nap(until: core.now + 50)

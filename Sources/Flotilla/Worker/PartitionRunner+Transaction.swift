@@ -184,15 +184,15 @@ struct Row: Sendable {
     var job: EventJob? { kind.job }
     var isRepeat: Bool { if case .repeated = kind { true } else { false } }
 
-    /// How many rows go into the next transaction: all, or as far as one event. One that may have ended a process goes
+    /// How many rows go into the next transaction: as far as so many events. One that may have ended a process goes
     /// by itself.
-    static func piece(of rows: ArraySlice<Row>, oneEvent: Bool) -> Int {
+    static func piece(of rows: ArraySlice<Row>, atMost most: Int) -> Int {
         var events = 0
         var hasSuspect = false
         for (count, row) in rows.enumerated() {
             guard let job = row.job else { continue }
             let isSuspect = job.suspectedStarts != nil
-            if events > 0, oneEvent || isSuspect || hasSuspect { return count }
+            if events > 0, events >= most || isSuspect || hasSuspect { return count }
             events += 1
             hasSuspect = hasSuspect || isSuspect
         }
