@@ -1,4 +1,5 @@
 package import Commands
+internal import Glibc
 
 /// A program of handlers: an author's whole `main`.
 ///
@@ -11,6 +12,12 @@ public enum Flotilla {
     /// Does what the command line says, and ends the process.
     public static func main(_ handlers: [any HostedHandler], version: String = "0.0.0") -> Never {
         let all = handlers.map { AnyHandler($0) }
+        // They would share a group, a memory and a schema, and each get half of the events.
+        let names = all.map(\.name)
+        for name in Set(names) where names.count(where: { $0 == name }) > 1 {
+            Program.complain("\(Program.name): two handlers are called \(name): give one another name")
+            exit(1)
+        }
         Program(about: "workers of a fleet on Kafka", version: version, commands: commands(for: all, build: version))
             .main()
     }
