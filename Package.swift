@@ -83,6 +83,9 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // Time series: windows, and the sketches that they keep.
+        .target(name: "Aggregate", dependencies: ["JSON", "Platform"], swiftSettings: strict),
+
         // The embedded log that speaks Kafka's protocol.
         .target(
             name: "LocalBroker",
@@ -164,6 +167,10 @@ let package = Package(
                 "Flotilla", "FlotillaTesting", "Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
                 "Postgres", "Redis", "TestServers", "TestSupport",
             ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AggregateTests", dependencies: ["Aggregate", "JSON", "Platform", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
