@@ -124,6 +124,14 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // What one member, one value and one merge of a sketch cost.
+        .executableTarget(
+            name: "SketchBench",
+            dependencies: ["Aggregate"],
+            path: "Benchmarks/SketchBench",
+            swiftSettings: strict
+        ),
+
         // Tests mirror Sources. What several of them need: folders that go, dice that a seed repeats.
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "ModelTests", dependencies: ["Model", "TestSupport"], swiftSettings: strict),
