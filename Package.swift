@@ -92,6 +92,10 @@ let package = Package(
             name: "Process", dependencies: ["Flotilla", "Contracts", "JSON", "Model", "Platform", "Postgres"],
             swiftSettings: strict
         ),
+        .target(
+            name: "Aggregate", dependencies: ["Flotilla", "JSON", "Model", "Platform", "Postgres"],
+            swiftSettings: strict
+        ),
 
         // The embedded log that speaks Kafka's protocol.
         .target(
@@ -130,6 +134,14 @@ let package = Package(
             name: "WorkerBench",
             dependencies: ["Contracts", "Flotilla", "Kafka", "Model", "Platform", "Redis"],
             path: "Benchmarks/WorkerBench",
+            swiftSettings: strict
+        ),
+
+        // What one member, one value and one merge of a sketch cost.
+        .executableTarget(
+            name: "SketchBench",
+            dependencies: ["Aggregate"],
+            path: "Benchmarks/SketchBench",
             swiftSettings: strict
         ),
 
@@ -188,6 +200,14 @@ let package = Package(
             dependencies: [
                 "Process", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform", "Postgres",
                 "TestServers", "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AggregateTests",
+            dependencies: [
+                "Aggregate", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform", "Postgres", "TestServers",
+                "TestSupport",
             ],
             swiftSettings: strict
         ),
