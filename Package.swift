@@ -109,6 +109,7 @@ let package = Package(
             name: "flotilla",
             dependencies: [
                 "Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Flotilla", "Ingest", "Process",
+                "Aggregate", "Postgres",
             ],
             swiftSettings: strict
         ),

@@ -1,3 +1,4 @@
+internal import Aggregate
 internal import Contracts
 internal import Flotilla
 internal import Ingest
@@ -6,7 +7,7 @@ internal import Process
 
 /// The handlers that come with Flotilla, made of what the topic files say.
 enum FleetHandlers {
-    static let names: [HandlerName] = ["ingest", "process"]
+    static let names: [HandlerName] = ["ingest", "process", "aggregate"]
 
     @Sendable static func make(_ name: HandlerName, _ catalog: TopicCatalog) throws -> AnyHandler? {
         switch name {
@@ -16,6 +17,8 @@ enum FleetHandlers {
             )
         case "process":
             .stateful(try Process(settings: catalog["events.accepted"]?.settings(of: name) ?? [:]))
+        case "aggregate":
+            .stateful(try Aggregate(settings: catalog["metrics.points"]?.settings(of: name) ?? [:]))
         case _: nil
         }
     }

@@ -11,7 +11,7 @@ enum Main {
             about: "a fleet of Kafka workers", version: version,
             commands: [
                 .broker, .topicsPlan, .topicsApply, .topicsCheck, .pause, .resume, .workers, .doctor([]), .new,
-                .work(FleetHandlers.names, build: version, make: FleetHandlers.make),
+                .work(FleetHandlers.names, build: version, make: FleetHandlers.make), .query,
             ]
         ).main()
     }

@@ -107,7 +107,7 @@ extension Command {
 }
 
 /// The topic files and the broker that the settings name.
-struct TopicsPlace: Sendable {
+package struct TopicsPlace: Sendable {
     let catalog: TopicCatalog
     private let client: ClientConfiguration
 
@@ -128,7 +128,7 @@ struct TopicsPlace: Sendable {
         self.client = client
     }
 
-    static func files(_ settings: inout Settings) -> (folder: String, namespace: Namespace) {
+    package static func files(_ settings: inout Settings) -> (folder: String, namespace: Namespace) {
         let folder = settings.text("FLOTILLA_TOPICS") ?? "./topics"
         let namespace = settings.value("FLOTILLA_NAMESPACE", expected: "lower-case letters, digits and dashes") {
             text in

@@ -1,0 +1,79 @@
+internal import Aggregate
+internal import Commands
+internal import Flotilla
+internal import Model
+internal import Platform
+internal import Postgres
+
+extension Command {
+    /// `query`: windows of a series, one JSON object a line.
+    static let query = Command(
+        name: "query", summary: "windows of a metric, by time, one JSON object a line",
+        details: """
+            Reads what aggregate keeps, from AGGREGATE_DATABASE_URL or DATABASE_URL. Times are RFC 3339, or how long ago:
+            90m, 7d. Sums are exact; uniques are within 2 %, quantiles within 1 %.
+            """,
+        options: [
+            Option(
+                name: "metric", value: "M", help: "impressions, clicks, conversions, orders, revenue or an event's type"
+            ),
+            Option(name: "campaign", value: "C", help: "of this campaign alone"),
+            Option(name: "since", value: "T", fallback: "1d", help: "from here on"),
+            Option(name: "until", value: "T", help: "up to here, that not included"),
+            Option(name: "step", value: "1m|1h|1d", fallback: "1h", help: "how long a window is"),
+            Option(name: "by", value: "DIM", help: "for each value of this dimension, instead of over all"),
+            Option(name: "json", help: "what it prints anyway"),
+        ],
+        run: { arguments in
+            guard let metric = arguments["metric"] else { throw arguments.fault("--metric is missing: of what?") }
+            guard let step = arguments["step"], Step(rawValue: step) != nil else {
+                throw arguments.fault("--step is 1m, 1h or 1d")
+            }
+            let now = Time.wallMilliseconds
+            func time(_ name: String) throws -> Timestamp? {
+                guard let text = arguments[name] else { return nil }
+                if let time = Timestamp(text: text) { return time }
+                guard let ago = Duration(text: text) else {
+                    throw arguments.fault("--\(name) is RFC 3339, or how long ago, as 90m or 7d")
+                }
+                return Timestamp(milliseconds: now - ago.milliseconds)
+            }
+            let since = try time("since") ?? Timestamp(milliseconds: 0)
+            let until = try time("until") ?? Timestamp(milliseconds: 253_402_300_799_999)
+            let (campaign, dimension) = (arguments["campaign"], arguments["by"] ?? "")
+            return try run { pool in
+                let rows = try await pool.transaction { transaction in
+                    try await transaction.query(
+                        """
+                        SELECT *, sum_micros::text AS sum FROM windows
+                        WHERE metric = \(metric) AND step = \(step) AND dimension = \(dimension)
+                            AND window_start >= \(since) AND window_start < \(until)
+                            AND (\(campaign)::text IS NULL OR campaign = \(campaign))
+                        ORDER BY window_start, campaign, value
+                        """)
+                }
+                for row in rows { print(String(decoding: try WindowRow(row).json, as: UTF8.self)) }
+                return .ok
+            }
+        })
+
+    private static func run(
+        _ body: @escaping @Sendable (PostgresPool) async throws -> ExitCode
+    ) throws -> ExitCode {
+        var settings = Settings.fromEnvironment()
+        let own = settings.text("AGGREGATE_DATABASE_URL")
+        let url =
+            own == nil
+            ? settings.required("DATABASE_URL", "postgresql://USER@HOST/DATABASE, where aggregate writes") : own
+        let namespace = TopicsPlace.files(&settings).namespace
+        try settings.check()
+        var place = try PostgresConfiguration(url: url ?? "")
+        place.schema = namespace.schema("aggregate")
+        place.connections = 1
+        return try finish { [place] in
+            let pool = try PostgresPool(place)
+            defer { pool.close() }
+            return try await body(pool)
+        }
+    }
+}
