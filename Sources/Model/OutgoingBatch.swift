@@ -96,13 +96,9 @@ public struct OutgoingBatch: Sendable {
     }
 
     package mutating func addHeader(_ name: StaticString, _ value: String) {
-        let start = bytes.count
-        unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-        bytes.append(contentsOf: value.utf8)
-        headers.append(
-            HeaderEntry(
-                start: start, nameCount: Int32(clamping: name.utf8CodeUnitCount),
-                valueCount: Int32(clamping: value.utf8.count)))
+        // The bytes where they lie: appending the string's view goes through a copy that costs several times as much.
+        var value = value
+        value.withUTF8 { addHeader(name, unsafe RawSpan(_unsafeElements: $0)) }
     }
 
     /// Appends a record whose headers are those added since there were `mark` of them.

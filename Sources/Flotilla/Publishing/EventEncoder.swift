@@ -8,18 +8,19 @@ internal import Platform
 package struct EventEncoder: Sendable {
     package let handler: HandlerName
     package let namespace: Namespace
-    private let source: String
-    /// Topics that the handler's contract names, with the name that the servers know; others are refused.
-    private let targets: [TopicName: TopicName]
+    private let source: [UInt8]
+    /// Topics that the handler's contract names, with the name that the servers know; others are refused. They are few,
+    /// so looking through them costs less than a hash.
+    private let targets: [(name: TopicName, target: TopicName)]
     /// How the name ends that an event's first output has its id from.
     private let firstOutput: [UInt8]
 
     package init(handler: HandlerName, namespace: Namespace, produces: some Sequence<TopicName>) {
         self.handler = handler
         self.namespace = namespace
-        source = "/flotilla/\(handler)"
+        source = Array("/flotilla/\(handler)".utf8)
         firstOutput = Self.nameEnd(handler, number: 0)
-        targets = Dictionary(produces.map { ($0, namespace.topic($0)) }, uniquingKeysWith: { first, _ in first })
+        targets = produces.map { ($0, namespace.topic($0)) }
     }
 
     private static func nameEnd(_ handler: HandlerName, number: Int) -> [UInt8] {
@@ -48,7 +49,7 @@ package struct EventEncoder: Sendable {
     private func append(
         _ output: Outgoing, number: Int, to batch: inout OutgoingBatch, _ sha1: Digest
     ) throws(Refusal) {
-        guard let target = targets[output.topic] else {
+        guard let target = targets.first(where: { $0.name == output.topic })?.target else {
             throw .permanent(
                 "\(handler) publishes to \(output.topic), which its topic file does not name under produces")
         }
@@ -56,10 +57,19 @@ package struct EventEncoder: Sendable {
         batch.addHeader("ce_specversion", "1.0")
         let id = id(of: output, number: number, sha1).utf8
         unsafe batch.addHeader("ce_id", id.span.bytes)
-        batch.addHeader("ce_source", source)
+        unsafe batch.addHeader("ce_source", source.span.bytes)
         batch.addHeader("ce_type", output.type)
-        if let time = output.time { batch.addHeader("ce_time", time) }
-        if let subject = output.subject { batch.addHeader("ce_subject", subject) }
+        switch (output.time, output.cause) {
+        case (.text(let text), _): if let text { batch.addHeader("ce_time", text) }
+        case (.ofCause, .event(let cause)): if let time = cause.timeBytes { batch.addHeader("ce_time", time) }
+        case (.ofCause, .named): break
+        }
+        switch (output.subject, output.cause) {
+        case (.text(let text), _): if let text { batch.addHeader("ce_subject", text) }
+        case (.ofCause, .event(let cause)):
+            if let subject = cause.subjectBytes { batch.addHeader("ce_subject", subject) }
+        case (.ofCause, .named): break
+        }
         if let schema = output.schema { batch.addHeader("ce_dataschema", schema) }
         batch.addHeader("content-type", output.contentType)
         if case .event(let cause) = output.cause, let trace = cause.traceParent {
