@@ -19,15 +19,18 @@ struct Envelope: Sendable {
 
     init(_ record: Record) throws(EnvelopeFault) {
         guard record.headerCount <= Int(Int16.max) else { throw EnvelopeFault("the record has too many headers") }
-        for index in 0..<record.headerCount {
-            let header = record.headerEntry(at: index)
+        var place: Int16 = -1
+        for header in record.headerEntries {
             let name = record.name(of: header)
-            let place = Int16(truncatingIfNeeded: index)
+            place += 1
             switch name.byteCount {
-            case 5 where name.equals("ce_id"): try note(&id, "ce_id", place, record.value(of: header))
-            case 7 where name.equals("ce_type"): try note(&type, "ce_type", place, record.value(of: header))
+            case 5 where name.equals("ce_id"):
+                try note(&id, "ce_id", place, record.value(of: header), mayBeEmpty: false)
+            case 7 where name.equals("ce_type"):
+                try note(&type, "ce_type", place, record.value(of: header), mayBeEmpty: false)
             case 7 where name.equals("ce_time"): try note(&time, "ce_time", place, record.value(of: header))
-            case 9 where name.equals("ce_source"): try note(&source, "ce_source", place, record.value(of: header))
+            case 9 where name.equals("ce_source"):
+                try note(&source, "ce_source", place, record.value(of: header), mayBeEmpty: false)
             case 10 where name.equals("ce_subject"): try note(&subject, "ce_subject", place, record.value(of: header))
             // Not the event's own: a damaged one costs the trace, never the event.
             case 11 where name.equals("traceparent"):
@@ -41,9 +44,9 @@ struct Envelope: Sendable {
             case _: break
             }
         }
-        try require(id, "ce_id", record)
-        try require(source, "ce_source", record)
-        try require(type, "ce_type", record)
+        try require(id, "ce_id")
+        try require(source, "ce_source")
+        try require(type, "ce_type")
         if version >= 0, let value = record.headerValue(at: Int(version)), !value.equals("1.0") {
             throw EnvelopeFault("the header ce_specversion is not 1.0")
         }
@@ -52,22 +55,20 @@ struct Envelope: Sendable {
     /// Notes where an attribute is. Twice is a fault: whoever reads the first and whoever reads the last would
     /// disagree about what the event is.
     private func note(
-        _ attribute: inout Int16, _ name: StaticString, _ index: Int16, _ value: RawSpan?
+        _ attribute: inout Int16, _ name: StaticString, _ index: Int16, _ value: RawSpan?, mayBeEmpty: Bool = true
     ) throws(EnvelopeFault) {
         guard attribute < 0 else { throw EnvelopeFault("the header \(name) occurs twice") }
         guard let value else { throw EnvelopeFault("the header \(name) is null") }
         guard value.byteCount <= Self.longest else {
             throw EnvelopeFault("the header \(name) has more than \(Self.longest) bytes")
         }
+        guard mayBeEmpty || !value.isEmpty else { throw EnvelopeFault("the header \(name) is empty") }
         guard value.isText else { throw EnvelopeFault("the header \(name) is not UTF-8 text") }
         attribute = index
     }
 
-    private func require(_ attribute: Int16, _ name: StaticString, _ record: Record) throws(EnvelopeFault) {
+    private func require(_ attribute: Int16, _ name: StaticString) throws(EnvelopeFault) {
         guard attribute >= 0 else { throw EnvelopeFault("the header \(name) is missing") }
-        guard let value = record.headerValue(at: Int(attribute)), !value.isEmpty else {
-            throw EnvelopeFault("the header \(name) is empty")
-        }
     }
 }
 
@@ -83,9 +84,27 @@ extension RawSpan {
 
     /// Whether this is UTF-8 without a NUL byte.
     var isText: Bool {
-        unsafe withUnsafeBytes { bytes in
-            if unsafe bytes.allSatisfy({ $0 < 0x80 && $0 != 0 }) { return true }
-            return unsafe !bytes.contains(0) && String(validating: bytes, as: UTF8.self) != nil
+        if isPlainText { return true }
+        return unsafe withUnsafeBytes { bytes in
+            unsafe !bytes.contains(0) && String(validating: bytes, as: UTF8.self) != nil
         }
+    }
+
+    /// Whether this is ASCII without a NUL byte, told eight bytes at a time.
+    private var isPlainText: Bool {
+        let (lowest, highest): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
+        var at = 0
+        while at + 8 <= byteCount {
+            let word = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: UInt64.self)
+            // Of a byte that is zero the subtraction borrows, of one that is not ASCII the highest bit is set.
+            guard (word | (word &- lowest)) & highest == 0 else { return false }
+            at += 8
+        }
+        while at < byteCount {
+            let byte = unsafe unsafeLoad(fromUncheckedByteOffset: at, as: UInt8.self)
+            guard byte != 0, byte < 0x80 else { return false }
+            at += 1
+        }
+        return true
     }
 }

@@ -137,7 +137,7 @@ public struct Record: Sendable {
         return unsafe _overrideLifetime(name, borrowing: self)
     }
 
-    // For those who look at every header of every record: each is looked up once.
+    // For those who look at every header of every record.
 
     @_lifetime(borrow self)
     func name(of header: RecordArena.HeaderEntry) -> RawSpan {
@@ -151,7 +151,12 @@ public struct Record: Sendable {
         return unsafe _overrideLifetime(span, borrowing: self)
     }
 
-    func headerEntry(at index: Int) -> RecordArena.HeaderEntry {
+    var headerEntries: ArraySlice<RecordArena.HeaderEntry> {
+        let entry = entry
+        return arena.headers[Int(entry.firstHeader)..<Int(entry.firstHeader) + Int(entry.headerCount)]
+    }
+
+    private func headerEntry(at index: Int) -> RecordArena.HeaderEntry {
         precondition(index >= 0 && index < headerCount, "no such header in the record")
         return arena.headers[Int(entry.firstHeader) + index]
     }
