@@ -187,6 +187,7 @@ def workers() -> None:
     url = f"unix://{folder}/redis.sock"
     kinds = [
         ("C, reads and drops", "RawClient", ("bench.events", "consume"), {}),
+        ("C, unpacks the headers too", "RawClient", ("bench.events", "headers"), {}),
         ("Swift client, copies the headers too", "WorkerBench", ("read",), {}),
         ("worker, no-op", "WorkerBench", ("noop",), {}),
         ("worker, 2 fields, 1 output", "WorkerBench", ("transform",), {}),
