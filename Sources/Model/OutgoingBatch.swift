@@ -46,6 +46,15 @@ public struct OutgoingBatch: Sendable {
         self.bytes.reserveCapacity(bytes)
     }
 
+    /// Makes room for so many records in all that are like the ones here, within a megabyte.
+    package mutating func reserve(like count: Int) {
+        guard !entries.isEmpty, count > entries.count else { return }
+        let factor = min(count / entries.count, (1 << 20) / max(bytes.count, 256))
+        entries.reserveCapacity(entries.count * factor)
+        headers.reserveCapacity(headers.count * factor)
+        bytes.reserveCapacity(bytes.count * factor)
+    }
+
     /// Empties the batch; its memory stays for what comes next.
     public mutating func removeAll() {
         bytes.removeAll(keepingCapacity: true)

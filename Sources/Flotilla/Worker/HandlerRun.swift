@@ -40,7 +40,6 @@ final class HandlerRun: @unchecked Sendable {
 
     /// Runs the events, or the first of them, in a task that `watch` may cancel.
     func run() async {
-        outcomes.reserveCapacity(jobs.count)
         if case .batches(let handler) = scope.handler, !apart, jobs.count > 1 {
             await inTask { await self.runTogether(handler) }
             // Who is to blame shows when each is called by itself.
@@ -67,13 +66,20 @@ final class HandlerRun: @unchecked Sendable {
     }
 
     private func runEach(_ handler: some Handler) async {
+        // Filled here and not where they stand, whose every use is checked.
+        var (outcomes, outputs): ([CallOutcome], OutgoingBatch) = ([], OutgoingBatch())
+        defer { (self.outcomes, self.outputs) = (outcomes, outputs) }
+        outcomes.reserveCapacity(jobs.count)
         for job in jobs {
             guard isOpen() else { return }
             let until = arm()
             do {
                 let produced = try await handler.handle(job.event, scope.context(job, until: until))
                 let isOver = watch.disarm()
-                if !produced.isEmpty { try scope.encoder.append(produced, to: &outputs, by: sha1) }
+                if !produced.isEmpty {
+                    try scope.encoder.append(produced, to: &outputs, by: sha1)
+                    if outcomes.isEmpty { outputs.reserve(like: outputs.count * jobs.count) }
+                }
                 outcomes.append(.done(outputsEnd: outputs.count))
                 if isOver { return }
             } catch {
