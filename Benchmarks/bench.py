@@ -187,6 +187,7 @@ def workers() -> None:
     url = f"unix://{folder}/redis.sock"
     kinds = [
         ("C, reads and drops", "RawClient", ("bench.events", "consume"), {}),
+        ("C, unpacks the headers too", "RawClient", ("bench.events", "headers"), {}),
         ("Swift client, copies the headers too", "WorkerBench", ("read",), {}),
         ("worker, no-op", "WorkerBench", ("noop",), {}),
         ("worker, 2 fields, 1 output", "WorkerBench", ("transform",), {}),
@@ -194,12 +195,16 @@ def workers() -> None:
         ("worker, 2 fields, 1 output, once", "WorkerBench", ("transform",), {"REDIS_URL": url}),
     ]
     cases = [Case(name, "events/s of 300 bytes, 6 partitions", lambda: 0) for name, *_ in kinds]
+    firsts = [Case(name, "ms", lambda: 0) for name, *_ in kinds if name.startswith("worker")]
     try:
         client("WorkerBench", broker.address, "fill", RECORDS)
         for round_number in range(ROUNDS):
             for number, (case, (_, program, verb, settings)) in enumerate(zip(cases, kinds)):
-                count, seconds = client(program, broker.address, *verb, RECORDS, **settings)
+                count, seconds, *first = client(program, broker.address, *verb, RECORDS, **settings)
                 case.figures.append(count / seconds)
+                for one in firsts:
+                    if one.name == case.name:
+                        one.figures.append(first[0])
                 progress(round_number * len(cases) + number + 1, ROUNDS * len(cases), case.name)
     finally:
         redis.terminate()
@@ -207,6 +212,7 @@ def workers() -> None:
         broker.close()
         shutil.rmtree(folder, ignore_errors=True)
     table("One worker process; once: remembered in a Redis beside it", cases)
+    table("From the assignment of partitions until a first event is done", firsts, False)
 
 
 def starts() -> None:

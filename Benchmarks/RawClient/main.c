@@ -3,6 +3,7 @@
 //
 //   raw-client BROKERS TOPIC produce COUNT SIZE [NAME=VALUE …]     an idempotent producer, acks=all, keyed round robin
 //   raw-client BROKERS TOPIC consume COUNT [NAME=VALUE …]          one consumer, all partitions from their start
+//   raw-client BROKERS TOPIC headers COUNT [NAME=VALUE …]          … that has librdkafka unpack each record's headers
 //   raw-client BROKERS TOPIC latency COUNT SIZE [NAME=VALUE …]     one record at a time, each until it is acknowledged
 //
 // Prints: records seconds; for latency: the microseconds that half, and 99 of 100, do not exceed
@@ -81,7 +82,7 @@ static void produce(rd_kafka_conf_t *conf, const char *name, long count, size_t 
     rd_kafka_destroy(client);
 }
 
-static void consume(rd_kafka_conf_t *conf, const char *name, long count) {
+static void consume(rd_kafka_conf_t *conf, const char *name, long count, int unpacks) {
     set(conf, "group.id", "raw-client");
     set(conf, "enable.auto.commit", "false");
     set(conf, "queued.min.messages", "1000000");
@@ -99,6 +100,8 @@ static void consume(rd_kafka_conf_t *conf, const char *name, long count) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(client, 10000);
         if (!message) fail("consume", "nothing came for ten seconds");
         if (message->err) fail("consume", rd_kafka_message_errstr(message));
+        rd_kafka_headers_t *headers;
+        if (unpacks && rd_kafka_message_headers(message, &headers)) fail("headers", "a record has none");
         seen++;
         rd_kafka_message_destroy(message);
     }
@@ -143,8 +146,9 @@ static void latency(rd_kafka_conf_t *conf, const char *name, long count, size_t 
 
 int main(int count, char **arguments) {
     if (count < 5)
-        fail("usage", "raw-client BROKERS TOPIC produce COUNT SIZE | latency COUNT SIZE | consume COUNT [NAME=VALUE ...]");
-    int consumes = !strcmp(arguments[3], "consume");
+        fail("usage", "raw-client BROKERS TOPIC produce COUNT SIZE | latency COUNT SIZE | consume COUNT [NAME=VALUE ...] | headers ...");
+    int unpacks = !strcmp(arguments[3], "headers");
+    int consumes = unpacks || !strcmp(arguments[3], "consume");
     if (!consumes && count < 6) fail("usage", "produce COUNT SIZE, latency COUNT SIZE");
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", arguments[1]);
@@ -156,7 +160,7 @@ int main(int count, char **arguments) {
     }
     long records = atol(arguments[4]);
     if (records < 1) fail("usage", "COUNT is at least 1");
-    if (consumes) consume(conf, arguments[2], records);
+    if (consumes) consume(conf, arguments[2], records, unpacks);
     else if (!strcmp(arguments[3], "produce")) produce(conf, arguments[2], records, (size_t)atol(arguments[5]));
     else latency(conf, arguments[2], records, (size_t)atol(arguments[5]));
     return 0;

@@ -6,7 +6,7 @@
 //   worker-bench BROKERS transform COUNT         … that reads two fields and publishes one output for each
 //
 // With REDIS_URL set, the handler remembers there what it has done.
-// Prints: records seconds
+// Prints: records, seconds, and the milliseconds from the partitions' assignment until a first event was done
 
 import Contracts
 import Flotilla
@@ -29,15 +29,15 @@ enum WorkerBench {
         }
         let client = ClientConfiguration(brokers: [arguments[1]])
         do {
-            let seconds =
+            let (seconds, firstAfter): (Double, Double) =
                 switch arguments[2] {
-                case "fill": try await fill(client, count)
-                case "read": try await read(client, count)
+                case "fill": (try await fill(client, count), 0)
+                case "read": (try await read(client, count), 0)
                 case "noop": try await work(client, count, Seen(publishes: false))
                 case "transform": try await work(client, count, Seen(publishes: true))
                 case let other: throw Unknown(verb: other)
                 }
-            print("\(count) \(seconds)")
+            print("\(count) \(seconds) \(firstAfter)")
         } catch {
             fail("\(error)")
         }
@@ -84,7 +84,7 @@ enum WorkerBench {
         var client = client
         // As RawClient has it.
         client.extra["queued.min.messages"] = "1000000"
-        return ConsumerConfiguration(client, group: group)
+        return HandlerWorker.consuming(client, group: group)
     }
 
     private static func read(_ client: ClientConfiguration, _ count: Int) async throws -> Double {
@@ -106,7 +106,9 @@ enum WorkerBench {
         return seconds
     }
 
-    private static func work(_ client: ClientConfiguration, _ count: Int, _ handler: Seen) async throws -> Double {
+    private static func work(
+        _ client: ClientConfiguration, _ count: Int, _ handler: Seen
+    ) async throws -> (seconds: Double, firstAfter: Double) {
         var policy = ConsumerPolicy(handler: handler.name)
         policy.retry.tiers = []
         policy.once.ttl = nil
@@ -134,16 +136,19 @@ enum WorkerBench {
         if let redis, let unfit = await RedisOnceMemory.unfitness(of: redis) { throw unfit }
         let running = Task { try await worker.run() }
         defer { redis?.close() }
-        var start: Int64 = 0
+        var (assigned, start, first): (Int64?, Int64?, Int64?)
         while worker.gauges.done.load(ordering: .relaxed) < count {
             try await Task.sleep(for: .milliseconds(2))
-            if start == 0, worker.gauges.consumed.load(ordering: .relaxed) > 0 { start = Time.monotonicNanoseconds }
+            let now = Time.monotonicNanoseconds
+            if !worker.assignment.isEmpty { assigned = assigned ?? now }
+            if worker.gauges.consumed.load(ordering: .relaxed) > 0 { start = start ?? now }
+            if worker.gauges.done.load(ordering: .relaxed) > 0 { first = first ?? now }
         }
-        let seconds = Double(Time.monotonicNanoseconds - start) / 1e9
+        let seconds = Double(Time.monotonicNanoseconds - (start ?? 0)) / 1e9
         worker.stop()
         try await running.value
         await producer.close()
-        return seconds
+        return (seconds, Double((first ?? 0) - (assigned ?? 0)) / 1e6)
     }
 
     private static func fail(_ reason: String) {

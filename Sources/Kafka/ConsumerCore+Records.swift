@@ -184,11 +184,9 @@ extension ConsumerCore {
         var value: UnsafeRawPointer?
         var length = 0
         while unsafe rd_kafka_header_get_all(headers, index, &name, &value, &length) == RD_KAFKA_RESP_ERR_NO_ERROR {
-            let start = builder.byteCount
             let nameLength = unsafe name.map { unsafe strlen($0) } ?? 0
-            let nameCount = unsafe builder.append(UnsafeRawBufferPointer(start: name, count: nameLength))
-            let valueCount = unsafe builder.append(Self.bytes(value, length))
-            builder.add(RecordArena.HeaderEntry(start: start, counts: (nameCount, valueCount)))
+            unsafe builder.addHeader(
+                UnsafeRawBufferPointer(start: name, count: nameLength), Self.bytes(value, length))
             index += 1
         }
         return (first, Int32(clamping: index))

@@ -39,6 +39,14 @@ public struct Event: Sendable {
         @_lifetime(borrow self)
         get { header(envelope.source) }
     }
+    package var timeBytes: RawSpan? {
+        @_lifetime(borrow self)
+        get { envelope.time < 0 ? nil : header(envelope.time) }
+    }
+    package var subjectBytes: RawSpan? {
+        @_lifetime(borrow self)
+        get { envelope.subject < 0 ? nil : header(envelope.subject) }
+    }
     public var typeBytes: RawSpan {
         @_lifetime(borrow self)
         get { header(envelope.type) }

@@ -46,6 +46,15 @@ public struct OutgoingBatch: Sendable {
         self.bytes.reserveCapacity(bytes)
     }
 
+    /// Makes room for so many records in all that are like the ones here, within a megabyte.
+    package mutating func reserve(like count: Int) {
+        guard !entries.isEmpty, count > entries.count else { return }
+        let factor = min(count / entries.count, (1 << 20) / max(bytes.count, 256))
+        entries.reserveCapacity(entries.count * factor)
+        headers.reserveCapacity(headers.count * factor)
+        bytes.reserveCapacity(bytes.count * factor)
+    }
+
     /// Empties the batch; its memory stays for what comes next.
     public mutating func removeAll() {
         bytes.removeAll(keepingCapacity: true)
@@ -96,13 +105,9 @@ public struct OutgoingBatch: Sendable {
     }
 
     package mutating func addHeader(_ name: StaticString, _ value: String) {
-        let start = bytes.count
-        unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-        bytes.append(contentsOf: value.utf8)
-        headers.append(
-            HeaderEntry(
-                start: start, nameCount: Int32(clamping: name.utf8CodeUnitCount),
-                valueCount: Int32(clamping: value.utf8.count)))
+        // The bytes where they lie: appending the string's view goes through a copy that costs several times as much.
+        var value = value
+        value.withUTF8 { addHeader(name, unsafe RawSpan(_unsafeElements: $0)) }
     }
 
     /// Appends a record whose headers are those added since there were `mark` of them.

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// The memory behind a batch of records. It is filled by one thread through a `RecordArena.Builder` and never changes
 /// once it is finished, so views may be read anywhere.
 @safe package final class RecordArena: @unchecked Sendable {
@@ -61,10 +63,10 @@
         package var isEmpty: Bool { entries.isEmpty }
 
         /// Copies bytes to the end and returns their number: what an entry calls a count. Nil is null, -1.
-        package mutating func append(_ bytes: UnsafeRawBufferPointer?) -> Int32 {
+        @inline(__always) package mutating func append(_ bytes: UnsafeRawBufferPointer?) -> Int32 {
             guard let bytes = unsafe bytes else { return -1 }
             let needed = byteCount + bytes.count
-            if needed > memory.capacity { memory.grow(to: needed, keeping: byteCount) }
+            if needed > memory.capacity { memory.grow(to: needed) }
             if let source = bytes.baseAddress {
                 unsafe (memory.base + byteCount).copyMemory(from: source, byteCount: bytes.count)
             }
@@ -79,6 +81,13 @@
         }
 
         package var headerTotal: Int { headers.count }
+
+        /// Copies a header of the record that comes next; a value of nil is null.
+        package mutating func addHeader(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?) {
+            let start = byteCount
+            let counts = unsafe (append(name), append(value))
+            headers.append(HeaderEntry(start: start, counts: counts))
+        }
 
         package mutating func add(_ header: HeaderEntry) { headers.append(header) }
 
@@ -97,16 +106,16 @@
 
         init(capacity: Int) {
             self.capacity = capacity
-            unsafe base = .allocate(byteCount: capacity, alignment: 1)
+            guard let base = unsafe malloc(capacity) else { fatalError("no memory for a batch of records") }
+            unsafe self.base = base
         }
 
-        deinit { unsafe base.deallocate() }
+        deinit { unsafe free(base) }
 
-        func grow(to needed: Int, keeping count: Int) {
+        func grow(to needed: Int) {
             let larger = max(needed, capacity * 2)
-            let moved = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 1)
-            unsafe moved.copyMemory(from: base, byteCount: count)
-            unsafe base.deallocate()
+            // What lies last in the heap, or is large, grows where it is.
+            guard let moved = unsafe realloc(base, larger) else { fatalError("no memory for a batch of records") }
             unsafe base = moved
             capacity = larger
         }

@@ -127,16 +127,33 @@ public struct Record: Sendable {
     /// The value of a header where it lies; nil is null.
     @_lifetime(borrow self)
     public func headerValue(at index: Int) -> RawSpan? {
-        let header = headerEntry(at: index)
+        let value = value(of: headerEntry(at: index))
+        return unsafe _overrideLifetime(value, borrowing: self)
+    }
+
+    @_lifetime(borrow self)
+    func nameSpan(at index: Int) -> RawSpan {
+        let name = name(of: headerEntry(at: index))
+        return unsafe _overrideLifetime(name, borrowing: self)
+    }
+
+    // For those who look at every header of every record.
+
+    @_lifetime(borrow self)
+    func name(of header: RecordArena.HeaderEntry) -> RawSpan {
+        unsafe _overrideLifetime(arena.span(header.start, Int(header.nameCount)), borrowing: self)
+    }
+
+    @_lifetime(borrow self)
+    func value(of header: RecordArena.HeaderEntry) -> RawSpan? {
         guard header.valueCount >= 0 else { return nil }
         let span = arena.span(header.start + Int(header.nameCount), Int(header.valueCount))
         return unsafe _overrideLifetime(span, borrowing: self)
     }
 
-    @_lifetime(borrow self)
-    func nameSpan(at index: Int) -> RawSpan {
-        let header = headerEntry(at: index)
-        return unsafe _overrideLifetime(arena.span(header.start, Int(header.nameCount)), borrowing: self)
+    var headerEntries: ArraySlice<RecordArena.HeaderEntry> {
+        let entry = entry
+        return arena.headers[Int(entry.firstHeader)..<Int(entry.firstHeader) + Int(entry.headerCount)]
     }
 
     private func headerEntry(at index: Int) -> RecordArena.HeaderEntry {

@@ -1,5 +1,3 @@
-internal import Synchronization
-
 /// A UUID as RFC 9562 has it.
 public struct UUIDValue: Hashable, Sendable, CustomStringConvertible {
     public let high: UInt64
@@ -18,12 +16,19 @@ public struct UUIDValue: Hashable, Sendable, CustomStringConvertible {
 
     /// Version 5: the same for the same name in the same namespace, for ever.
     public static func version5(in namespace: UUIDValue, _ name: [UInt8]) -> UUIDValue {
-        let (high, low) = sha1.withLock { digest in
-            digest.start()
-            digest.add(namespace.bytes)
-            digest.add(name)
-            return digest.finish()
+        version5(in: namespace, by: Digest(.sha1)) { $0.add(name) }
+    }
+
+    /// As above, for those who make many: by a SHA-1 that they keep, to which the name is added in pieces.
+    public static func version5(
+        in namespace: UUIDValue, by digest: Digest, _ addName: (Digest) -> Void
+    ) -> UUIDValue {
+        digest.start()
+        unsafe withUnsafeBytes(of: (namespace.high.bigEndian, namespace.low.bigEndian)) {
+            digest.add(unsafe RawSpan(_unsafeBytes: $0))
         }
+        addName(digest)
+        let (high, low) = digest.finish()
         return UUIDValue(version: 5, high, low)
     }
 
@@ -37,25 +42,26 @@ public struct UUIDValue: Hashable, Sendable, CustomStringConvertible {
     /// What names of events are derived in.
     public static let flotillaEvents = UUIDValue(high: 0x7a0c_5b52_9c1e_4d0b, low: 0x8e27_61f3_44a8_d3c5)
 
-    private static let sha1 = Mutex(Digest(.sha1))
-
-    private var bytes: [UInt8] {
-        (0..<16).map { index in
-            UInt8(truncatingIfNeeded: (index < 8 ? high : low) >> UInt64(56 - 8 * (index % 8)))
-        }
-    }
-
     public var description: String {
-        var text: [UInt8] = []
-        text.reserveCapacity(36)
-        for index in 0..<16 {
-            if index == 4 || index == 6 || index == 8 || index == 10 { text.append(UInt8(ascii: "-")) }
-            let byte = UInt8(truncatingIfNeeded: (index < 8 ? high : low) >> UInt64(56 - 8 * (index % 8)))
-            text.append(Self.digits[Int(byte >> 4)])
-            text.append(Self.digits[Int(byte & 15)])
-        }
-        return String(decoding: text, as: UTF8.self)
+        let text = utf8
+        return unsafe text.span.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
     }
 
-    private static let digits = Array("0123456789abcdef".utf8)
+    /// What `description` says, with no string made of it.
+    public var utf8: InlineArray<36, UInt8> {
+        var text = InlineArray<36, UInt8>(repeating: UInt8(ascii: "-"))
+        var at = 0
+        for index in 0..<16 {
+            if index == 4 || index == 6 || index == 8 || index == 10 { at += 1 }
+            let byte = UInt8(truncatingIfNeeded: (index < 8 ? high : low) >> UInt64(56 - 8 * (index % 8)))
+            text[at] = Self.digit(byte >> 4)
+            text[at + 1] = Self.digit(byte & 15)
+            at += 2
+        }
+        return text
+    }
+
+    private static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+    }
 }

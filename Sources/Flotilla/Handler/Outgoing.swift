@@ -11,8 +11,8 @@ public struct Outgoing: Sendable {
     package let cause: Cause
     package var type: String
     package var key: Key
-    package var subject: String?
-    package var time: String?
+    package var subject: Attribute
+    package var time: Attribute
     package var schema: String?
     package var contentType: String
     package let value: [UInt8]
@@ -28,6 +28,12 @@ public struct Outgoing: Sendable {
         case none
     }
 
+    /// An attribute that the cause may have too: it is copied from there, with no string in between.
+    package enum Attribute: Sendable {
+        case ofCause
+        case text(String?)
+    }
+
     /// An event that follows from `cause`. Key and subject are those of the cause, unless they are given.
     ///
     /// - Parameters:
@@ -36,9 +42,13 @@ public struct Outgoing: Sendable {
     public init(
         to topic: TopicName, from cause: Event, type: String? = nil, key: String? = nil, json: [UInt8]
     ) {
-        self.init(topic, .event(cause), type ?? cause.type, key.map { .bytes(Array($0.utf8)) } ?? .ofCause, json)
-        subject = cause.subject
-        time = cause.timeText
+        self.topic = topic
+        self.cause = .event(cause)
+        self.type = type ?? cause.type
+        self.key = key.map { .bytes(Array($0.utf8)) } ?? .ofCause
+        (subject, time) = (.ofCause, .ofCause)
+        contentType = Self.json
+        value = json
     }
 
     /// An event that follows from `cause`, its value encoded as JSON.
@@ -53,25 +63,22 @@ public struct Outgoing: Sendable {
     public init(
         to topic: TopicName, named name: String, revision: Int = 0, type: String, key: String?, json: [UInt8]
     ) {
-        self.init(
-            topic, .named(name, revision: revision), type, key.map { .bytes(Array($0.utf8)) } ?? .none, json)
-        subject = key
+        self.topic = topic
+        cause = .named(name, revision: revision)
+        self.type = type
+        self.key = key.map { .bytes(Array($0.utf8)) } ?? .none
+        (subject, time) = (.text(key), .text(nil))
+        contentType = Self.json
+        value = json
     }
 
-    private init(_ topic: TopicName, _ cause: Cause, _ type: String, _ key: Key, _ value: [UInt8]) {
-        self.topic = topic
-        self.cause = cause
-        self.type = type
-        self.key = key
-        self.value = value
-        contentType = "application/json"
-    }
+    private static let json = "application/json"
 
     /// The same with another `ce_subject`.
-    public func about(_ subject: String?) -> Outgoing { with { $0.subject = subject } }
+    public func about(_ subject: String?) -> Outgoing { with { $0.subject = .text(subject) } }
 
     /// The same with another `ce_time`, RFC 3339.
-    public func at(_ time: String?) -> Outgoing { with { $0.time = time } }
+    public func at(_ time: String?) -> Outgoing { with { $0.time = .text(time) } }
 
     /// The same with the schema that its value keeps to.
     public func keeping(to schema: String) -> Outgoing { with { $0.schema = schema } }

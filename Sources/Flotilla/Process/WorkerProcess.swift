@@ -236,7 +236,7 @@ package final class WorkerProcess: Sendable {
                 "no topic file has the consumer \(handler.name): name it under consumers in \(settings.topicsFolder)")
         }
         let job = HandlerJob(handler, namespace: settings.namespace, policies: policies, largest: largest)
-        var consuming = ConsumerConfiguration(settings.client, group: settings.namespace.group(handler.name))
+        var consuming = HandlerWorker.consuming(settings.client, group: settings.namespace.group(handler.name))
         consuming.client.hooks.fault = { [log] fault in
             log.warning("kafka", [("handler", handler.name), ("error", fault)])
         }

@@ -8,45 +8,68 @@ internal import Platform
 package struct EventEncoder: Sendable {
     package let handler: HandlerName
     package let namespace: Namespace
-    private let source: String
-    /// Topics that the handler's contract names, with the name that the servers know; others are refused.
-    private let targets: [TopicName: TopicName]
+    private let source: [UInt8]
+    /// Topics that the handler's contract names, with the name that the servers know; others are refused. They are few,
+    /// so looking through them costs less than a hash.
+    private let targets: [(name: TopicName, target: TopicName)]
+    /// How the name ends that an event's first output has its id from.
+    private let firstOutput: [UInt8]
 
     package init(handler: HandlerName, namespace: Namespace, produces: some Sequence<TopicName>) {
         self.handler = handler
         self.namespace = namespace
-        source = "/flotilla/\(handler)"
-        targets = Dictionary(produces.map { ($0, namespace.topic($0)) }, uniquingKeysWith: { first, _ in first })
+        source = Array("/flotilla/\(handler)".utf8)
+        firstOutput = Self.nameEnd(handler, number: 0)
+        targets = produces.map { ($0, namespace.topic($0)) }
     }
 
-    /// Appends what one call of the handler returned, all of it or nothing.
+    private static func nameEnd(_ handler: HandlerName, number: Int) -> [UInt8] {
+        Array("\u{0}\(handler)\u{0}\(number)".utf8)
+    }
+
+    /// Appends what one call of the handler returned, all of it or nothing. `sha1` derives the ids: whoever makes many
+    /// calls brings one of their own, because it costs more to make than to use.
     package func append(
-        _ outputs: [Outgoing], to batch: inout OutgoingBatch
+        _ outputs: [Outgoing], to batch: inout OutgoingBatch, by sha1: Digest = Digest(.sha1)
     ) throws(Refusal) {
         guard !outputs.isEmpty else { return }
         let before = batch.count
         do throws(Refusal) {
-            if outputs.count == 1 { return try append(outputs[0], number: 0, to: &batch) }
+            if outputs.count == 1 { return try append(outputs[0], number: 0, to: &batch, sha1) }
             var numbers = OutputNumbers()
-            for output in outputs { try append(output, number: numbers.next(for: output.cause), to: &batch) }
+            for output in outputs {
+                try append(output, number: numbers.next(for: output.cause), to: &batch, sha1)
+            }
         } catch {
             batch.keep(before)
             throw error
         }
     }
 
-    private func append(_ output: Outgoing, number: Int, to batch: inout OutgoingBatch) throws(Refusal) {
-        guard let target = targets[output.topic] else {
+    private func append(
+        _ output: Outgoing, number: Int, to batch: inout OutgoingBatch, _ sha1: Digest
+    ) throws(Refusal) {
+        guard let target = targets.first(where: { $0.name == output.topic })?.target else {
             throw .permanent(
                 "\(handler) publishes to \(output.topic), which its topic file does not name under produces")
         }
         let mark = batch.headers.count
         batch.addHeader("ce_specversion", "1.0")
-        batch.addHeader("ce_id", id(of: output, number: number))
-        batch.addHeader("ce_source", source)
+        let id = id(of: output, number: number, sha1).utf8
+        unsafe batch.addHeader("ce_id", id.span.bytes)
+        unsafe batch.addHeader("ce_source", source.span.bytes)
         batch.addHeader("ce_type", output.type)
-        if let time = output.time { batch.addHeader("ce_time", time) }
-        if let subject = output.subject { batch.addHeader("ce_subject", subject) }
+        switch (output.time, output.cause) {
+        case (.text(let text), _): if let text { batch.addHeader("ce_time", text) }
+        case (.ofCause, .event(let cause)): if let time = cause.timeBytes { batch.addHeader("ce_time", time) }
+        case (.ofCause, .named): break
+        }
+        switch (output.subject, output.cause) {
+        case (.text(let text), _): if let text { batch.addHeader("ce_subject", text) }
+        case (.ofCause, .event(let cause)):
+            if let subject = cause.subjectBytes { batch.addHeader("ce_subject", subject) }
+        case (.ofCause, .named): break
+        }
         if let schema = output.schema { batch.addHeader("ce_dataschema", schema) }
         batch.addHeader("content-type", output.contentType)
         if case .event(let cause) = output.cause, let trace = cause.traceParent {
@@ -62,31 +85,22 @@ package struct EventEncoder: Sendable {
         }
     }
 
-    private func id(of output: Outgoing, number: Int) -> String {
-        var name: [UInt8] = []
-        name.reserveCapacity(128)
-        switch output.cause {
-        case .event(let cause):
-            cause.sourceBytes.append(to: &name)
-            name.append(0)
-            cause.idBytes.append(to: &name)
-            name.append(0)
-            name.append(contentsOf: handler.rawValue.utf8)
-            name.append(0)
-            name.append(contentsOf: "\(number)".utf8)
-        case .named(let what, let revision):
-            name.append(contentsOf: handler.rawValue.utf8)
-            name.append(0)
-            name.append(contentsOf: what.utf8)
-            name.append(0)
-            name.append(contentsOf: "\(revision)".utf8)
-            if number > 0 {
-                name.append(0)
-                name.append(contentsOf: "\(number)".utf8)
+    private func id(of output: Outgoing, number: Int, _ sha1: Digest) -> UUIDValue {
+        UUIDValue.version5(in: .flotillaEvents, by: sha1) { name in
+            switch output.cause {
+            case .event(let cause):
+                name.add(cause.sourceBytes)
+                name.add(Self.separator)
+                name.add(cause.idBytes)
+                name.add(number == 0 ? firstOutput : Self.nameEnd(handler, number: number))
+            case .named(let what, let revision):
+                let end = number > 0 ? "\u{0}\(number)" : ""
+                name.add(Array("\(handler)\u{0}\(what)\u{0}\(revision)\(end)".utf8))
             }
         }
-        return UUIDValue.version5(in: .flotillaEvents, name).description
     }
+
+    private static let separator: [UInt8] = [0]
 }
 
 /// Counts the outputs of each cause: a batch's outputs may follow from many events, in any order.
@@ -106,11 +120,5 @@ private struct OutputNumbers {
             }
         defer { counts[key, default: 0] += 1 }
         return counts[key, default: 0]
-    }
-}
-
-extension RawSpan {
-    func append(to array: inout [UInt8]) {
-        unsafe withUnsafeBytes { unsafe array.append(contentsOf: $0) }
     }
 }

@@ -18,6 +18,10 @@ final class HandlerRun: @unchecked Sendable {
     private let policy: ConsumerPolicy
     private let watch: CallWatch
     private let isOpen: @Sendable () -> Bool
+    /// How long a call may take, in milliseconds.
+    private let deadline: Int64
+    /// What the ids of outputs are derived by.
+    private lazy var sha1 = Digest(.sha1)
     /// Whether a handler of batches is to be called for each event by itself.
     private var apart: Bool
 
@@ -31,11 +35,11 @@ final class HandlerRun: @unchecked Sendable {
         self.apart = apart
         self.watch = watch
         self.isOpen = isOpen
+        deadline = policy.deadline.milliseconds
     }
 
     /// Runs the events, or the first of them, in a task that `watch` may cancel.
     func run() async {
-        outcomes.reserveCapacity(jobs.count)
         if case .batches(let handler) = scope.handler, !apart, jobs.count > 1 {
             await inTask { await self.runTogether(handler) }
             // Who is to blame shows when each is called by itself.
@@ -62,13 +66,20 @@ final class HandlerRun: @unchecked Sendable {
     }
 
     private func runEach(_ handler: some Handler) async {
+        // Filled here and not where they stand, whose every use is checked.
+        var (outcomes, outputs): ([CallOutcome], OutgoingBatch) = ([], OutgoingBatch())
+        defer { (self.outcomes, self.outputs) = (outcomes, outputs) }
+        outcomes.reserveCapacity(jobs.count)
         for job in jobs {
             guard isOpen() else { return }
             let until = arm()
             do {
                 let produced = try await handler.handle(job.event, scope.context(job, until: until))
                 let isOver = watch.disarm()
-                try scope.encoder.append(produced, to: &outputs)
+                if !produced.isEmpty {
+                    try scope.encoder.append(produced, to: &outputs, by: sha1)
+                    if outcomes.isEmpty { outputs.reserve(like: outputs.count * jobs.count) }
+                }
                 outcomes.append(.done(outputsEnd: outputs.count))
                 if isOver { return }
             } catch {
@@ -87,7 +98,7 @@ final class HandlerRun: @unchecked Sendable {
             let context = scope.context(jobs[jobs.startIndex], until: until)
             let produced = try await handler.handle(jobs.map(\.event), context)
             _ = watch.disarm()
-            try scope.encoder.append(produced, to: &outputs)
+            try scope.encoder.append(produced, to: &outputs, by: sha1)
             for index in jobs.indices {
                 outcomes.append(.done(outputsEnd: index == jobs.endIndex - 1 ? outputs.count : 0))
             }
@@ -100,7 +111,7 @@ final class HandlerRun: @unchecked Sendable {
 
     /// Notes that a call begins, and when it has to be over.
     private func arm() -> Int64 {
-        let until = scope.clock.monotonicMilliseconds &+ policy.deadline.milliseconds
+        let until = scope.clock.monotonicMilliseconds &+ deadline
         watch.arm(until: until)
         return until
     }
@@ -116,12 +127,19 @@ extension Failure {
     }
 }
 
-/// What all calls of one handler have in common.
-struct HandlerScope: Sendable {
+/// What all calls of one handler have in common: one object, because every call is told of it.
+final class HandlerScope: Sendable {
     let handler: AnyHandler
     let encoder: EventEncoder
     let log: Log
     let clock: any WorkerClock
+
+    init(handler: AnyHandler, encoder: EventEncoder, log: Log, clock: any WorkerClock) {
+        self.handler = handler
+        self.encoder = encoder
+        self.log = log
+        self.clock = clock
+    }
 
     func context(_ job: EventJob, until monotonic: Int64) -> Context {
         Context(

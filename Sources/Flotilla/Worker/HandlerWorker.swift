@@ -62,6 +62,15 @@ package final class HandlerWorker: Sendable {
             source: source, publisher: publisher, once: once, store: store, identity: identity)
     }
 
+    /// How a worker's consumer reads.
+    package static func consuming(_ client: ClientConfiguration, group: GroupID) -> ConsumerConfiguration {
+        var configuration = ConsumerConfiguration(client, group: group)
+        // A broker is asked for one fetch at a time. One of the retry topics alone, which are mostly empty, would keep
+        // what was assigned a moment later from being fetched until it is over.
+        configuration.fetchWait = .milliseconds(100)
+        return configuration
+    }
+
     package var gauges: WorkerGauges { core.gauges }
     /// What is not fetched now, and why.
     package var paused: [TopicPartition: PauseReasons] { core.paused }
@@ -242,7 +251,9 @@ package final class HandlerWorker: Sendable {
         WorkerTasks.begin { [core, settings] in
             var next = core.now + milliseconds
             while !Task.isCancelled {
-                await core.scope.clock.sleep(until: records == nil ? next : min(next, core.now + settings.lookInterval))
+                // Where nothing was finished nothing can be due soon: a worker that has nothing to do sleeps.
+                let isQuiet = records == nil || self.runners.values.allSatisfy { $0.uncommitted == 0 }
+                await core.scope.clock.sleep(until: isQuiet ? next : min(next, core.now + settings.lookInterval))
                 let now = core.now
                 let runners = Array(self.runners.values)
                 let isDue = now >= next || runners.contains { $0.uncommitted >= records ?? .max }

@@ -17,6 +17,7 @@ struct Judgement: Sendable {
 
     /// Judges the outcomes of a row, one by one. `random` spreads the waiting.
     init(_ outcomes: [CallOutcome], _ row: ArraySlice<EventJob>, _ role: TopicRole, wallNow: Int64, random: Double) {
+        done.reserveCapacity(outcomes.count)
         var outputsStart = 0
         for (outcome, var job) in zip(outcomes, row) {
             switch outcome {

@@ -55,7 +55,7 @@ extension PartitionRunner {
             let state = role.kind == .source ? nil : RetryState(item.record, role: role)
             do {
                 let event = try Event(item.record)
-                jobs.append(EventJob(event: event, ticket: item.ticket, attempts: state?.attempts ?? 0, state: state))
+                jobs.append(EventJob(event: event, ticket: item.ticket, state: state))
             } catch {
                 disposals.append(
                     Disposal(

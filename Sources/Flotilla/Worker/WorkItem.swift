@@ -8,21 +8,36 @@ struct WorkItem: Sendable {
     let ticket: UInt64
 }
 
-/// An event on its way through the handler.
+/// An event on its way through the handler. It is copied from step to step, so it is kept small.
 struct EventJob: Sendable {
     var event: Event
     let ticket: UInt64
     /// Calls of the handler so far, over all retries, and those in this process.
     var attempts: Int
     var tries = 0
-    /// What the headers say of its way, nil for a record of a source topic.
-    let state: RetryState?
+    private let way: Way?
     /// What the once-only memory granted; nil without it.
     var hold: OnceHold?
     /// How often it was started and not heard of again, nil when it is above suspicion.
     var suspectedStarts: Int?
 
+    /// What the headers say of its way, nil for a record of a source topic.
+    var state: RetryState? { way?.state }
+
+    init(event: Event, ticket: UInt64, state: RetryState?) {
+        self.event = event
+        self.ticket = ticket
+        attempts = state?.attempts ?? 0
+        way = state.map(Way.init)
+    }
+
     var item: WorkItem { WorkItem(record: event.record, ticket: ticket) }
+
+    private final class Way: Sendable {
+        let state: RetryState
+
+        init(_ state: RetryState) { self.state = state }
+    }
 }
 
 /// A record that is not handled here any more: where it goes, and why.
