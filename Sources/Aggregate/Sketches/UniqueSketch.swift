@@ -6,8 +6,9 @@
 /// came, not of what was merged with what.
 ///
 /// Measured: of 20 000 sketches of 1001 to 20 000 members 0.05 % were off by more than 2 %, the worst by 2.4 %; of 20 000 of
-/// 30 000 members 0.24 % and 2.6 %; of 10 000 of 100 000 members 0.8 % and 3.1 %. With more members it stays at 0.81 % for
-/// one standard deviation, which is 1.4 % of sketches beyond 2 %, and one in a million beyond 4 %.
+/// 30 000 members 0.24 % and 2.6 %; of 10 000 of 100 000 members 0.8 % and 3.1 %. One standard deviation is 0.81 %
+/// of however many more, by theory and in a thousand sketches of a million: then 1.4 % of sketches are beyond 2 %, and one in
+/// a million is beyond 4 %.
 ///
 /// Instructions (Benchmarks/SketchBench): a member of 16 bytes 310 when it is known, 600 when it is new, 150 once there are
 /// registers; merging 500 with 500 exact ones 21 000, registers 4 900; the estimate 76 000; storing and reading 500 exact

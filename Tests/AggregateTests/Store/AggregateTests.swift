@@ -43,11 +43,11 @@ import Testing
             // A point of the next minute, and more: the first has ended.
             try await bench.apply([point("", at: Self.noon + minute + 10_000)], now: at(Self.noon + minute + 10_000))
             told = try await bench.tick(at(Self.noon + minute + 10_001), place)
-            #expect(
-                told.map(\.json)
-                    == [
-                        #"{"campaign_id":"c","metric":"clicks","window_start":"2026-05-04T12:00:00.000Z","step":"1m","dimensions":{},"count":3,"sum":4,"uniques":2,"p50":1.5,"p95":2.5,"p99":2.5,"revision":1}"#
-                    ].map { _ in told.first?.json ?? "" })
+            #expect(told.count == 1)
+            let beginning =
+                #"{"campaign_id":"c","metric":"clicks","window_start":"2026-05-04T12:00:00.000Z","step":"1m","dimensions":{},"count":3,"sum":4,"uniques":2,"#
+            #expect(told.first?.json.hasPrefix(beginning) == true)
+            #expect(told.first?.key == "c")
             let first = try JSONDocument(parsing: try #require(told.first).json).root
             #expect((first["count"]?.int64, first["uniques"]?.int64, first["revision"]?.int64) == (3, 2, 1))
             #expect(first["sum"]?.numberText == "4")

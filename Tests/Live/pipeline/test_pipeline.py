@@ -56,7 +56,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 def test_events_become_points_and_commands_change_campaigns(fleet: Fleet) -> None:
     assert fleet.run("topics", "check").returncode == 0
     assert fleet.run("topics", "apply").returncode == 0
-    fleet.start(fleet.worker, "work", "ingest", "process")
+    fleet.start(fleet.worker, "work", "ingest", "process", "aggregate")
     now = int(time.time() * 1000)
     events: list[tuple[str, object]] = [
         (f"e{n}", {"event_type": "Click", "timestamp": now, "campaign_id": f"c{n % 3}", "user_id": f"u{n}"})
@@ -77,6 +77,18 @@ def test_events_become_points_and_commands_change_campaigns(fleet: Fleet) -> Non
     assert [json.loads(change.value())["state"] for change in changes] == ["draft"], fleet.log()
     letters = fleet.read("events.raw.ingest.dlq", lambda found: len(found) >= 1)
     assert [header(letter, "dlq-reason") for letter in letters] == ["late"], (str([dict(letter.headers()) for letter in letters]) + fleet.log())
+
+    # All that came counts, once, as soon as it is there.
+    def series(*words: str) -> list[dict]:
+        return [json.loads(line) for line in fleet.run("query", "--step", "1d", *words).stdout.splitlines()]
+
+    until(lambda: sum(window["count"] for window in series("--metric", "clicks")) == 300, "the sums")
+    assert sum(window["uniques"] for window in series("--metric", "clicks")) == 300
+    (revenue,) = series("--metric", "revenue", "--campaign", "c1")
+    assert (revenue["count"], revenue["sum"], revenue["dimensions"]) == (1, 12.5, {})
+    assert abs(revenue["p50"] - 12.5) <= 0.125
+    assert series("--metric", "nothing") == []
+    assert fleet.run("query").returncode == 2
     well = fleet.run("doctor")
     assert well.returncode == 0, well.stdout
 
