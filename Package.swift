@@ -38,6 +38,7 @@ let package = Package(
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CLinux"),
 
@@ -61,6 +62,9 @@ let package = Package(
 
         // libpq in Swift.
         .target(name: "Postgres", dependencies: ["Platform", "CPostgres"], swiftSettings: strict),
+
+        // libmicrohttpd in Swift.
+        .target(name: "HTTP", dependencies: ["Platform", "CMicrohttpd"], swiftSettings: lending),
 
         // What topics/ says: topics, schemas, policies; and how it gets to a broker.
         .target(
@@ -166,6 +170,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Platform", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
         // Kills things as processes: the broker, workers and what they need.
         .executableTarget(
