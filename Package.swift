@@ -94,10 +94,19 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // HTTP to Kafka.
+        .target(
+            name: "Edge", dependencies: ["CCompression", "Contracts", "HTTP", "JSON", "Kafka", "Model", "Platform"],
+            swiftSettings: lending
+        ),
+
         // The command line: the only place where ports meet adapters.
         .executableTarget(
             name: "flotilla",
-            dependencies: ["Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Flotilla"],
+            dependencies: [
+                "Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Edge", "Flotilla", "HTTP",
+                "JSON",
+            ],
             swiftSettings: strict
         ),
 
@@ -171,6 +180,13 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Platform", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "EdgeTests",
+            dependencies: [
+                "Contracts", "Edge", "HTTP", "JSON", "Kafka", "LocalBroker", "Model", "Platform", "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
         // Kills things as processes: the broker, workers and what they need.
         .executableTarget(

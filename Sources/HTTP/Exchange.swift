@@ -134,7 +134,7 @@ internal import Synchronization
             }
             // What is announced need not come.
             body.reserveCapacity(min(length, 64 << 10))
-        case .stream: break
+        case .stream, .waitForAnswer: break
         }
         self.plan = plan
         return true
@@ -168,7 +168,7 @@ internal import Synchronization
         case .stream(let reader):
             reader.take(piece, self)
             return wait(server) != .hasNoTime
-        case .answer, nil:
+        case .answer, .waitForAnswer, nil:
             discarded += piece.byteCount
             if discarded > server.configuration.maxDiscardedBytes { return false }
         }
@@ -192,7 +192,7 @@ internal import Synchronization
                 body = []
                 then(self, whole)
             case .stream(let reader): reader.end(self)
-            case .answer, nil: break
+            case .answer, .waitForAnswer, nil: break
             }
             plan = nil
         }
@@ -245,6 +245,7 @@ internal import Synchronization
     }
 
     private func send(_ response: HTTPResponse, _ server: ServerCore) -> Bool {
+        let response = server.handler.dressed(response, for: request)
         let message = unsafe response.body.withUnsafeBytes { bytes in
             unsafe MHD_create_response_from_buffer(
                 bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
@@ -262,7 +263,9 @@ internal import Synchronization
 
     /// Nothing more will be asked of it. What was answered, when the answer got out.
     func end(_ isDone: Bool) -> Int? {
-        state.withLock { state in
+        // A reader may know its exchange.
+        plan = nil
+        return state.withLock { state in
             state.phase = .over
             state.response = nil
             return isDone ? state.status : nil

@@ -60,6 +60,8 @@ package protocol RequestHandler: Sendable {
     func timeout(_ request: HTTPRequest) -> HTTPResponse
     /// The answer for a request whose body there is no memory for now.
     func overload(_ request: HTTPRequest) -> HTTPResponse
+    /// An answer with what every answer has.
+    func dressed(_ response: HTTPResponse, for request: HTTPRequest) -> HTTPResponse
     /// A request is over. `status` is nil when its connection broke before the answer.
     func finished(_ exchange: Exchange, status: Int?)
 }
@@ -68,6 +70,8 @@ package protocol RequestHandler: Sendable {
 package enum BodyPlan: Sendable {
     /// Nobody wants it: this is the answer.
     case answer(HTTPResponse)
+    /// Nobody wants it, and `Exchange.answer` will be called.
+    case waitForAnswer
     /// Kept in memory up to a limit, beyond which `tooLarge` is the answer; `then` gets it all.
     case collect(limit: Int, tooLarge: HTTPResponse, then: @Sendable (Exchange, [UInt8]) -> Void)
     /// Given to a reader in the pieces that it comes in.

@@ -15,6 +15,7 @@ final class TestServer: RequestHandler {
     func refusal(_ status: Int, _ detail: String) -> HTTPResponse { .text(status, detail) }
     func timeout(_ request: HTTPRequest) -> HTTPResponse { .text(503, "too late") }
     func overload(_ request: HTTPRequest) -> HTTPResponse { .text(503, "too much") }
+    func dressed(_ response: HTTPResponse, for request: HTTPRequest) -> HTTPResponse { response }
     func finished(_ exchange: Exchange, status: Int?) { ended.withLock { $0.append(status) } }
 
     /// How requests ended.
