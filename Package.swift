@@ -38,6 +38,7 @@ let package = Package(
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CLinux"),
@@ -100,11 +101,15 @@ let package = Package(
             swiftSettings: lending
         ),
 
+        // What sends events to an edge: libcurl in Swift, and lines of JSON.
+        .target(name: "EdgeClient", dependencies: ["CCurl", "JSON", "Platform"], swiftSettings: strict),
+
         // The command line: the only place where ports meet adapters.
         .executableTarget(
             name: "flotilla",
             dependencies: [
-                "Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Edge", "Flotilla", "HTTP",
+                "Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Edge", "EdgeClient", "Flotilla",
+                "HTTP",
                 "JSON",
             ],
             swiftSettings: strict
@@ -183,7 +188,8 @@ let package = Package(
         .testTarget(
             name: "EdgeTests",
             dependencies: [
-                "Contracts", "Edge", "HTTP", "JSON", "Kafka", "LocalBroker", "Model", "Platform", "TestSupport",
+                "Contracts", "Edge", "EdgeClient", "HTTP", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
+                "TestSupport",
             ],
             swiftSettings: strict
         ),

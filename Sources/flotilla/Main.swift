@@ -8,7 +8,9 @@ enum Main {
         Program(
             about: "a fleet of Kafka workers", version: "0.1.0",
             commands: [
-                .broker, .edge, .topicsPlan, .topicsApply, .topicsCheck, .pause, .resume, .workers, .doctor([]), .new,
+                .broker, .edge, .publish, .tail, .topicsPlan, .topicsApply,
+                .topicsCheck, .pause, .resume, .workers,
+                .doctor([]), .new,
             ]
         ).main()
     }

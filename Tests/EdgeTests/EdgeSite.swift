@@ -77,7 +77,9 @@ final class EdgeSite: Sendable {
     }
 
     func startBroker() throws {
-        try broker.withLock { $0 = try Self.start(folder, endpoint) }
+        try broker.withLock { broker in
+            if broker == nil { broker = try Self.start(folder, endpoint) }
+        }
     }
 
     private func end() async {
