@@ -4,6 +4,8 @@
 #define FLOTILLA_CMICROHTTPD_H
 
 #include <errno.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -82,6 +84,24 @@ static inline int flotilla_http_socket(struct MHD_Connection *connection) {
 static inline void *flotilla_http_context(struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info ? info->socket_context : NULL;
+}
+
+// The common name of the client's certificate, if it showed one that the authority signed and that holds today: its
+// length, or -1. Who shows none is let in by the library; that is for the caller to decide.
+static inline long flotilla_http_peer(struct MHD_Connection *connection, char *name, size_t size) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    gnutls_session_t session = info ? info->tls_session : NULL;
+    unsigned int count = 0, status = 0;
+    if (!session || gnutls_certificate_verify_peers2(session, &status) != 0 || status != 0) return -1;
+    const gnutls_datum_t *list = gnutls_certificate_get_peers(session, &count);
+    gnutls_x509_crt_t certificate;
+    if (!list || count == 0 || gnutls_x509_crt_init(&certificate) != 0) return -1;
+    long length = -1;
+    if (gnutls_x509_crt_import(certificate, &list[0], GNUTLS_X509_FMT_DER) == 0 &&
+        gnutls_x509_crt_get_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, 0, name, &size) == 0)
+        length = (long)size;
+    gnutls_x509_crt_deinit(certificate);
+    return length;
 }
 
 // A listening socket: its descriptor, or -1 with errno, or -2 when the host has no address. `bound` is the port it got.

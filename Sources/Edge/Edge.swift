@@ -17,11 +17,13 @@ package final class Edge: RequestHandler {
     let counts = EdgeCounts()
     private let topics: [TopicName: EdgeTopic]
     private let openAPI: [UInt8]
+    private let limiter: RateLimiter?
 
     package init(_ configuration: EdgeConfiguration, producer: Producer, health: Health) {
         self.configuration = configuration
         publisher = Publisher(producer: producer)
         self.health = health
+        limiter = configuration.rate.map { RateLimiter(rate: $0) }
         let catalog = configuration.catalog
         topics = Dictionary(
             catalog.topics.filter { $0.publish != .no }.map { ($0.name, EdgeTopic($0, catalog.namespace)) },
@@ -78,8 +80,8 @@ package final class Edge: RequestHandler {
     private func publish(_ exchange: Exchange, to name: TopicName) -> BodyPlan {
         let request = exchange.request
         do throws(Refused) {
-            let caller = try caller(of: request)
-            let topic = try topic(name)
+            let caller = try caller(of: exchange)
+            let topic = try topic(name, for: caller)
             let form = try BodyForm(request)
             if !request.hasBody {
                 guard request.contentLength != nil || request.isChunked else {
@@ -88,7 +90,7 @@ package final class Edge: RequestHandler {
                 guard form == .binaryCloudEvent else { throw Refused(Problem(400, "the body is empty: send an event")) }
             }
             let context = PublishContext(
-                topic, caller: caller, now: Time.wallMilliseconds, traceParent: request.header("traceparent"),
+                topic, caller: caller.name, now: Time.wallMilliseconds, traceParent: request.header("traceparent"),
                 key: try Self.key(request))
             let isGzip = try Self.isGzip(request)
             if form == .lines {
@@ -167,10 +169,26 @@ package final class Edge: RequestHandler {
         init(_ problem: Problem) { self.problem = problem }
     }
 
-    private func caller(of request: HTTPRequest) throws(Refused) -> String { configuration.openCaller }
+    /// Who it is, if they have not sent too many already. The verdict's headers go into the answer.
+    private func caller(of exchange: Exchange) throws(Refused) -> Caller {
+        let now = Time.monotonicMilliseconds
+        let caller = try configuration.access.caller(of: exchange.request, now: now)
+        guard let verdict = limiter?.take(caller.name, now: now) else { return caller }
+        exchange.addHeaders(verdict.headers)
+        guard verdict.passes else {
+            throw Refused(
+                Problem(
+                    429, "\(caller.name) may send \(verdict.rate) requests a second: send lists or lines", retryAfter: 1
+                ))
+        }
+        return caller
+    }
 
-    private func topic(_ name: TopicName) throws(Refused) -> EdgeTopic {
-        if let topic = topics[name] { return topic }
+    private func topic(_ name: TopicName, for caller: Caller) throws(Refused) -> EdgeTopic {
+        if let topic = topics[name] {
+            if caller.topics?.contains(name.rawValue) ?? true { return topic }
+            throw Refused(Problem(403, "\(caller.name) may not publish to \(name)"))
+        }
         guard configuration.catalog[name] != nil else {
             let shown = String(name.rawValue.prefix(80)).debugDescription
             throw Refused(Problem(404, "there is no topic \(shown)"))
@@ -219,7 +237,7 @@ package final class Edge: RequestHandler {
             response.headers.append(HTTPRequest.Field("Vary", "Origin"))
             response.headers.append(
                 HTTPRequest.Field(
-                    "Access-Control-Expose-Headers", "Retry-After, Idempotent-Replayed, Idempotency-Status"))
+                    "Access-Control-Expose-Headers", "Retry-After, RateLimit, RateLimit-Policy"))
         }
         return response
     }

@@ -6,8 +6,10 @@ internal import Model
 package struct EdgeConfiguration: Sendable {
     package var catalog: TopicCatalog
     package var http = HTTPConfiguration()
-    /// Who callers are where nobody is asked to say.
-    package var openCaller = "anonymous"
+    /// Who may publish. Default everybody, which is for this machine alone.
+    package var access = Access()
+    /// Requests a second of each caller; nil is any number.
+    package var rate: Int?
     /// Web pages that may call, as `https://example.org`; `*` is any.
     package var origins: Set<String> = []
     package var version = "0"

@@ -10,6 +10,10 @@ package struct EdgeSettings: Sendable {
     package let namespace: Namespace
     package let origins: Set<String>
     package let tls: HTTPConfiguration.TLS?
+    /// The file of API keys.
+    package let keys: String?
+    /// Requests a second of each caller, if it is set.
+    package let rate: Int?
 
     /// Reads them, or throws all that is wrong.
     package init(_ settings: Settings) throws(SettingFaults) {
@@ -25,6 +29,9 @@ package struct EdgeSettings: Sendable {
             settings.refuse("FLOTILLA_CORS", "has \(origin): expected * or https://HOST, without a path")
         }
         tls = Self.tls(&settings)
+        // A path, so `FLOTILLA_KEYS_FILE` would be the path of a path.
+        keys = settings.all["FLOTILLA_KEYS"]
+        rate = settings.integer("FLOTILLA_RATE", in: 1...1_000_000)
         try settings.check()
         // Without a client there was a fault.
         guard let client else {

@@ -23,7 +23,8 @@ enum Callbacks {
         guard let kept = unsafe place.pointee else {
             guard let about = unsafe flotilla_http_context(native) else { return .NO }
             let connection = unsafe Unmanaged<Connection>.fromOpaque(about).takeUnretainedValue()
-            let request = unsafe RequestReader.request(native, url: url, method: method, version: version)
+            var request = unsafe RequestReader.request(native, url: url, method: method, version: version)
+            if core.configuration.tls?.clientAuthority != nil { request.peer = unsafe peer(native) }
             let exchange = unsafe core.begin(native, request, connection)
             unsafe place.pointee = Unmanaged.passRetained(exchange).toOpaque()
             return exchange.begin(core) ? .YES : .NO
@@ -37,6 +38,15 @@ enum Callbacks {
         unsafe size.pointee = 0
         let piece = unsafe RawSpan(_unsafeStart: data, byteCount: count)
         return exchange.take(piece, core) ? .YES : .NO
+    }
+
+    /// Whom the client's certificate names; nil without one that holds.
+    private static func peer(_ native: OpaquePointer) -> String? {
+        let bytes = unsafe [CChar](unsafeUninitializedCapacity: 256) { buffer, count in
+            let length = unsafe flotilla_http_peer(native, buffer.baseAddress, buffer.count)
+            count = max(0, Int(length))
+        }
+        return bytes.isEmpty ? nil : String(validating: bytes.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     static let completed: MHD_RequestCompletedCallback = { context, _, place, code in

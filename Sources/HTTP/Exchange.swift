@@ -36,6 +36,7 @@ internal import Synchronization
         enum Phase { case running, suspending, suspended, over }
         var phase = Phase.running
         var response: HTTPResponse?
+        var headers: [HTTPRequest.Field] = []
         var isPaused = false
         var hasPaused = false
         /// The body is there: the answer is waited for.
@@ -66,6 +67,9 @@ internal import Synchronization
             if state.response == nil { state.response = response }
         }
     }
+
+    /// Headers for the answer, whichever it will be.
+    package func addHeaders(_ fields: [HTTPRequest.Field]) { state.withLock { $0.headers += fields } }
 
     /// No more of the body until `resume`. To be called by the body's reader.
     package func pause() { state.withLock { $0.isPaused = true } }
@@ -245,7 +249,8 @@ internal import Synchronization
     }
 
     private func send(_ response: HTTPResponse, _ server: ServerCore) -> Bool {
-        let response = server.handler.dressed(response, for: request)
+        var response = server.handler.dressed(response, for: request)
+        response.headers += state.withLock { $0.headers }
         let message = unsafe response.body.withUnsafeBytes { bytes in
             unsafe MHD_create_response_from_buffer(
                 bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)

@@ -11,6 +11,8 @@ package struct HTTPRequest: Sendable {
     package let query: [Field]
     /// Whether the client spoke HTTP/1.0.
     package let isOld: Bool
+    /// The common name of the client's certificate, when one of those was shown that the server takes.
+    package var peer: String?
     /// What is not UTF-8: the path, or a header by its name.
     let illegible: String?
 

@@ -33,13 +33,31 @@ extension Command {
         configuration.http.tls = settings.tls
         configuration.http.host = host
         configuration.http.port = port
-        guard EdgeConfiguration.isLoopback(host) || configuration.http.tls?.clientAuthority != nil else {
-            throw HTTPFault(
-                "an edge that asks nobody who they are listens on this machine alone: not on \(host). "
-                    + "Have clients show a certificate (FLOTILLA_TLS_CLIENT_CA)")
-        }
+        try settleAccess(&configuration, settings, log)
         OpenFiles.raiseLimit()
         return try run(configuration, settings.client, adminPort, log)
+    }
+
+    /// Who may publish: those with a key or a certificate; everybody only where this machine alone can come.
+    private static func settleAccess(
+        _ configuration: inout EdgeConfiguration, _ settings: EdgeSettings, _ log: Log
+    ) throws {
+        if let path = settings.keys {
+            configuration.access.keys = try KeyRing(path: path, log: log, now: Time.monotonicMilliseconds)
+            configuration.access.open = nil
+        }
+        if settings.tls?.clientAuthority != nil {
+            configuration.access.takesCertificates = true
+            configuration.access.open = nil
+        }
+        let host = configuration.http.host
+        guard configuration.access.open == nil || EdgeConfiguration.isLoopback(host) else {
+            throw HTTPFault(
+                "an edge that asks nobody who they are listens on this machine alone, not on \(host): "
+                    + "set FLOTILLA_KEYS (`flotilla keys create` makes the file), or FLOTILLA_TLS_CLIENT_CA")
+        }
+        // Somebody on this machine may send as much as it bears, unless told otherwise.
+        configuration.rate = settings.rate ?? (configuration.access.open == nil ? 100 : nil)
     }
 
     private static func run(

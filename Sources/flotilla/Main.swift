@@ -8,7 +8,7 @@ enum Main {
         Program(
             about: "a fleet of Kafka workers", version: "0.1.0",
             commands: [
-                .broker, .edge, .publish, .tail, .topicsPlan, .topicsApply,
+                .broker, .edge, .publish, .tail, .keysCreate, .keysList, .keysRevoke, .topicsPlan, .topicsApply,
                 .topicsCheck, .pause, .resume, .workers,
                 .doctor([]), .new,
             ]
