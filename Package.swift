@@ -97,7 +97,8 @@ let package = Package(
 
         // HTTP to Kafka.
         .target(
-            name: "Edge", dependencies: ["CCompression", "Contracts", "HTTP", "JSON", "Kafka", "Model", "Platform"],
+            name: "Edge",
+            dependencies: ["CCompression", "Contracts", "HTTP", "JSON", "Kafka", "Model", "Platform", "Redis"],
             swiftSettings: lending
         ),
 
@@ -108,7 +109,8 @@ let package = Package(
         .executableTarget(
             name: "flotilla",
             dependencies: [
-                "Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Edge", "EdgeClient", "Flotilla",
+                "Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Edge", "EdgeClient", "Redis",
+                "Flotilla",
                 "HTTP",
                 "JSON",
             ],
@@ -189,7 +191,7 @@ let package = Package(
             name: "EdgeTests",
             dependencies: [
                 "Contracts", "Edge", "EdgeClient", "HTTP", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
-                "TestSupport",
+                "Redis", "TestServers", "TestSupport",
             ],
             swiftSettings: strict
         ),

@@ -1,16 +1,17 @@
 internal import Contracts
-package import HTTP
+internal import HTTP
 internal import JSON
-package import Kafka
+internal import Kafka
 internal import Model
 internal import Platform
+internal import Redis
 internal import Synchronization
 
 /// The door: takes events over HTTP and publishes them. A 2xx means that the log has acknowledged them.
 ///
 /// Everything here runs on the server's threads and waits for nothing: what is to wait is the request, suspended, until
 /// the producer's report answers it.
-package final class Edge: RequestHandler {
+final class Edge: RequestHandler {
     let configuration: EdgeConfiguration
     let publisher: Publisher
     let health: Health
@@ -18,11 +19,13 @@ package final class Edge: RequestHandler {
     private let topics: [TopicName: EdgeTopic]
     private let openAPI: [UInt8]
     private let limiter: RateLimiter?
+    private let memory: IdempotencyMemory?
 
-    package init(_ configuration: EdgeConfiguration, producer: Producer, health: Health) {
+    init(_ configuration: EdgeConfiguration, producer: Producer, health: Health, redis: RedisClient?) {
         self.configuration = configuration
         publisher = Publisher(producer: producer)
         self.health = health
+        memory = redis.map { IdempotencyMemory(redis: $0, prefix: configuration.catalog.namespace.key("edge:")) }
         limiter = configuration.rate.map { RateLimiter(rate: $0) }
         let catalog = configuration.catalog
         topics = Dictionary(
@@ -33,7 +36,7 @@ package final class Edge: RequestHandler {
 
     // MARK: What the server asks
 
-    package func begin(_ exchange: Exchange) -> BodyPlan {
+    func begin(_ exchange: Exchange) -> BodyPlan {
         let request = exchange.request
         if request.method == "OPTIONS", let answer = preflight(request) { return .answer(answer) }
         guard let (route, topic) = Route.find(request.path) else {
@@ -59,17 +62,17 @@ package final class Edge: RequestHandler {
         }
     }
 
-    package func refusal(_ status: Int, _ detail: String) -> HTTPResponse {
+    func refusal(_ status: Int, _ detail: String) -> HTTPResponse {
         Problem(status, detail).response
     }
 
-    package func timeout(_ request: HTTPRequest) -> HTTPResponse { Publisher.unacknowledged.response }
+    func timeout(_ request: HTTPRequest) -> HTTPResponse { Publisher.unacknowledged.response }
 
-    package func overload(_ request: HTTPRequest) -> HTTPResponse {
+    func overload(_ request: HTTPRequest) -> HTTPResponse {
         Problem(503, "too many bytes are under way: send this again later", retryAfter: 1).response
     }
 
-    package func finished(_ exchange: Exchange, status: Int?) {
+    func finished(_ exchange: Exchange, status: Int?) {
         counts.note(status, milliseconds: Time.monotonicMilliseconds - exchange.began)
     }
 
@@ -119,33 +122,40 @@ package final class Edge: RequestHandler {
             case .binaryCloudEvent:
                 let event = try CloudEvent(headers: exchange.request, body: body, topic)
                 let id = event.append(to: &batch, context)
-                publisher.publish(batch, id: id, topic, exchange)
+                once(context, body, exchange) { [publisher, batch] in publisher.publish(batch, id: id, topic, exchange)
+                }
             case .plain, .cloudEvent, .cloudEvents:
                 let root = try Self.parse(body)
                 guard root.kind == .array, form != .cloudEvent else {
                     if form == .cloudEvents { throw EventRefusal(.invalid, "", "must be an array of CloudEvents") }
                     let kind = form == .plain ? EventList.Form.plain : .cloud
                     let id = try EventList.append(root, kind, context, 0, to: &batch)
-                    return publisher.publish(batch, id: id, topic, exchange)
+                    return once(context, body, exchange) { [publisher, batch] in
+                        publisher.publish(batch, id: id, topic, exchange)
+                    }
                 }
-                try publish(list: root, form == .plain ? .plain : .cloud, context, exchange)
+                if let list = try list(root, form == .plain ? .plain : .cloud, context, exchange) {
+                    once(context, body, exchange) { [publisher] in publisher.publish(list, topic, exchange) }
+                }
             case .lines: break
             }
         } catch { throw Refused(Problem(error)) }
     }
 
-    private func publish(
-        list root: JSONValue, _ form: EventList.Form, _ context: PublishContext, _ exchange: Exchange
-    ) throws(EventRefusal) {
+    /// A list that may be published; nil when it was answered already.
+    private func list(
+        _ root: JSONValue, _ form: EventList.Form, _ context: PublishContext, _ exchange: Exchange
+    ) throws(EventRefusal) -> EventList? {
         guard root.count <= Limits.listCount else {
             throw EventRefusal(
                 .tooLarge, "", "the list has \(root.count) events, more than the \(Limits.listCount) allowed")
         }
         let list = EventList(root, form, context)
         if list.refusedCount > 0, !Self.isLenient(exchange.request) {
-            return exchange.answer(list.problem.response)
+            exchange.answer(list.problem.response)
+            return nil
         }
-        publisher.publish(list, context.topic, exchange)
+        return list
     }
 
     private static func parse(_ body: [UInt8]) throws(EventRefusal) -> JSONValue {
@@ -160,6 +170,46 @@ package final class Edge: RequestHandler {
         } catch { throw Refused(LineReader.problem(error)) }
         throw Refused(Problem(413, "the body, unzipped, has more than the \(limit) bytes allowed"))
     }
+
+    /// Publishes what is right, unless its Idempotency-Key says that it was, or is being, published before.
+    private func once(
+        _ context: PublishContext, _ body: [UInt8], _ exchange: Exchange, _ publish: @escaping @Sendable () -> Void
+    ) {
+        guard let key = context.key else { return publish() }
+        guard let memory else {
+            exchange.addHeaders([Self.unverified])
+            return publish()
+        }
+        let name = memory.name(caller: context.caller, key: key, path: exchange.request.path)
+        Task {
+            switch await memory.claim(name, body: body) {
+            case .first(let owner):
+                exchange.intercept { response in
+                    Task {
+                        if await !memory.settle(name, owner: owner, response) { exchange.addHeaders([Self.unverified]) }
+                        exchange.answer(response)
+                    }
+                }
+                publish()
+            case .done(let response):
+                exchange.addHeaders([HTTPRequest.Field("Idempotent-Replayed", "true")])
+                exchange.answer(response)
+            case .busy:
+                exchange.answer(
+                    Problem(409, "the first request under this Idempotency-Key is under way", retryAfter: 1).response)
+            case .differs:
+                exchange.answer(
+                    Problem(422, "under this Idempotency-Key another body was sent: a new request needs a new key")
+                        .response)
+            case .unknown:
+                exchange.addHeaders([Self.unverified])
+                publish()
+            }
+        }
+    }
+
+    /// Nobody remembers the key: the ids follow from it all the same.
+    private static let unverified = HTTPRequest.Field("Idempotency-Status", "unverified")
 
     // MARK: What headers say
 
@@ -229,7 +279,7 @@ package final class Edge: RequestHandler {
 
     // MARK: Answers
 
-    package func dressed(_ response: HTTPResponse, for request: HTTPRequest) -> HTTPResponse {
+    func dressed(_ response: HTTPResponse, for request: HTTPRequest) -> HTTPResponse {
         var response = response
         response.headers += Self.securityHeaders
         if let origin = request.header("origin"), configuration.allows(origin) {
@@ -237,7 +287,8 @@ package final class Edge: RequestHandler {
             response.headers.append(HTTPRequest.Field("Vary", "Origin"))
             response.headers.append(
                 HTTPRequest.Field(
-                    "Access-Control-Expose-Headers", "Retry-After, RateLimit, RateLimit-Policy"))
+                    "Access-Control-Expose-Headers",
+                    "Retry-After, RateLimit, RateLimit-Policy, Idempotent-Replayed, Idempotency-Status"))
         }
         return response
     }

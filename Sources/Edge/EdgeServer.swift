@@ -4,6 +4,7 @@ internal import JSON
 package import Kafka
 internal import Model
 package import Platform
+package import Redis
 
 /// An edge with all that it needs: a producer, what asks after health, and the servers.
 ///
@@ -19,10 +20,11 @@ package final class EdgeServer: Sendable {
     package var port: UInt16 { server.port }
     package var adminPort: UInt16? { adminServer?.port }
 
-    /// Listens. `adminPort` is where /metrics is; nil for nowhere. `fatal` is called once when the edge can never
+    /// Listens. `redis` remembers Idempotency-Keys, and stays the caller's. `adminPort` is where /metrics is; nil for nowhere. `fatal` is called once when the edge can never
     /// publish again, and is to have the process end.
     package init(
-        _ configuration: EdgeConfiguration, client: ClientConfiguration, adminPort: UInt16? = nil, log: Log,
+        _ configuration: EdgeConfiguration, client: ClientConfiguration, redis: RedisClient? = nil,
+        adminPort: UInt16? = nil, log: Log,
         fatal: @escaping @Sendable (KafkaFault) -> Void = { _ in }
     ) async throws {
         var producing = ProducerConfiguration(client)
@@ -44,8 +46,8 @@ package final class EdgeServer: Sendable {
         }
         let namespace = configuration.catalog.namespace
         let open = configuration.catalog.topics.filter { $0.publish != .no }.map { namespace.topic($0.name) }
-        let health = Health(admin, topics: Set(open), version: configuration.version)
-        let edge = Edge(configuration, producer: producer, health: health)
+        let health = Health(admin, topics: Set(open), redis: redis, version: configuration.version)
+        let edge = Edge(configuration, producer: producer, health: health, redis: redis)
         self.edge = edge
         self.producer = producer
         self.admin = admin

@@ -2,6 +2,7 @@ package import HTTP
 package import Kafka
 package import Model
 package import Platform
+package import Redis
 
 /// What an edge is told by its environment.
 package struct EdgeSettings: Sendable {
@@ -12,6 +13,8 @@ package struct EdgeSettings: Sendable {
     package let tls: HTTPConfiguration.TLS?
     /// The file of API keys.
     package let keys: String?
+    /// Where Idempotency-Keys are remembered, if anywhere.
+    package let redis: RedisConfiguration?
     /// Requests a second of each caller, if it is set.
     package let rate: Int?
 
@@ -29,6 +32,7 @@ package struct EdgeSettings: Sendable {
             settings.refuse("FLOTILLA_CORS", "has \(origin): expected * or https://HOST, without a path")
         }
         tls = Self.tls(&settings)
+        redis = Self.redis(&settings)
         // A path, so `FLOTILLA_KEYS_FILE` would be the path of a path.
         keys = settings.all["FLOTILLA_KEYS"]
         rate = settings.integer("FLOTILLA_RATE", in: 1...1_000_000)
@@ -51,6 +55,16 @@ package struct EdgeSettings: Sendable {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         return parts.count == 3 && (parts[0] == "https:" || parts[0] == "http:") && parts[1].isEmpty
             && !parts[2].isEmpty
+    }
+
+    private static func redis(_ settings: inout Settings) -> RedisConfiguration? {
+        guard let url = settings.text("REDIS_URL") else { return nil }
+        do throws(RedisFault) {
+            return try RedisConfiguration(url: url)
+        } catch {
+            settings.refuse("REDIS_URL", ": \(error.reason)")
+            return nil
+        }
     }
 
     /// Each setting is the path of a PEM file.

@@ -1,14 +1,16 @@
 internal import HTTP
 internal import JSON
-package import Kafka
+internal import Kafka
 internal import Model
 internal import Platform
+internal import Redis
 internal import Synchronization
 
 /// How what an edge depends on is: asked when somebody wants to know, and remembered for a second.
-package final class Health: Sendable {
+final class Health: Sendable {
     private let admin: Admin
     private let topics: Set<TopicName>
+    private let redis: RedisClient?
     private let version: String
     private let began = Time.monotonicMilliseconds
     private let state = Mutex(State())
@@ -22,14 +24,15 @@ package final class Health: Sendable {
     private static let memory: Int64 = 1000
 
     /// `topics`: what clients may publish to, by its names on the broker.
-    package init(_ admin: Admin, topics: Set<TopicName>, version: String) {
+    init(_ admin: Admin, topics: Set<TopicName>, redis: RedisClient?, version: String) {
         self.admin = admin
         self.topics = topics
+        self.redis = redis
         self.version = version
     }
 
     /// From now on not ready: whoever balances load is to look elsewhere.
-    package func stop() { state.withLock { $0.isStopping = true } }
+    func stop() { state.withLock { $0.isStopping = true } }
 
     /// Many that ask at once ask once.
     func report() async -> HealthReport {
@@ -49,6 +52,28 @@ package final class Health: Sendable {
     }
 
     private func ask() async -> HealthReport {
+        var dependencies = [await askKafka()]
+        if let redis { dependencies.append(await ask(redis)) }
+        let report = HealthReport(version: version, dependencies: dependencies)
+        state.withLock { state in
+            state.last = (Time.monotonicMilliseconds, report)
+            state.asking = nil
+        }
+        return report
+    }
+
+    private func ask(_ redis: RedisClient) async -> HealthReport.Dependency {
+        let start = Time.monotonicMilliseconds
+        // Without it keys are not verified, and events are published all the same.
+        var dependency = HealthReport.Dependency(name: "redis", detail: nil, milliseconds: 0, isNeeded: false)
+        do throws(RedisFault) {
+            _ = try await redis.execute(RedisCommand("PING"), within: .seconds(1))
+        } catch { dependency.detail = "\(error)" }
+        dependency.milliseconds = Time.monotonicMilliseconds - start
+        return dependency
+    }
+
+    private func askKafka() async -> HealthReport.Dependency {
         let start = Time.monotonicMilliseconds
         var dependency = HealthReport.Dependency(name: "kafka", detail: nil, milliseconds: 0)
         do throws(KafkaFault) {
@@ -59,14 +84,8 @@ package final class Health: Sendable {
                     "the broker has no \(missing.map(\.rawValue).joined(separator: ", ")): run `flotilla topics apply`"
             }
         } catch { dependency.detail = "\(error)" }
-        let end = Time.monotonicMilliseconds
-        dependency.milliseconds = end - start
-        let report = HealthReport(version: version, dependencies: [dependency])
-        state.withLock { state in
-            state.last = (end, report)
-            state.asking = nil
-        }
-        return report
+        dependency.milliseconds = Time.monotonicMilliseconds - start
+        return dependency
     }
 }
 
@@ -82,6 +101,8 @@ struct HealthReport: Sendable {
         /// What is wrong; nil when nothing is.
         var detail: String?
         var milliseconds: Int64
+        /// Whether nothing can be published without it.
+        var isNeeded = true
     }
 
     private var isFit: Bool { !isStopping && dependencies.allSatisfy { $0.detail == nil } }
@@ -108,8 +129,9 @@ struct HealthReport: Sendable {
 
     /// The answer to /readyz.
     var readiness: HTTPResponse {
-        if isFit { return .text(200, "ready\n") }
-        let reasons = dependencies.compactMap { dependency in dependency.detail.map { "\(dependency.name): \($0)" } }
+        let missing = dependencies.filter { $0.isNeeded && $0.detail != nil }
+        if missing.isEmpty, !isStopping { return .text(200, "ready\n") }
+        let reasons = missing.compactMap { dependency in dependency.detail.map { "\(dependency.name): \($0)" } }
         return .text(503, (isStopping ? ["stopping"] : reasons).joined(separator: "\n") + "\n")
     }
 }

@@ -37,6 +37,7 @@ internal import Synchronization
         var phase = Phase.running
         var response: HTTPResponse?
         var headers: [HTTPRequest.Field] = []
+        var interceptor: (@Sendable (HTTPResponse) -> Void)?
         var isPaused = false
         var hasPaused = false
         /// The body is there: the answer is waited for.
@@ -63,9 +64,16 @@ internal import Synchronization
 
     /// The answer. Only the first one counts, and none when the connection is gone.
     package func answer(_ response: HTTPResponse) {
+        let interceptor = state.withLock { state in state.response == nil ? state.interceptor.take() : nil }
+        if let interceptor { return interceptor(response) }
         change { state in
             if state.response == nil { state.response = response }
         }
+    }
+
+    /// Gets the next answer in the client's stead, and is to `answer` with it in the end.
+    package func intercept(_ interceptor: @escaping @Sendable (HTTPResponse) -> Void) {
+        state.withLock { $0.interceptor = interceptor }
     }
 
     /// Headers for the answer, whichever it will be.

@@ -4,6 +4,7 @@ internal import Edge
 internal import HTTP
 internal import Kafka
 internal import Platform
+internal import Redis
 internal import Synchronization
 
 extension Command {
@@ -35,7 +36,7 @@ extension Command {
         configuration.http.port = port
         try settleAccess(&configuration, settings, log)
         OpenFiles.raiseLimit()
-        return try run(configuration, settings.client, adminPort, log)
+        return try run(configuration, settings, adminPort, log)
     }
 
     /// Who may publish: those with a key or a certificate; everybody only where this machine alone can come.
@@ -61,12 +62,20 @@ extension Command {
     }
 
     private static func run(
-        _ configuration: EdgeConfiguration, _ client: ClientConfiguration, _ adminPort: UInt16, _ log: Log
+        _ configuration: EdgeConfiguration, _ settings: EdgeSettings, _ adminPort: UInt16, _ log: Log
     ) throws -> ExitCode {
         let ending = Ending()
         Task {
+            let redis: RedisClient?
+            do { redis = try settings.redis.map { try RedisClient($0) } } catch {
+                ending.note(error)
+                ending.isOver.store(true, ordering: .releasing)
+                return TerminationSignals.raise()
+            }
             do {
-                let server = try await EdgeServer(configuration, client: client, adminPort: adminPort, log: log) {
+                let server = try await EdgeServer(
+                    configuration, client: settings.client, redis: redis, adminPort: adminPort, log: log
+                ) {
                     fault in
                     ending.note(fault)
                     TerminationSignals.raise()
@@ -79,6 +88,7 @@ extension Command {
                 await server.stop()
                 log.info("edge has stopped")
             } catch { ending.note(error) }
+            redis?.close()
             ending.isOver.store(true, ordering: .releasing)
             TerminationSignals.raise()
         }

@@ -5,6 +5,7 @@ import JSON
 import Kafka
 import LocalBroker
 import Platform
+import Redis
 import Synchronization
 import TestSupport
 import Testing
@@ -20,9 +21,10 @@ final class EdgeSite: Sendable {
     static let partitions = 2
 
     static func with(
-        _ change: (inout EdgeConfiguration) -> Void = { _ in }, _ body: (EdgeSite) async throws -> Void
+        redis: RedisClient? = nil, _ change: (inout EdgeConfiguration) -> Void = { _ in },
+        _ body: (EdgeSite) async throws -> Void
     ) async throws {
-        let site = try await EdgeSite(change)
+        let site = try await EdgeSite(redis, change)
         do {
             try await body(site)
             await site.end()
@@ -32,9 +34,9 @@ final class EdgeSite: Sendable {
         }
     }
 
-    private init(_ change: (inout EdgeConfiguration) -> Void) async throws {
+    private init(_ redis: RedisClient?, _ change: (inout EdgeConfiguration) -> Void) async throws {
         folder = TemporaryFolder()
-        let broker = try Self.start(folder, Endpoint("127.0.0.1:0"))
+        let broker = try Self.startAnywhere(folder)
         endpoint = broker.endpoint
         self.broker = Mutex(broker)
         var configuration = EdgeConfiguration(TopicCatalog(topics: try Self.topics()))
@@ -44,7 +46,16 @@ final class EdgeSite: Sendable {
         _ = try await admin.create(
             configuration.catalog.topics.map { NewTopic($0.name, partitions: Self.partitions) })
         await admin.close()
-        edge = try await EdgeServer(configuration, client: client, adminPort: 0, log: Self.log)
+        edge = try await EdgeServer(configuration, client: client, redis: redis, adminPort: 0, log: Self.log)
+    }
+
+    /// On a port that no outgoing connection gets, so that it is free when the broker comes back.
+    private static func startAnywhere(_ folder: TemporaryFolder) throws -> Broker {
+        for _ in 0..<50 {
+            let endpoint = Endpoint("127.0.0.1:\(Int.random(in: 10_000..<30_000))")
+            if let broker = try? start(folder, endpoint) { return broker }
+        }
+        return try start(folder, Endpoint("127.0.0.1:0"))
     }
 
     private static func start(_ folder: TemporaryFolder, _ listen: Endpoint?) throws -> Broker {
