@@ -17,11 +17,13 @@ final class Edge: RequestHandler {
     let health: Health
     let counts = EdgeCounts()
     private let topics: [TopicName: EdgeTopic]
+    private let access: AccessLog
     private let openAPI: [UInt8]
     private let limiter: RateLimiter?
     private let memory: IdempotencyMemory?
 
-    init(_ configuration: EdgeConfiguration, producer: Producer, health: Health, redis: RedisClient?) {
+    init(_ configuration: EdgeConfiguration, producer: Producer, health: Health, redis: RedisClient?, log: Log) {
+        access = AccessLog(log)
         self.configuration = configuration
         publisher = Publisher(producer: producer)
         self.health = health
@@ -73,7 +75,9 @@ final class Edge: RequestHandler {
     }
 
     func finished(_ exchange: Exchange, status: Int?) {
-        counts.note(status, milliseconds: Time.monotonicMilliseconds - exchange.began)
+        let now = Time.monotonicMilliseconds
+        counts.note(status, milliseconds: now - exchange.began)
+        access.note(exchange.request, status, milliseconds: now - exchange.began, now: now)
     }
 
     // MARK: Publishing
@@ -245,36 +249,6 @@ final class Edge: RequestHandler {
         }
         throw Refused(
             Problem(403, "the topic \(name) is not open to clients: its topic file would have to say `publish: true`"))
-    }
-
-    private static func isGzip(_ request: HTTPRequest) throws(Refused) -> Bool {
-        switch request.header("content-encoding")?.lowercased() {
-        case nil, "", "identity": return false
-        case "gzip", "x-gzip": return true
-        case .some:
-            var problem = Problem(415, "content-encoding may be gzip, or not be there")
-            problem.headers = [HTTPRequest.Field("Accept-Encoding", "gzip, identity")]
-            throw Refused(problem)
-        }
-    }
-
-    /// Idempotency-Key as its draft has it, in quotes, or plain as most send it.
-    private static func key(_ request: HTTPRequest) throws(Refused) -> String? {
-        let values = request.values("idempotency-key")
-        guard let value = values.first else { return nil }
-        var key = value.trimmed
-        if key.count >= 2, key.hasPrefix("\""), key.hasSuffix("\"") { key = String(key.dropFirst().dropLast()) }
-        guard values.count == 1, EnvelopeText.fault(key) == nil else {
-            throw Refused(Problem(400, "Idempotency-Key is one text of 1 to \(Limits.id) bytes"))
-        }
-        return key
-    }
-
-    /// RFC 7240: `Prefer: handling=lenient`.
-    private static func isLenient(_ request: HTTPRequest) -> Bool {
-        request.values("prefer").contains { value in
-            value.split(separator: ",").contains { $0.trimmed.lowercased().filter { $0 != "\"" } == "handling=lenient" }
-        }
     }
 
     // MARK: Answers

@@ -47,7 +47,7 @@ package final class EdgeServer: Sendable {
         let namespace = configuration.catalog.namespace
         let open = configuration.catalog.topics.filter { $0.publish != .no }.map { namespace.topic($0.name) }
         let health = Health(admin, topics: Set(open), redis: redis, version: configuration.version)
-        let edge = Edge(configuration, producer: producer, health: health, redis: redis)
+        let edge = Edge(configuration, producer: producer, health: health, redis: redis, log: log)
         self.edge = edge
         self.producer = producer
         self.admin = admin

@@ -82,14 +82,7 @@ internal import Synchronization
     /// No more of the body until `resume`. To be called by the body's reader.
     package func pause() { state.withLock { $0.isPaused = true } }
 
-    package func resume() {
-        // Whoever was kept waiting has its time anew.
-        change { state in
-            guard state.isPaused else { return }
-            state.isPaused = false
-            state.hasPaused = true
-        }
-    }
+    package func resume() { change { $0.isPaused = false } }
 
     /// Whether the peer is gone, so that nobody waits for the answer.
     package var isOver: Bool { state.withLock { $0.phase == .over } }
@@ -241,8 +234,11 @@ internal import Synchronization
     /// not to be touched.
     private func wait(_ server: ServerCore) -> Waiting {
         let mustWait = state.withLock { state in
-            if state.mustWait { state.phase = .suspending }
-            return state.mustWait
+            guard state.mustWait else { return false }
+            state.phase = .suspending
+            // Whoever is kept waiting has its time anew; asking for a wait that was not needed earns nobody any.
+            state.hasPaused = true
+            return true
         }
         guard mustWait else { return .isNotNeeded }
         if server.isGivingUp.load(ordering: .sequentiallyConsistent) { return .hasNoTime }

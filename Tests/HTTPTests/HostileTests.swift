@@ -79,6 +79,33 @@ import Testing
         }
     }
 
+    /// Who reads may ask for a pause at every piece and take it back: that buys the sender no time.
+    @Test func aStreamThatTricklesInIsCutOff() async throws {
+        final class Hesitant: BodyReader {
+            func take(_ piece: RawSpan, _ exchange: Exchange) {
+                exchange.pause()
+                exchange.resume()
+            }
+            func end(_ exchange: Exchange) { exchange.answer(.text(200, "")) }
+        }
+        var configuration = HTTPConfiguration()
+        configuration.bodyTimeout = .milliseconds(300)
+        try await TestServer.with(configuration, { _ in .stream(Hesitant()) }) { server, handler in
+            let client = try RawHTTPClient(port: server.port)
+            await client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            let trickle = Task {
+                while !Task.isCancelled {
+                    await client.send("1\r\nX\r\n")
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            #expect(try await client.isClosedByServer())
+            trickle.cancel()
+            await trickle.value
+            #expect(handler.endings == [nil])
+        }
+    }
+
     @Test func aConnectionThatSaysNothingIsCutOff() async throws {
         var configuration = HTTPConfiguration()
         configuration.idleTimeout = .milliseconds(300)
