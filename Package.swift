@@ -38,6 +38,7 @@ let package = Package(
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CCjose", pkgConfig: "cjose", providers: [.apt(["libcjose-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
@@ -95,10 +96,15 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // libcjose in Swift.
+        .target(name: "JOSE", dependencies: ["CCjose"], swiftSettings: strict),
+
         // HTTP to Kafka.
         .target(
             name: "Edge",
-            dependencies: ["CCompression", "Contracts", "HTTP", "JSON", "Kafka", "Model", "Platform", "Redis"],
+            dependencies: [
+                "CCompression", "Contracts", "HTTP", "JOSE", "JSON", "Kafka", "Model", "Platform", "Redis",
+            ],
             swiftSettings: lending
         ),
 

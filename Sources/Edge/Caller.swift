@@ -32,6 +32,7 @@ package struct Access: Sendable {
     /// Who everybody is, where nobody is asked; nil asks.
     package var open: Caller? = Caller("anonymous")
     package var keys: KeyRing?
+    package var tokens: TokenVerifier?
     /// Whether a client certificate's common name is its owner's name here. The TLS library has checked who signed it.
     package var takesCertificates = false
 
@@ -46,6 +47,11 @@ package struct Access: Sendable {
                 throw refusal("authorization is to be: Bearer KEY")
             }
             if let keys, let caller = keys.caller(of: words[1].trimmed, now: now) { return caller }
+            if let tokens, !words[1].hasPrefix("flk_") {
+                do throws(TokenRefusal) {
+                    return try tokens.caller(of: words[1].trimmed, now: now, wall: Time.wallMilliseconds)
+                } catch { throw refusal(error.detail) }
+            }
             // Where nobody is asked, what somebody says is not checked either.
             if let open { return open }
             throw refusal("the key is not known here, or was revoked")

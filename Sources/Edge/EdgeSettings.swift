@@ -13,6 +13,8 @@ package struct EdgeSettings: Sendable {
     package let tls: HTTPConfiguration.TLS?
     /// The file of API keys.
     package let keys: String?
+    /// The file of keys that tokens are signed with, who signs them, and for whom.
+    package let tokens: (path: String, issuer: String?, audience: String)?
     /// Where Idempotency-Keys are remembered, if anywhere.
     package let redis: RedisConfiguration?
     /// Requests a second of each caller, if it is set.
@@ -33,6 +35,7 @@ package struct EdgeSettings: Sendable {
         }
         tls = Self.tls(&settings)
         redis = Self.redis(&settings)
+        tokens = Self.tokens(&settings)
         // A path, so `FLOTILLA_KEYS_FILE` would be the path of a path.
         keys = settings.all["FLOTILLA_KEYS"]
         rate = settings.integer("FLOTILLA_RATE", in: 1...1_000_000)
@@ -55,6 +58,16 @@ package struct EdgeSettings: Sendable {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         return parts.count == 3 && (parts[0] == "https:" || parts[0] == "http:") && parts[1].isEmpty
             && !parts[2].isEmpty
+    }
+
+    private static func tokens(_ settings: inout Settings) -> (path: String, issuer: String?, audience: String)? {
+        guard let path = settings.all["FLOTILLA_JWKS"] else { return nil }
+        if path.hasPrefix("http:") || path.hasPrefix("https:") {
+            settings.refuse("FLOTILLA_JWKS", "is a URL: this version reads a file")
+        }
+        // Else a token for any other service of the same issuer would be good here.
+        let audience = settings.required("FLOTILLA_AUDIENCE", "whom tokens are for: their aud")
+        return audience.map { (path, settings.text("FLOTILLA_ISSUER"), $0) }
     }
 
     private static func redis(_ settings: inout Settings) -> RedisConfiguration? {

@@ -47,6 +47,12 @@ extension Command {
             configuration.access.keys = try KeyRing(path: path, log: log, now: Time.monotonicMilliseconds)
             configuration.access.open = nil
         }
+        if let tokens = settings.tokens {
+            configuration.access.tokens = try TokenVerifier(
+                path: tokens.path, issuer: tokens.issuer, audience: tokens.audience, log: log,
+                now: Time.monotonicMilliseconds)
+            configuration.access.open = nil
+        }
         if settings.tls?.clientAuthority != nil {
             configuration.access.takesCertificates = true
             configuration.access.open = nil
@@ -55,7 +61,8 @@ extension Command {
         guard configuration.access.open == nil || EdgeConfiguration.isLoopback(host) else {
             throw HTTPFault(
                 "an edge that asks nobody who they are listens on this machine alone, not on \(host): "
-                    + "set FLOTILLA_KEYS (`flotilla keys create` makes the file), or FLOTILLA_TLS_CLIENT_CA")
+                    + "set FLOTILLA_KEYS (`flotilla keys create` makes the file), FLOTILLA_JWKS, or FLOTILLA_TLS_CLIENT_CA"
+            )
         }
         // Somebody on this machine may send as much as it bears, unless told otherwise.
         configuration.rate = settings.rate ?? (configuration.access.open == nil ? 100 : nil)
