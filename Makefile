@@ -1,7 +1,8 @@
 # Flotilla's entry points. `make` builds the release binary; `make help` lists the rest.
 
 PACKAGES := librdkafka-dev libisal-dev zlib1g-dev libsnappy-dev liblz4-dev libzstd-dev libhiredis-dev \
-            libsimdjson-dev libyaml-dev libpcre2-dev libssl-dev libpq-dev pkg-config \
+            libsimdjson-dev libyaml-dev libpcre2-dev libssl-dev libpq-dev libmicrohttpd-dev \
+            libcurl4-openssl-dev libcjose-dev pkg-config \
             redis-server postgresql-15 kcat python3-venv
 VENV     := .build/venv
 PYTHON   := $(VENV)/bin/python

@@ -38,6 +38,9 @@ let package = Package(
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CCjose", pkgConfig: "cjose", providers: [.apt(["libcjose-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CLinux"),
 
@@ -61,6 +64,9 @@ let package = Package(
 
         // libpq in Swift.
         .target(name: "Postgres", dependencies: ["Platform", "CPostgres"], swiftSettings: strict),
+
+        // libmicrohttpd in Swift.
+        .target(name: "HTTP", dependencies: ["Platform", "CMicrohttpd"], swiftSettings: lending),
 
         // What topics/ says: topics, schemas, policies; and how it gets to a broker.
         .target(
@@ -104,12 +110,28 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // libcjose in Swift.
+        .target(name: "JOSE", dependencies: ["CCjose"], swiftSettings: strict),
+
+        // HTTP to Kafka.
+        .target(
+            name: "Edge",
+            dependencies: [
+                "CCompression", "Contracts", "HTTP", "JOSE", "JSON", "Kafka", "Model", "Platform", "Redis",
+            ],
+            swiftSettings: lending
+        ),
+
+        // What sends events to an edge: libcurl in Swift, and lines of JSON.
+        .target(name: "EdgeClient", dependencies: ["CCurl", "JSON", "Platform"], swiftSettings: strict),
+
         // The command line: the only place where ports meet adapters.
         .executableTarget(
             name: "flotilla",
             dependencies: [
-                "Commands", "Platform", "Model", "Kafka", "LocalBroker", "Contracts", "Flotilla", "Ingest", "Process",
-                "Aggregate", "Postgres",
+                "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
+                "Contracts",
+                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate",
             ],
             swiftSettings: strict
         ),
@@ -209,6 +231,15 @@ let package = Package(
             dependencies: [
                 "Aggregate", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform", "Postgres", "TestServers",
                 "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Platform", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "EdgeTests",
+            dependencies: [
+                "Contracts", "Edge", "EdgeClient", "HTTP", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
+                "Redis", "TestServers", "TestSupport",
             ],
             swiftSettings: strict
         ),

@@ -10,8 +10,9 @@ enum Main {
         Program(
             about: "a fleet of Kafka workers", version: version,
             commands: [
-                .broker, .topicsPlan, .topicsApply, .topicsCheck, .pause, .resume, .workers, .doctor([]), .new,
-                .work(FleetHandlers.names, build: version, make: FleetHandlers.make), .query,
+                .broker, .edge, .work(FleetHandlers.names, build: version, make: FleetHandlers.make), .topicsPlan,
+                .topicsApply, .topicsCheck, .publish, .tail, .query, .pause, .resume, .workers, .keysCreate, .keysList,
+                .keysRevoke, .new, .doctor([]),
             ]
         ).main()
     }

@@ -53,8 +53,10 @@ final class Listener {
                 "refusing to listen on \(endpoint): anyone who reaches it may read, write and delete everything. "
                     + "Listen on 127.0.0.1, or say --insecure if that is what you want")
         }
+        // A child of this process must not keep the port when the broker is gone.
         let socket = unsafe socket(
-            address.pointee.ai_family, address.pointee.ai_socktype, address.pointee.ai_protocol)
+            address.pointee.ai_family, address.pointee.ai_socktype | Int32(SOCK_CLOEXEC.rawValue),
+            address.pointee.ai_protocol)
         guard socket >= 0 else { throw BrokerFault("cannot listen on \(endpoint): \(SystemError.last("socket"))") }
         do throws(SystemError) {
             var on: Int32 = 1

@@ -1,0 +1,74 @@
+internal import HTTP
+internal import Platform
+
+/// Who sends events, and what they may.
+package struct Caller: Hashable, Sendable {
+    /// Part of `ce_source`, so that nobody can claim another's ids.
+    package let name: String
+    /// Topics that they may publish to; nil is all that are open.
+    package let topics: Set<String>?
+
+    package init(_ name: String, topics: Set<String>? = nil) {
+        self.name = name
+        self.topics = topics
+    }
+
+    /// Whether a name can be part of a source and of a line of the file of keys.
+    package static func isName(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+                    true
+                case _: false
+                }
+            }
+    }
+}
+
+/// How callers show who they are.
+package struct Access: Sendable {
+    /// Who everybody is, where nobody is asked; nil asks.
+    package var open: Caller? = Caller("anonymous")
+    package var keys: KeyRing?
+    package var tokens: TokenVerifier?
+    /// Whether a client certificate's common name is its owner's name here. The TLS library has checked who signed it.
+    package var takesCertificates = false
+
+    package init() {}
+
+    func caller(of request: HTTPRequest, now: Int64) throws(Edge.Refused) -> Caller {
+        let given = request.values("authorization")
+        guard given.count <= 1 else { throw refusal("authorization is there more than once") }
+        if let text = given.first {
+            let words = text.split(separator: " ", maxSplits: 1)
+            guard words.count == 2, words[0].lowercased() == "bearer" else {
+                throw refusal("authorization is to be: Bearer KEY")
+            }
+            if let keys, let caller = keys.caller(of: words[1].trimmed, now: now) { return caller }
+            if let tokens, !words[1].hasPrefix("flk_") {
+                do throws(TokenRefusal) {
+                    return try tokens.caller(of: words[1].trimmed, now: now, wall: Time.wallMilliseconds)
+                } catch { throw refusal(error.detail) }
+            }
+            // Where nobody is asked, what somebody says is not checked either.
+            if let open { return open }
+            throw refusal("the key is not known here, or was revoked")
+        }
+        if takesCertificates, let name = request.peer {
+            guard Caller.isName(name) else {
+                throw refusal("the certificate's common name is no name here: letters, digits, dashes, dots")
+            }
+            return Caller(name)
+        }
+        if let open { return open }
+        throw refusal("who are you? Send the header Authorization: Bearer KEY; `flotilla keys create` makes one")
+    }
+
+    private func refusal(_ detail: String) -> Edge.Refused {
+        var problem = Problem(401, detail)
+        problem.headers = [HTTPRequest.Field("WWW-Authenticate", "Bearer realm=\"flotilla\"")]
+        return Edge.Refused(problem)
+    }
+}

@@ -1,0 +1,130 @@
+internal import Contracts
+internal import JSON
+internal import Model
+internal import Platform
+
+/// A CloudEvent 1.0, in whatever mode it came: attributes as texts, checked, and its data.
+struct CloudEvent {
+    private(set) var attributes: [String: String] = [:]
+    /// Extensions in their order, `partitionkey` and `traceparent` too.
+    private(set) var extensions: [(name: String, value: String)] = []
+    private(set) var faults: [EventFault] = []
+    var data = Data.none
+
+    enum Data {
+        case none
+        case json(JSONValue)
+        case bytes([UInt8])
+    }
+
+    /// The attributes of the specification itself.
+    static let known: Set<String> = [
+        "specversion", "id", "source", "type", "subject", "time", "dataschema", "datacontenttype",
+    ]
+
+    mutating func refuse(_ fault: EventFault) { faults.append(fault) }
+
+    /// Notes an attribute. Attributes that are there twice are the reader's to refuse.
+    mutating func set(_ name: String, _ value: String, at place: EventFault.Place) {
+        if let reason = EnvelopeText.fault(value) { return refuse(place, reason) }
+        guard Self.known.contains(name) else {
+            guard name.utf8.count <= Limits.extensionName, name.utf8.allSatisfy(Self.isAttributeByte) else {
+                return refuse(place, "is no attribute: names are lower-case letters and digits")
+            }
+            // The edge says itself when it got an event.
+            guard name != "recordedtime" else { return }
+            guard extensions.count < Limits.extensions else {
+                return refuse(place, "is one extension too many: \(Limits.extensions) are allowed")
+            }
+            return extensions.append((name, value))
+        }
+        switch name {
+        case "specversion" where value != "1.0": refuse(place, "must be \"1.0\"")
+        case "time" where Timestamp(text: value) == nil:
+            refuse(place, "must be a time as \"2026-05-04T03:02:01.000Z\" (RFC 3339)")
+        case _: attributes[name] = value
+        }
+    }
+
+    private mutating func refuse(_ place: EventFault.Place, _ detail: String) {
+        var fault = EventFault("", detail)
+        fault.place = place
+        faults.append(fault)
+    }
+
+    private static func isAttributeByte(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+    }
+
+    /// Throws what is wrong, missing attributes and what the topic's schema says included. `place` is where an
+    /// attribute would be; `prefix` where the data is.
+    func check(_ topic: EdgeTopic, prefix: String, _ place: (String) -> EventFault.Place) throws(EventRefusal) {
+        var faults = faults
+        for name in ["specversion", "id", "source", "type"] where attributes[name] == nil {
+            let at = place(name)
+            guard !faults.contains(where: { $0.place == at }) else { continue }
+            var fault = EventFault("", "must be there")
+            fault.place = at
+            faults.append(fault)
+        }
+        if let schema = topic.schema {
+            if case .json(let value) = data {
+                for violation in schema.validate(value) {
+                    faults.append(EventFault(prefix + violation.pointer, violation.reason))
+                }
+            } else {
+                faults.append(EventFault(prefix, "must be JSON: \(topic.topic.name) has a schema"))
+            }
+        }
+        guard faults.isEmpty else { throw EventRefusal(.invalid, faults) }
+    }
+
+    /// Appends it, in Kafka's binary mode. Returns its id.
+    func append(to batch: inout OutgoingBatch, _ context: PublishContext) -> String {
+        let id = attributes["id"] ?? ""
+        var headers = [
+            Header("ce_specversion", "1.0"), Header("ce_id", id),
+            Header("ce_source", context.source(attributes["source"] ?? "")),
+            Header("ce_type", attributes["type"] ?? ""), Header("ce_time", attributes["time"] ?? context.recordedText),
+        ]
+        if let subject = attributes["subject"] { headers.append(Header("ce_subject", subject)) }
+        headers.append(Header("ce_recordedtime", context.recordedText))
+        if let schema = attributes["dataschema"] ?? context.topic.schema?.id {
+            headers.append(Header("ce_dataschema", schema))
+        }
+        if let type = attributes["datacontenttype"] { headers.append(Header("content-type", type)) }
+        var trace = context.traceParent
+        for (name, value) in extensions {
+            // Kafka has it without a prefix, as whoever traces expects it.
+            if name == "traceparent" { trace = value } else { headers.append(Header("ce_\(name)", value)) }
+        }
+        if let trace { headers.append(Header("traceparent", trace)) }
+        let key = key.map { Array($0.utf8) }
+        let target = context.topic.target
+        switch data {
+        case .none: batch.append(OutgoingRecord(topic: target, key: key, value: [], headers: headers))
+        case .bytes(let bytes): batch.append(OutgoingRecord(topic: target, key: key, value: bytes, headers: headers))
+        case .json(let value):
+            value.withSource { source in
+                if let key {
+                    unsafe batch.append(topic: target, key: key.span.bytes, value: source, headers: headers)
+                } else {
+                    batch.append(topic: target, key: nil, value: source, headers: headers)
+                }
+            }
+        }
+        return id
+    }
+
+    /// The campaign that the data names, else what the sender partitions by, else the campaign that the subject is,
+    /// else the user.
+    private var key: String? {
+        var object: JSONValue?
+        if case .json(let value) = data { object = value }
+        func member(_ name: String) -> String? {
+            object?[name].flatMap { EnvelopeText.fault($0) == nil ? $0.string : nil }
+        }
+        return member("campaign_id") ?? extensions.first { $0.name == "partitionkey" }?.value ?? attributes["subject"]
+            ?? member("user_id")
+    }
+}

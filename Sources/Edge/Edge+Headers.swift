@@ -1,0 +1,34 @@
+internal import HTTP
+
+// What the headers of a request ask for.
+extension Edge {
+    static func isGzip(_ request: HTTPRequest) throws(Refused) -> Bool {
+        switch request.header("content-encoding")?.lowercased() {
+        case nil, "", "identity": return false
+        case "gzip", "x-gzip": return true
+        case .some:
+            var problem = Problem(415, "content-encoding may be gzip, or not be there")
+            problem.headers = [HTTPRequest.Field("Accept-Encoding", "gzip, identity")]
+            throw Refused(problem)
+        }
+    }
+
+    /// Idempotency-Key as its draft has it, in quotes, or plain as most send it.
+    static func key(_ request: HTTPRequest) throws(Refused) -> String? {
+        let values = request.values("idempotency-key")
+        guard let value = values.first else { return nil }
+        var key = value.trimmed
+        if key.count >= 2, key.hasPrefix("\""), key.hasSuffix("\"") { key = String(key.dropFirst().dropLast()) }
+        guard values.count == 1, EnvelopeText.fault(key) == nil else {
+            throw Refused(Problem(400, "Idempotency-Key is one text of 1 to \(Limits.id) bytes"))
+        }
+        return key
+    }
+
+    /// RFC 7240: `Prefer: handling=lenient`.
+    static func isLenient(_ request: HTTPRequest) -> Bool {
+        request.values("prefer").contains { value in
+            value.split(separator: ",").contains { $0.trimmed.lowercased().filter { $0 != "\"" } == "handling=lenient" }
+        }
+    }
+}

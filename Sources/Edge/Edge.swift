@@ -1,0 +1,292 @@
+internal import Contracts
+internal import HTTP
+internal import JSON
+internal import Kafka
+internal import Model
+internal import Platform
+internal import Redis
+internal import Synchronization
+
+/// The door: takes events over HTTP and publishes them. A 2xx means that the log has acknowledged them.
+///
+/// Everything here runs on the server's threads and waits for nothing: what is to wait is the request, suspended, until
+/// the producer's report answers it.
+final class Edge: RequestHandler {
+    let configuration: EdgeConfiguration
+    let publisher: Publisher
+    let health: Health
+    let counts = EdgeCounts()
+    private let topics: [TopicName: EdgeTopic]
+    private let access: AccessLog
+    private let openAPI: [UInt8]
+    private let limiter: RateLimiter?
+    private let memory: IdempotencyMemory?
+
+    init(_ configuration: EdgeConfiguration, producer: Producer, health: Health, redis: RedisClient?, log: Log) {
+        access = AccessLog(log)
+        self.configuration = configuration
+        publisher = Publisher(producer: producer)
+        self.health = health
+        memory = redis.map { IdempotencyMemory(redis: $0, prefix: configuration.catalog.namespace.key("edge:")) }
+        limiter = configuration.rate.map { RateLimiter(rate: $0) }
+        let catalog = configuration.catalog
+        topics = Dictionary(
+            catalog.topics.filter { $0.publish != .no }.map { ($0.name, EdgeTopic($0, catalog.namespace)) },
+            uniquingKeysWith: { first, _ in first })
+        openAPI = OpenAPI.document(topics.values.map(\.topic))
+    }
+
+    // MARK: What the server asks
+
+    func begin(_ exchange: Exchange) -> BodyPlan {
+        let request = exchange.request
+        if request.method == "OPTIONS", let answer = preflight(request) { return .answer(answer) }
+        guard let (route, topic) = Route.find(request.path) else {
+            return .answer(Problem(404, "there is nothing here: events go to POST /v1/events").response)
+        }
+        let isRead = route.method == "GET" && request.method == "HEAD"
+        guard request.method == route.method || isRead else {
+            var problem = Problem(405, "\(request.path) takes \(route.method)")
+            problem.headers = [HTTPRequest.Field("Allow", route.method == "GET" ? "GET, HEAD" : route.method)]
+            return .answer(problem.response)
+        }
+        switch route {
+        case .events: return publish(exchange, to: Self.raw)
+        case .topicEvents: return publish(exchange, to: TopicName(topic))
+        case .live: return .answer(.text(200, "ok\n"))
+        case .ready, .health:
+            Task { [self] in
+                let report = await health.report()
+                exchange.answer(route == .ready ? report.readiness : report.response)
+            }
+            return .waitForAnswer
+        case .description: return .answer(HTTPResponse(200, "application/json", openAPI))
+        }
+    }
+
+    func refusal(_ status: Int, _ detail: String) -> HTTPResponse {
+        Problem(status, detail).response
+    }
+
+    func timeout(_ request: HTTPRequest) -> HTTPResponse { Publisher.unacknowledged.response }
+
+    func overload(_ request: HTTPRequest) -> HTTPResponse {
+        Problem(503, "too many bytes are under way: send this again later", retryAfter: 1).response
+    }
+
+    func finished(_ exchange: Exchange, status: Int?) {
+        let now = Time.monotonicMilliseconds
+        counts.note(status, milliseconds: now - exchange.began)
+        access.note(exchange.request, status, milliseconds: now - exchange.began, now: now)
+    }
+
+    // MARK: Publishing
+
+    private static let raw: TopicName = "events.raw"
+
+    private func publish(_ exchange: Exchange, to name: TopicName) -> BodyPlan {
+        let request = exchange.request
+        do throws(Refused) {
+            let caller = try caller(of: exchange)
+            let topic = try topic(name, for: caller)
+            let form = try BodyForm(request)
+            if !request.hasBody {
+                guard request.contentLength != nil || request.isChunked else {
+                    throw Refused(Problem(411, "there is no body: an event is sent as one"))
+                }
+                guard form == .binaryCloudEvent else { throw Refused(Problem(400, "the body is empty: send an event")) }
+            }
+            let context = PublishContext(
+                topic, caller: caller.name, now: Time.wallMilliseconds, traceParent: request.header("traceparent"),
+                key: try Self.key(request))
+            let isGzip = try Self.isGzip(request)
+            if form == .lines {
+                do throws(Gunzip.Fault) {
+                    return .stream(try LineReader(publisher, context, isGzip: isGzip))
+                } catch { throw Refused(LineReader.problem(error)) }
+            }
+            let limit = form.isList ? Limits.list : topic.eventLimit
+            let tooLarge = Problem(413, "the body has more than the \(limit) bytes allowed")
+            return .collect(limit: limit, tooLarge: tooLarge.response) { [self] exchange, body in
+                do throws(Refused) {
+                    let plain = isGzip ? try Self.gunzip(body, limit) : body
+                    try publish(plain, form, context, exchange)
+                } catch { exchange.answer(error.problem.response) }
+            }
+        } catch { return .answer(error.problem.response) }
+    }
+
+    private func publish(
+        _ body: [UInt8], _ form: BodyForm, _ context: PublishContext, _ exchange: Exchange
+    ) throws(Refused) {
+        let topic = context.topic
+        do throws(EventRefusal) {
+            var batch = OutgoingBatch()
+            switch form {
+            case .binaryCloudEvent:
+                let event = try CloudEvent(headers: exchange.request, body: body, topic)
+                let id = event.append(to: &batch, context)
+                once(context, body, exchange) { [publisher, batch] in publisher.publish(batch, id: id, topic, exchange)
+                }
+            case .plain, .cloudEvent, .cloudEvents:
+                let root = try Self.parse(body)
+                guard root.kind == .array, form != .cloudEvent else {
+                    if form == .cloudEvents { throw EventRefusal(.invalid, "", "must be an array of CloudEvents") }
+                    let kind = form == .plain ? EventList.Form.plain : .cloud
+                    let id = try EventList.append(root, kind, context, 0, to: &batch)
+                    return once(context, body, exchange) { [publisher, batch] in
+                        publisher.publish(batch, id: id, topic, exchange)
+                    }
+                }
+                if let list = try list(root, form == .plain ? .plain : .cloud, context, exchange) {
+                    once(context, body, exchange) { [publisher] in publisher.publish(list, topic, exchange) }
+                }
+            case .lines: break
+            }
+        } catch { throw Refused(Problem(error)) }
+    }
+
+    /// A list that may be published; nil when it was answered already.
+    private func list(
+        _ root: JSONValue, _ form: EventList.Form, _ context: PublishContext, _ exchange: Exchange
+    ) throws(EventRefusal) -> EventList? {
+        guard root.count <= Limits.listCount else {
+            throw EventRefusal(
+                .tooLarge, "", "the list has \(root.count) events, more than the \(Limits.listCount) allowed")
+        }
+        let list = EventList(root, form, context)
+        if list.refusedCount > 0, !Self.isLenient(exchange.request) {
+            exchange.answer(list.problem.response)
+            return nil
+        }
+        return list
+    }
+
+    private static func parse(_ body: [UInt8]) throws(EventRefusal) -> JSONValue {
+        do throws(JSONFault) {
+            return try JSONDocument(parsing: body, limit: Limits.list).root
+        } catch { throw EventRefusal(error) }
+    }
+
+    private static func gunzip(_ body: [UInt8], _ limit: Int) throws(Refused) -> [UInt8] {
+        do throws(Gunzip.Fault) {
+            if let plain = try Gunzip.whole(body, limit: limit) { return plain }
+        } catch { throw Refused(LineReader.problem(error)) }
+        throw Refused(Problem(413, "the body, unzipped, has more than the \(limit) bytes allowed"))
+    }
+
+    /// Publishes what is right, unless its Idempotency-Key says that it was, or is being, published before.
+    private func once(
+        _ context: PublishContext, _ body: [UInt8], _ exchange: Exchange, _ publish: @escaping @Sendable () -> Void
+    ) {
+        guard let key = context.key else { return publish() }
+        guard let memory else {
+            exchange.addHeaders([Self.unverified])
+            return publish()
+        }
+        let name = memory.name(caller: context.caller, key: key, path: exchange.request.path)
+        Task {
+            switch await memory.claim(name, body: body) {
+            case .first(let owner):
+                exchange.intercept { response in
+                    Task {
+                        if await !memory.settle(name, owner: owner, response) { exchange.addHeaders([Self.unverified]) }
+                        exchange.answer(response)
+                    }
+                }
+                publish()
+            case .done(let response):
+                exchange.addHeaders([HTTPRequest.Field("Idempotent-Replayed", "true")])
+                exchange.answer(response)
+            case .busy:
+                exchange.answer(
+                    Problem(409, "the first request under this Idempotency-Key is under way", retryAfter: 1).response)
+            case .differs:
+                exchange.answer(
+                    Problem(422, "under this Idempotency-Key another body was sent: a new request needs a new key")
+                        .response)
+            case .unknown:
+                exchange.addHeaders([Self.unverified])
+                publish()
+            }
+        }
+    }
+
+    /// Nobody remembers the key: the ids follow from it all the same.
+    private static let unverified = HTTPRequest.Field("Idempotency-Status", "unverified")
+
+    // MARK: What headers say
+
+    /// A request that is refused.
+    struct Refused: Error {
+        let problem: Problem
+        init(_ problem: Problem) { self.problem = problem }
+    }
+
+    /// Who it is, if they have not sent too many already. The verdict's headers go into the answer.
+    private func caller(of exchange: Exchange) throws(Refused) -> Caller {
+        let now = Time.monotonicMilliseconds
+        let caller = try configuration.access.caller(of: exchange.request, now: now)
+        guard let verdict = limiter?.take(caller.name, now: now) else { return caller }
+        exchange.addHeaders(verdict.headers)
+        guard verdict.passes else {
+            throw Refused(
+                Problem(
+                    429, "\(caller.name) may send \(verdict.rate) requests a second: send lists or lines", retryAfter: 1
+                ))
+        }
+        return caller
+    }
+
+    private func topic(_ name: TopicName, for caller: Caller) throws(Refused) -> EdgeTopic {
+        if let topic = topics[name] {
+            if caller.topics?.contains(name.rawValue) ?? true { return topic }
+            throw Refused(Problem(403, "\(caller.name) may not publish to \(name)"))
+        }
+        guard configuration.catalog[name] != nil else {
+            let shown = String(name.rawValue.prefix(80)).debugDescription
+            throw Refused(Problem(404, "there is no topic \(shown)"))
+        }
+        throw Refused(
+            Problem(403, "the topic \(name) is not open to clients: its topic file would have to say `publish: true`"))
+    }
+
+    // MARK: Answers
+
+    func dressed(_ response: HTTPResponse, for request: HTTPRequest) -> HTTPResponse {
+        var response = response
+        response.headers += Self.securityHeaders
+        if let origin = request.header("origin"), configuration.allows(origin) {
+            response.headers.append(HTTPRequest.Field("Access-Control-Allow-Origin", origin))
+            response.headers.append(HTTPRequest.Field("Vary", "Origin"))
+            response.headers.append(
+                HTTPRequest.Field(
+                    "Access-Control-Expose-Headers",
+                    "Retry-After, RateLimit, RateLimit-Policy, Idempotent-Replayed, Idempotency-Status"))
+        }
+        return response
+    }
+
+    private static let securityHeaders = [
+        HTTPRequest.Field("X-Content-Type-Options", "nosniff"), HTTPRequest.Field("Cache-Control", "no-store"),
+        HTTPRequest.Field("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ]
+
+    /// What a browser asks before it sends; nil when it asks for what is not allowed.
+    private func preflight(_ request: HTTPRequest) -> HTTPResponse? {
+        guard let origin = request.header("origin"), configuration.allows(origin),
+            let wanted = request.header("access-control-request-method"), let (route, _) = Route.find(request.path),
+            wanted == route.method
+        else { return nil }
+        var response = HTTPResponse(204)
+        response.headers += [
+            HTTPRequest.Field("Access-Control-Allow-Methods", route.method),
+            HTTPRequest.Field(
+                "Access-Control-Allow-Headers",
+                "authorization, content-type, content-encoding, idempotency-key, prefer, traceparent, ce-id, ce-source, "
+                    + "ce-type, ce-specversion, ce-time, ce-subject, ce-dataschema"),
+            HTTPRequest.Field("Access-Control-Max-Age", "600"),
+        ]
+        return response
+    }
+}

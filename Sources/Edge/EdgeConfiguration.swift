@@ -1,0 +1,29 @@
+package import Contracts
+package import HTTP
+internal import Model
+
+/// What an edge is told.
+package struct EdgeConfiguration: Sendable {
+    package var catalog: TopicCatalog
+    package var http = HTTPConfiguration()
+    /// Who may publish. Default everybody, which is for this machine alone.
+    package var access = Access()
+    /// Requests a second of each caller; nil is any number.
+    package var rate: Int?
+    /// Web pages that may call, as `https://example.org`; `*` is any.
+    package var origins: Set<String> = []
+    package var version = "0"
+
+    package init(_ catalog: TopicCatalog) {
+        self.catalog = catalog
+        // Five seconds, less what the server's sweeper may be late.
+        http.answerTimeout = .milliseconds(4700)
+    }
+
+    /// Whether only this machine can reach a host.
+    package static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || host.hasPrefix("127.")
+    }
+
+    func allows(_ origin: String) -> Bool { origins.contains(origin) || origins.contains("*") }
+}

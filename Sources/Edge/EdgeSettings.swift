@@ -1,0 +1,108 @@
+package import HTTP
+package import Kafka
+package import Model
+package import Platform
+package import Redis
+
+/// What an edge is told by its environment.
+package struct EdgeSettings: Sendable {
+    package let client: ClientConfiguration
+    package let topicsFolder: String
+    package let namespace: Namespace
+    package let origins: Set<String>
+    package let tls: HTTPConfiguration.TLS?
+    /// The file of API keys.
+    package let keys: String?
+    /// The file of keys that tokens are signed with, who signs them, and for whom.
+    package let tokens: (path: String, issuer: String?, audience: String)?
+    /// Where Idempotency-Keys are remembered, if anywhere.
+    package let redis: RedisConfiguration?
+    /// Requests a second of each caller, if it is set.
+    package let rate: Int?
+
+    /// Reads them, or throws all that is wrong.
+    package init(_ settings: Settings) throws(SettingFaults) {
+        var settings = settings
+        let client = ClientConfiguration.from(&settings)
+        topicsFolder = settings.text("FLOTILLA_TOPICS") ?? "./topics"
+        let name = settings.value("FLOTILLA_NAMESPACE", expected: "lower-case letters, digits and dashes") { text in
+            text.utf8.allSatisfy(Self.isNameByte) ? text : nil
+        }
+        namespace = Namespace(name ?? "")
+        origins = Set(settings.list("FLOTILLA_CORS") ?? [])
+        for origin in origins.sorted() where origin != "*" && !Self.isOrigin(origin) {
+            settings.refuse("FLOTILLA_CORS", "has \(origin): expected * or https://HOST, without a path")
+        }
+        tls = Self.tls(&settings)
+        redis = Self.redis(&settings)
+        tokens = Self.tokens(&settings)
+        // A path, so `FLOTILLA_KEYS_FILE` would be the path of a path.
+        keys = settings.all["FLOTILLA_KEYS"]
+        rate = settings.integer("FLOTILLA_RATE", in: 1...1_000_000)
+        try settings.check()
+        // Without a client there was a fault.
+        guard let client else {
+            throw SettingFaults(faults: [SettingFault(name: "KAFKA_BROKERS", problem: "is not set")])
+        }
+        self.client = client
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"): true
+        case _: false
+        }
+    }
+
+    private static func isOrigin(_ text: String) -> Bool {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count == 3 && (parts[0] == "https:" || parts[0] == "http:") && parts[1].isEmpty
+            && !parts[2].isEmpty
+    }
+
+    private static func tokens(_ settings: inout Settings) -> (path: String, issuer: String?, audience: String)? {
+        guard let path = settings.all["FLOTILLA_JWKS"] else { return nil }
+        if path.hasPrefix("http:") || path.hasPrefix("https:") {
+            settings.refuse("FLOTILLA_JWKS", "is a URL: this version reads a file")
+        }
+        // Else a token for any other service of the same issuer would be good here.
+        let audience = settings.required("FLOTILLA_AUDIENCE", "whom tokens are for: their aud")
+        return audience.map { (path, settings.text("FLOTILLA_ISSUER"), $0) }
+    }
+
+    private static func redis(_ settings: inout Settings) -> RedisConfiguration? {
+        guard let url = settings.text("REDIS_URL") else { return nil }
+        do throws(RedisFault) {
+            return try RedisConfiguration(url: url)
+        } catch {
+            settings.refuse("REDIS_URL", ": \(error.reason)")
+            return nil
+        }
+    }
+
+    /// Each setting is the path of a PEM file.
+    private static func tls(_ settings: inout Settings) -> HTTPConfiguration.TLS? {
+        let names = ["FLOTILLA_TLS_CERT", "FLOTILLA_TLS_KEY", "FLOTILLA_TLS_CLIENT_CA"]
+        let texts = names.map { name -> String? in
+            guard let path = settings.all[name] else { return nil }
+            do throws(SystemError) {
+                if let bytes = try Files.read(path, limit: 1 << 20),
+                    let text = String(validating: bytes, as: UTF8.self),
+                    text.contains("-----BEGIN ")
+                {
+                    return text
+                }
+                settings.refuse(name, "names \(path), which is no PEM file")
+            } catch { settings.refuse(name, "names a file that cannot be read: \(error)") }
+            return nil
+        }
+        if (settings.all[names[0]] == nil) != (settings.all[names[1]] == nil) {
+            settings.refuse(names[0], "and \(names[1]) belong together: set both")
+        }
+        if settings.all[names[2]] != nil, settings.all[names[0]] == nil {
+            settings.refuse(names[2], "needs TLS: set \(names[0]) and \(names[1]) too")
+        }
+        guard let certificate = texts[0], let key = texts[1] else { return nil }
+        return HTTPConfiguration.TLS(certificate: certificate, key: key, clientAuthority: texts[2])
+    }
+}

@@ -1,0 +1,94 @@
+internal import HTTP
+internal import JSON
+internal import Model
+
+/// Several events of one body: checked all, before any is published.
+struct EventList {
+    /// Plain events, or CloudEvents.
+    enum Form: Sendable { case plain, cloud }
+
+    private(set) var batch = OutgoingBatch()
+    /// What became of each: its id, or why it is refused.
+    private(set) var results: [Result<String, EventRefusal>] = []
+    /// The places of those that are in the batch.
+    private(set) var places: [Int] = []
+
+    init(_ array: JSONValue, _ form: Form, _ context: PublishContext) {
+        results.reserveCapacity(array.count)
+        batch.reserveCapacity(records: array.count, bytes: 0)
+        for (index, value) in array.elements.enumerated() {
+            do throws(EventRefusal) {
+                let id = try Self.append(value, form, context, index, to: &batch)
+                results.append(.success(id))
+                places.append(index)
+            } catch { results.append(.failure(error)) }
+        }
+    }
+
+    /// Checks one event and appends it. Returns its id.
+    static func append(
+        _ value: JSONValue, _ form: Form, _ context: PublishContext, _ index: Int, to batch: inout OutgoingBatch
+    ) throws(EventRefusal) -> String {
+        let size = value.withSource { $0.byteCount }
+        guard size <= context.topic.eventLimit else {
+            throw EventRefusal(
+                .tooLarge, "", "the event has \(size) bytes, more than the \(context.topic.eventLimit) allowed")
+        }
+        switch form {
+        case .plain:
+            return try PlainEvent(value, schema: context.topic).append(to: &batch, context, index: index)
+        case .cloud: return try CloudEvent(structured: value, context.topic).append(to: &batch, context)
+        }
+    }
+
+    var refusedCount: Int { results.count - places.count }
+
+    /// What is told when nothing is published for the faults of some.
+    var problem: Problem {
+        var problem = Problem(
+            422,
+            "\(refusedCount) of \(results.count) events are refused, so none is published; with the header "
+                + "\"Prefer: handling=lenient\" the others would be")
+        for (index, result) in results.enumerated() {
+            guard case .failure(let refusal) = result else { continue }
+            problem.errors += refusal.faults.map { (index, $0.within("/\(index)")) }
+        }
+        return problem
+    }
+
+    /// What is told when all that are right are in the log.
+    var response: HTTPResponse {
+        let results = results
+        let write: @Sendable (inout JSONWriter) -> Void = { json in
+            let refused = results.count { result in if case .failure = result { true } else { false } }
+            json.member("accepted", results.count - refused)
+            json.member("rejected", refused)
+            json.array("results") { list in
+                for (index, result) in results.enumerated() {
+                    list.object { json in
+                        json.member("index", index)
+                        switch result {
+                        case .success(let id): json.member("id", id)
+                        case .failure(let refusal): json.member("error", refusal.text)
+                        }
+                    }
+                }
+            }
+        }
+        return Self.response(accepted: places.count, refused: refusedCount, write)
+    }
+
+    /// 202 when all are in the log, 207 when some are, 422 when none is.
+    static func response(
+        accepted: Int, refused: Int, _ write: @escaping @Sendable (inout JSONWriter) -> Void
+    ) -> HTTPResponse {
+        if accepted == 0, refused > 0 {
+            var problem = Problem(422, "no event is published: see results")
+            problem.more = write
+            return problem.response
+        }
+        var json = JSONWriter()
+        json.object { write(&$0) }
+        return HTTPResponse(refused == 0 ? 202 : 207, "application/json", json.bytes)
+    }
+}

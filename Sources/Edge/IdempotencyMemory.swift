@@ -1,0 +1,108 @@
+internal import HTTP
+internal import Platform
+internal import Redis
+
+/// What requests with an Idempotency-Key came to, kept in Redis for a day.
+///
+/// A request claims its key for as long as it may take; its answer replaces the claim when the log has acknowledged, and
+/// the claim goes when it has not, so that a repeat is published again, under the same ids. The body's digest tells a
+/// repeat from another request.
+struct IdempotencyMemory: Sendable {
+    let redis: RedisClient
+    let prefix: String
+
+    enum Verdict: Sendable {
+        /// Nobody had it: `owner` says that the claim is ours.
+        case first(owner: String)
+        /// What the first one was answered.
+        case done(HTTPResponse)
+        /// The first one is under way.
+        case busy
+        /// The first one had another body.
+        case differs
+        /// Redis does not say.
+        case unknown
+    }
+
+    private static let lease: Int64 = 30_000
+    private static let lifetime: Int64 = 86_400_000
+    /// Longer than this an answer never is: 500 results of an id each.
+    private static let answerLimit = 512 << 10
+    /// Redis has a part of the five seconds that a request has.
+    private static let patience = Duration.seconds(1)
+
+    private static let claimScript = RedisScript(
+        """
+        local kept = redis.call('HMGET', KEYS[1], 'digest', 'status', 'body')
+        if not kept[1] then
+            redis.call('HSET', KEYS[1], 'digest', ARGV[1], 'owner', ARGV[2])
+            redis.call('PEXPIRE', KEYS[1], ARGV[3])
+            return {'first'}
+        end
+        if kept[1] ~= ARGV[1] then return {'differs'} end
+        if kept[2] then return {'done', kept[2], kept[3]} end
+        return {'busy'}
+        """)
+
+    private static let settleScript = RedisScript(
+        """
+        if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+        if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end
+        redis.call('HSET', KEYS[1], 'status', ARGV[2], 'body', ARGV[3])
+        redis.call('HDEL', KEYS[1], 'owner')
+        redis.call('PEXPIRE', KEYS[1], ARGV[4])
+        return 1
+        """)
+
+    /// What a caller's key is called in Redis: nothing of it may be more than a name.
+    func name(caller: String, key: String, path: String) -> String {
+        prefix + Self.digest(Array("\(caller)\0\(path)\0\(key)".utf8))
+    }
+
+    func claim(_ name: String, body: [UInt8]) async -> Verdict {
+        let owner = UUIDValue.version7().description
+        let answer: RedisValue
+        do throws(RedisFault) {
+            answer = try await redis.evaluate(
+                Self.claimScript, keys: [name],
+                { command in
+                    command.add(Self.digest(body))
+                    command.add(owner)
+                    command.add(Self.lease)
+                }, within: Self.patience)
+        } catch { return .unknown }
+        guard let parts = answer.array else { return .unknown }
+        switch parts.first?.text {
+        case "first": return .first(owner: owner)
+        case "busy": return .busy
+        case "differs": return .differs
+        case "done":
+            guard parts.count == 3, let status = parts[1].text.flatMap({ Int($0) }), let body = parts[2].bytes else {
+                return .unknown
+            }
+            return .done(HTTPResponse(status, "application/json", body))
+        case _: return .unknown
+        }
+    }
+
+    /// Keeps what was published, or gives up the claim. False when Redis has not done so.
+    func settle(_ name: String, owner: String, _ response: HTTPResponse) async -> Bool {
+        let isDone = response.status < 300 && response.body.count <= Self.answerLimit
+        do throws(RedisFault) {
+            _ = try await redis.evaluate(
+                Self.settleScript, keys: [name],
+                { command in
+                    command.add(owner)
+                    command.add(isDone ? "\(response.status)" : "")
+                    command.add(isDone ? response.body : [])
+                    command.add(Self.lifetime)
+                }, within: Self.patience)
+            return true
+        } catch { return false }
+    }
+
+    private static func digest(_ bytes: [UInt8]) -> String {
+        let digest = unsafe Digest.sha256(bytes.span.bytes)
+        return digest.indices.map { (digest[$0] < 16 ? "0" : "") + String(digest[$0], radix: 16) }.joined()
+    }
+}

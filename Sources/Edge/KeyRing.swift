@@ -1,0 +1,147 @@
+package import Platform
+internal import Synchronization
+
+/// The API keys of a file: one a line, hashed.
+///
+///     ID NAME TOPICS SHA256 CREATED
+///
+/// A key is `flk_ID_SECRET`. The secret is 256 random bits, so a plain digest of it is as good as a slow one; what is
+/// compared takes as long for a near miss as for a far one. The file is looked at again after two seconds, so that a
+/// revoked key does not live on; while it cannot be read the keys of before hold.
+package final class KeyRing: Sendable {
+    package struct Entry: Hashable, Sendable {
+        package let id: String
+        package let name: String
+        /// Nil is all.
+        package let topics: Set<String>?
+        let digest: [UInt8]
+        package let created: String
+
+        var line: String {
+            let digits = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+            return "\(id) \(name) \(topics?.sorted().joined(separator: ",") ?? "*") \(digits) \(created)"
+        }
+    }
+
+    /// Why a file of keys cannot be used.
+    package struct Fault: Error, Sendable, CustomStringConvertible {
+        package let description: String
+
+        package init(_ description: String) { self.description = description }
+    }
+
+    private struct State {
+        var entries: [String: Entry]
+        var looked: Int64
+    }
+
+    private let path: String
+    private let log: Log
+    private let state: Mutex<State>
+
+    private static let fileLimit = 4 << 20
+    private static let patience: Int64 = 2000
+
+    package init(path: String, log: Log, now: Int64) throws(Fault) {
+        self.path = path
+        self.log = log
+        state = Mutex(State(entries: Self.byID(try Self.read(path)), looked: now))
+    }
+
+    /// Whom a key belongs to. `now` is the monotonic clock's.
+    func caller(of key: String, now: Int64) -> Caller? {
+        let parts = key.split(separator: "_", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0] == "flk", key.utf8.count < 200 else { return nil }
+        let isDue = state.withLock { state in
+            guard now - state.looked > Self.patience else { return false }
+            state.looked = now
+            return true
+        }
+        if isDue { look() }
+        guard let entry = state.withLock({ $0.entries[String(parts[1])] }) else { return nil }
+        guard Self.isEqual(Self.digest(key), entry.digest) else { return nil }
+        return Caller(entry.name, topics: entry.topics)
+    }
+
+    private func look() {
+        do throws(Fault) {
+            let entries = Self.byID(try Self.read(path))
+            state.withLock { $0.entries = entries }
+        } catch { log.warning("the file of keys cannot be read: those of before hold", [("error", error)]) }
+    }
+
+    private static func byID(_ entries: [Entry]) -> [String: Entry] {
+        Dictionary(entries.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    static func digest(_ key: String) -> [UInt8] {
+        let digest = unsafe Digest.sha256(Array(key.utf8).span.bytes)
+        return digest.indices.map { digest[$0] }
+    }
+
+    /// Looks at every byte, however early they differ.
+    static func isEqual(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+        guard one.count == other.count else { return false }
+        var difference: UInt8 = 0
+        for index in one.indices { difference |= one[index] ^ other[index] }
+        return difference == 0
+    }
+
+    // MARK: The file
+
+    /// What a file holds, in its order.
+    package static func read(_ path: String) throws(Fault) -> [Entry] {
+        let bytes: [UInt8]?
+        do throws(SystemError) {
+            bytes = try Files.read(path, limit: fileLimit)
+        } catch { throw Fault("\(error)") }
+        guard let bytes, let text = String(validating: bytes, as: UTF8.self) else {
+            throw Fault("\(path) is no file of keys")
+        }
+        var entries: [Entry] = []
+        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            guard !line.isEmpty, !line.hasPrefix("#") else { continue }
+            let words = line.split(separator: " ").map(String.init)
+            guard words.count == 5, Caller.isName(words[1]), let digest = hex(words[3]), digest.count == 32 else {
+                throw Fault("\(path):\(number + 1): is not ID NAME TOPICS SHA256 CREATED")
+            }
+            let topics = words[2] == "*" ? nil : Set(words[2].split(separator: ",").map(String.init))
+            entries.append(Entry(id: words[0], name: words[1], topics: topics, digest: digest, created: words[4]))
+        }
+        return entries
+    }
+
+    private static func hex(_ text: String) -> [UInt8]? {
+        guard text.utf8.count % 2 == 0 else { return nil }
+        var (bytes, high): ([UInt8], UInt8?) = ([], nil)
+        for character in text {
+            guard let digit = character.hexDigitValue.map({ UInt8($0) }) else { return nil }
+            if let first = high {
+                bytes.append(first << 4 | digit)
+                high = nil
+            } else {
+                high = digit
+            }
+        }
+        return bytes
+    }
+
+    /// A new key, which nobody can show again, and what the file keeps of it.
+    package static func make(_ name: String, topics: Set<String>?, now: Timestamp) -> (key: String, entry: Entry) {
+        var random = SystemRandomNumberGenerator()
+        func digits(_ words: Int) -> String {
+            (0..<words).map { _ in
+                let text = String(random.next(), radix: 16)
+                return String(repeating: "0", count: 16 - text.count) + text
+            }.joined()
+        }
+        let id = String(digits(1).prefix(12))
+        let key = "flk_\(id)_\(digits(4))"
+        return (key, Entry(id: id, name: name, topics: topics, digest: digest(key), created: now.description))
+    }
+
+    /// The file's text for these keys.
+    package static func text(_ entries: [Entry]) -> String {
+        "# API keys of the edge, hashed: `flotilla keys` writes this.\n" + entries.map { $0.line + "\n" }.joined()
+    }
+}

@@ -1,0 +1,247 @@
+internal import HTTP
+internal import JSON
+internal import Kafka
+internal import Model
+internal import Platform
+internal import Synchronization
+
+/// Publishes a body of lines, one event each, while it comes.
+///
+/// Lines are gathered into batches that go to the producer; when too much of them is under way the connection waits, so
+/// that a body of any length takes the same memory. The answer is given when the last batch is acknowledged, because the
+/// server library sends none before the body has ended. Once the log has failed, nothing more is published, and the
+/// answer says from which line on to send again.
+final class LineReader: BodyReader, @unchecked Sendable {
+    // Unchecked: what is not in the lock belongs to the server's thread, which calls `take` and `end`.
+    private let publisher: Publisher
+    private let topic: EdgeTopic
+    private var exchange: Exchange?
+    private var context: PublishContext
+    private let gunzip: Gunzip?
+    private var unfinished: [UInt8] = []
+    /// The rest of a line that is too long is skipped.
+    private var isSkipping = false
+    /// The number of the line that comes next, from 0.
+    private var line = 0
+    private var batch = OutgoingBatch()
+    /// The lines that the batch's records were in.
+    private var lines: [Int] = []
+    private let state = Mutex(State())
+
+    private struct State {
+        var accepted = 0
+        var rejected = 0
+        var refusals: [(line: Int, text: String)] = []
+        var bytesUnderWay = 0
+        var batchesUnderWay = 0
+        var isPaused = false
+        var hasEnded = false
+        /// What the log said, and the first line that it does not have.
+        var failure: Problem?
+        var firstLost = Int.max
+    }
+
+    private static let batchBytes = 256 << 10
+    private static let batchRecords = 2000
+    private static let windowBytes = 2 << 20
+
+    init(_ publisher: Publisher, _ context: PublishContext, isGzip: Bool) throws(Gunzip.Fault) {
+        self.publisher = publisher
+        topic = context.topic
+        self.context = context
+        gunzip = isGzip ? try Gunzip() : nil
+    }
+
+    // MARK: On the server's thread
+
+    func take(_ piece: RawSpan, _ exchange: Exchange) {
+        if state.withLock({ $0.failure != nil }) { return }
+        self.exchange = exchange
+        context = PublishContext(
+            topic, caller: context.caller, now: Time.wallMilliseconds, traceParent: context.traceParent,
+            key: context.key)
+        if let gunzip {
+            do throws(Gunzip.Fault) {
+                try gunzip.take(piece) { plain in
+                    split(plain)
+                    return true
+                }
+            } catch { fail(Self.problem(error)) }
+        } else {
+            split(piece)
+        }
+        // Asked for first and taken back, so that a report that comes in between is not missed.
+        exchange.pause()
+        let mustWait = state.withLock { state in
+            state.isPaused = state.bytesUnderWay > Self.windowBytes
+            return state.isPaused
+        }
+        if !mustWait { exchange.resume() }
+    }
+
+    func end(_ exchange: Exchange) {
+        if let gunzip, !gunzip.isAtEnd { fail(Self.problem(.notGzip)) }
+        if !unfinished.isEmpty { finishLine() }
+        submit(exchange)
+        let isDone = state.withLock { state in
+            state.hasEnded = true
+            return state.batchesUnderWay == 0
+        }
+        if isDone { answer(exchange) }
+    }
+
+    static func problem(_ fault: Gunzip.Fault) -> Problem {
+        switch fault {
+        case .notGzip: Problem(400, "the body is not what content-encoding says: gzip")
+        case .bomb: Problem(413, "the body is a hundred times as large as its gzip: too much")
+        }
+    }
+
+    private func split(_ piece: RawSpan) {
+        var start = 0
+        unsafe piece.withUnsafeBytes { bytes in
+            while start < bytes.count {
+                guard let end = unsafe bytes[start...].firstIndex(of: 10) else { break }
+                if unfinished.isEmpty, !isSkipping {
+                    publish(unsafe RawSpan(_unsafeBytes: bytes[start..<end]))
+                } else {
+                    unsafe keep(bytes[start..<end])
+                    finishLine()
+                }
+                start = end + 1
+            }
+            if start < bytes.count { unsafe keep(bytes[start...]) }
+        }
+    }
+
+    /// Keeps a part of a line until the rest comes.
+    private func keep(_ part: Slice<UnsafeRawBufferPointer>) {
+        guard !isSkipping else { return }
+        // A line may have spaces around its event; more than a few are no event.
+        if unsafe part.count > topic.eventLimit + 1024 - unfinished.count {
+            isSkipping = true
+            unfinished = []
+        } else {
+            unsafe unfinished.append(contentsOf: part)
+        }
+    }
+
+    private func finishLine() {
+        if isSkipping {
+            refuse("the event has more than the \(topic.eventLimit) bytes allowed")
+        } else {
+            unsafe publish(unfinished.span.bytes)
+        }
+        isSkipping = false
+        unfinished.removeAll(keepingCapacity: true)
+    }
+
+    private func publish(_ text: RawSpan) {
+        if Self.isBlank(text) { return line += 1 }
+        do throws(EventRefusal) {
+            let document: JSONDocument
+            do throws(JSONFault) {
+                document = try JSONDocument(parsing: text, limit: topic.eventLimit + 1024)
+            } catch { throw EventRefusal(error) }
+            _ = try EventList.append(document.root, .plain, context, line, to: &batch)
+            lines.append(line)
+            line += 1
+        } catch { refuse(error.text) }
+        if batch.byteCount >= Self.batchBytes || batch.count >= Self.batchRecords, let exchange { submit(exchange) }
+    }
+
+    private static func isBlank(_ text: RawSpan) -> Bool {
+        unsafe text.withUnsafeBytes { unsafe $0.allSatisfy { $0 == 32 || $0 == 9 || $0 == 13 } }
+    }
+
+    private func refuse(_ reason: String) {
+        let number = line
+        line += 1
+        state.withLock { state in
+            state.rejected += 1
+            if state.refusals.count < Limits.toldRefusals { state.refusals.append((number, reason)) }
+        }
+    }
+
+    private func fail(_ problem: Problem) {
+        let number = lines.first ?? line
+        state.withLock { state in
+            if state.failure == nil { state.failure = problem }
+            state.firstLost = min(state.firstLost, number)
+        }
+    }
+
+    /// Hands over what was gathered.
+    private func submit(_ exchange: Exchange) {
+        guard !batch.isEmpty else { return }
+        let (full, numbers) = (batch, lines)
+        batch = OutgoingBatch()
+        lines = []
+        let mayGoOn = state.withLock { state in
+            guard state.failure == nil else { return false }
+            state.bytesUnderWay += full.byteCount
+            state.batchesUnderWay += 1
+            return true
+        }
+        guard mayGoOn else { return }
+        do throws(KafkaFault) {
+            try publisher.producer.enqueue(full) { [self] report in
+                reported(report, numbers, full.byteCount, exchange)
+            }
+        } catch {
+            let problem = Publisher.problem(error, topic)
+            state.withLock { state in
+                state.bytesUnderWay -= full.byteCount
+                state.batchesUnderWay -= 1
+                if state.failure == nil { state.failure = problem }
+                state.firstLost = min(state.firstLost, numbers[0])
+            }
+        }
+    }
+
+    // MARK: On the producer's thread
+
+    private func reported(_ report: DeliveryReport, _ numbers: [Int], _ bytes: Int, _ exchange: Exchange) {
+        let failures = report.failures
+        let problem = failures.first.map { Publisher.problem($0.fault, topic) }
+        let (mayReadOn, isDone) = state.withLock { state in
+            state.accepted += report.count - failures.count
+            state.bytesUnderWay -= bytes
+            state.batchesUnderWay -= 1
+            if let problem {
+                if state.failure == nil { state.failure = problem }
+                state.firstLost = min(state.firstLost, failures.map { numbers[$0.index] }.min() ?? .max)
+            }
+            let mayReadOn = state.isPaused && state.bytesUnderWay <= Self.windowBytes / 2
+            if mayReadOn { state.isPaused = false }
+            return (mayReadOn, state.hasEnded && state.batchesUnderWay == 0)
+        }
+        if mayReadOn { exchange.resume() }
+        if isDone { answer(exchange) }
+    }
+
+    private func answer(_ exchange: Exchange) {
+        let (accepted, rejected, refusals, failure, firstLost) = state.withLock {
+            ($0.accepted, $0.rejected, $0.refusals, $0.failure, $0.firstLost)
+        }
+        let write: @Sendable (inout JSONWriter) -> Void = { json in
+            json.member("accepted", accepted)
+            json.member("rejected", rejected)
+            // Of a failure: what stands before is in the log, or refused.
+            if failure != nil { json.member("next", firstLost) }
+            json.array("results") { list in
+                for refusal in refusals {
+                    list.object { json in
+                        json.member("index", refusal.line)
+                        json.member("error", refusal.text)
+                    }
+                }
+            }
+        }
+        if var failure {
+            failure.more = write
+            return exchange.answer(failure.response)
+        }
+        exchange.answer(EventList.response(accepted: accepted, refused: rejected, write))
+    }
+}

@@ -1,0 +1,28 @@
+/// A media type with its parameters: `application/json; charset=utf-8`.
+struct MediaType: Hashable, Sendable {
+    /// In lower case.
+    let essence: String
+    let charset: String?
+
+    init(_ text: String) {
+        let parts = text.split(separator: ";", omittingEmptySubsequences: false).map { $0.trimmed }
+        essence = parts[0].lowercased()
+        charset =
+            parts.dropFirst().compactMap { part -> String? in
+                let pair = part.split(separator: "=", maxSplits: 1).map { $0.trimmed }
+                guard pair.count == 2, pair[0].lowercased() == "charset" else { return nil }
+                return String(pair[1].filter { $0 != "\"" }).lowercased()
+            }.first
+    }
+
+    /// RFC 6839: what ends in `+json` is JSON too.
+    var isJSON: Bool { essence == "application/json" || essence == "text/json" || essence.hasSuffix("+json") }
+}
+
+extension StringProtocol {
+    /// Without spaces and tabs around it.
+    var trimmed: String {
+        let isSpace: (Character) -> Bool = { $0 == " " || $0 == "\t" }
+        return String(drop(while: isSpace).reversed().drop(while: isSpace).reversed())
+    }
+}

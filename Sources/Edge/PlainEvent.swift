@@ -1,0 +1,167 @@
+internal import Contracts
+internal import JSON
+internal import Model
+internal import Platform
+
+/// An event as plain JSON: the members that the envelope is made of, checked.
+///
+/// What else is in the object is nobody's business here. Nothing is put into it: the object is published byte for byte.
+struct PlainEvent {
+    private var id, type, time, campaign, user: JSONValue?
+    private let value: JSONValue
+
+    /// Reads an object. Throws everything that is wrong with it.
+    init(_ value: JSONValue, schema check: EdgeTopic) throws(EventRefusal) {
+        self.value = value
+        guard value.kind == .object else {
+            throw EventRefusal(.invalid, "", "must be an object with at least \"event_type\"")
+        }
+        if let twice = value.firstDuplicateKey() {
+            throw EventRefusal(.illegible, twice, "is there twice: which one is meant?")
+        }
+        var faults: [EventFault] = []
+        for member in value.members {
+            switch member.value {
+            case let own where member.key.isString("event_id"): id = Self.name(own, "/event_id", &faults)
+            case let own where member.key.isString("event_type"): type = Self.name(own, "/event_type", &faults)
+            case let own where member.key.isString("campaign_id"): campaign = Self.name(own, "/campaign_id", &faults)
+            case let own where member.key.isString("user_id"): user = Self.name(own, "/user_id", &faults)
+            case let own where member.key.isString("timestamp"):
+                time = own
+                if Self.time(own) == nil {
+                    faults.append(
+                        EventFault(
+                            "/timestamp",
+                            "must be milliseconds since 1970, or a text as \"2026-05-04T03:02:01.000Z\" (RFC 3339)"))
+                }
+            case let own where member.key.isString("value"): Self.check(number: own, &faults)
+            case let own where member.key.isString("dimensions"): Self.check(dimensions: own, &faults)
+            case let own where member.key.isString("data"):
+                if own.kind != .object { faults.append(EventFault("/data", "must be an object")) }
+            case _: break
+            }
+        }
+        if value["event_type"] == nil { faults.append(EventFault("/event_type", "must be there: what happened?")) }
+        if let schema = check.schema {
+            for violation in schema.validate(value) {
+                // What was said already is not said twice.
+                let isKnown = faults.contains { $0.place == .pointer(violation.pointer) }
+                if !isKnown { faults.append(EventFault(violation.pointer, violation.reason)) }
+            }
+        }
+        guard faults.isEmpty else { throw EventRefusal(.invalid, faults) }
+    }
+
+    /// Appends it. Returns its id.
+    func append(to batch: inout OutgoingBatch, _ context: PublishContext, index: Int) -> String {
+        let id = self.id?.string ?? context.newID(index)
+        let mark = batch.headers.count
+        batch.addHeader("ce_specversion", "1.0")
+        batch.addHeader("ce_id", id)
+        batch.addHeader("ce_source", context.source)
+        batch.addHeader("ce_type", from: type)
+        if let time, let text = Self.time(time) {
+            batch.addHeader("ce_time", text)
+        } else {
+            batch.addHeader("ce_time", context.recordedText)
+        }
+        if campaign != nil { batch.addHeader("ce_subject", from: campaign) }
+        batch.addHeader("ce_recordedtime", context.recordedText)
+        if let schema = context.topic.schema?.id { batch.addHeader("ce_dataschema", schema) }
+        batch.addHeader("content-type", "application/json")
+        if let trace = context.traceParent { batch.addHeader("traceparent", trace) }
+        let target = context.topic.target
+        value.withSource { source in
+            if let key = campaign ?? user {
+                _ = key.withUTF8 { text in
+                    unsafe batch.append(topic: target, key: text.bytes, value: source, headersFrom: mark)
+                }
+            } else {
+                batch.append(topic: target, key: nil, value: source, headersFrom: mark)
+            }
+        }
+        return id
+    }
+
+    // MARK: Members
+
+    /// A text that becomes a header or a key; nil when it cannot.
+    private static func name(_ value: JSONValue, _ pointer: String, _ faults: inout [EventFault]) -> JSONValue? {
+        if let reason = EnvelopeText.fault(value) {
+            faults.append(EventFault(pointer, reason))
+            return nil
+        }
+        return value
+    }
+
+    /// A time as the envelope has it; nil when the value is none.
+    private static func time(_ value: JSONValue) -> String? {
+        if let milliseconds = value.int64 {
+            guard (0...EnvelopeText.lastMillisecond).contains(milliseconds) else { return nil }
+            return Timestamp(milliseconds: milliseconds).description
+        }
+        guard value.withUTF8({ $0.count <= 64 && Timestamp(utf8: $0) != nil }) == true else { return nil }
+        return value.string
+    }
+
+    private static func check(number: JSONValue, _ faults: inout [EventFault]) {
+        guard number.kind == .number else { return faults.append(EventFault("/value", "must be a number")) }
+        if let units = number.decimal(fractionDigits: 6), units.magnitude < 1_000_000_000_000_000_000 { return }
+        faults.append(EventFault("/value", "must have at most 6 fraction digits and be below 10^12"))
+    }
+
+    private static func check(dimensions: JSONValue, _ faults: inout [EventFault]) {
+        guard dimensions.kind == .object else {
+            return faults.append(EventFault("/dimensions", "must be an object of texts"))
+        }
+        if dimensions.count > Limits.dimensions {
+            return faults.append(
+                EventFault("/dimensions", "may have \(Limits.dimensions) members, has \(dimensions.count)"))
+        }
+        if let twice = dimensions.firstDuplicateKey() {
+            faults.append(EventFault("/dimensions" + twice, "is there twice"))
+        }
+        for member in dimensions.members {
+            let isLong = member.key.withUTF8 { $0.count > Limits.id } ?? true
+            let detail: String? =
+                if isLong { "has a name of more than \(Limits.id) bytes" } else if member.value.kind != .string {
+                    "must be a text"
+                } else if member.value.withUTF8({ $0.count > Limits.id }) ?? true {
+                    "may have \(Limits.id) bytes"
+                } else { nil }
+            if let detail {
+                faults.append(EventFault("/dimensions/\(JSONPointer.escaped(String(member.name.prefix(80))))", detail))
+            }
+        }
+    }
+}
+
+/// Texts that become headers: what they may be.
+enum EnvelopeText {
+    /// The last millisecond of the year 9999, beyond which no text has a time.
+    static let lastMillisecond: Int64 = 253_402_300_799_999
+
+    /// Why a value cannot be one; nil when it can.
+    static func fault(_ value: JSONValue) -> String? {
+        guard let reason = value.withUTF8({ fault($0) }) else { return "must be a text" }
+        return reason
+    }
+
+    static func fault(_ bytes: borrowing Span<UInt8>) -> String? {
+        if bytes.isEmpty { return "must not be empty" }
+        if bytes.count > Limits.id { return "may have \(Limits.id) bytes, has \(bytes.count)" }
+        for index in bytes.indices where bytes[index] < 0x20 || bytes[index] == 0x7f {
+            return "must not have control characters"
+        }
+        return nil
+    }
+
+    static func fault(_ text: String) -> String? { fault(text.utf8.span) }
+}
+
+extension OutgoingBatch {
+    /// A header whose value is a string of a document; none for nil.
+    mutating func addHeader(_ name: StaticString, from value: JSONValue?) {
+        _ = value?.withUTF8 { text in unsafe addHeader(name, text.bytes) }
+    }
+}

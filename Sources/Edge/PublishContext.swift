@@ -1,0 +1,65 @@
+internal import Contracts
+internal import JSON
+internal import Model
+internal import Platform
+
+/// What all events of a request have in common.
+struct PublishContext: Sendable {
+    let topic: EdgeTopic
+    /// Whoever sends them.
+    let caller: String
+    /// When the edge got them: `ce_recordedtime`.
+    let recorded: Timestamp
+    let recordedText: String
+    /// The request's own, for events that bring none.
+    let traceParent: String?
+    /// The client's Idempotency-Key: events without an id get one that follows from it, so that a repeat has the same.
+    let key: String?
+
+    init(_ topic: EdgeTopic, caller: String, now: Int64, traceParent: String?, key: String?) {
+        self.topic = topic
+        self.caller = caller
+        recorded = Timestamp(milliseconds: now)
+        recordedText = recorded.description
+        self.traceParent = traceParent.flatMap { $0.utf8.count == 55 && $0.utf8.allSatisfy(Self.isVisible) ? $0 : nil }
+        self.key = key
+    }
+
+    private static func isVisible(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x7f }
+
+    /// `ce_source` of events that name none: nobody can speak in another's name, nor claim its ids.
+    var source: String { "/flotilla/\(caller)" }
+
+    /// `ce_source` of an event that names its own: below the caller's.
+    func source(_ own: String) -> String {
+        if own == source || own.hasPrefix(source + "/") { return own }
+        return own.hasPrefix("/") ? source + own : "\(source)/\(own)"
+    }
+
+    /// The id of an event that brings none.
+    func newID(_ index: Int) -> String {
+        guard let key else { return UUIDValue.version7(at: recorded.milliseconds).description }
+        return UUIDValue.version5(in: .flotillaEvents, Array("edge\0\(caller)\0\(key)\0\(index)".utf8)).description
+    }
+}
+
+/// A topic that clients may publish to.
+struct EdgeTopic: Sendable {
+    let topic: Topic
+    /// Its name on the broker.
+    let target: TopicName
+    /// The largest event that fits into its records, headers beside it.
+    let eventLimit: Int
+
+    init(_ topic: Topic, _ namespace: Namespace) {
+        self.topic = topic
+        target = namespace.topic(topic.name)
+        eventLimit = max(1, min(Limits.event, topic.maxMessageBytes - Self.headerRoom))
+    }
+
+    /// What the envelope may take of a record beside the value.
+    private static let headerRoom = 16 << 10
+
+    /// The schema that events are held against.
+    var schema: Schema? { topic.publish == .validated ? topic.schema : nil }
+}

@@ -1,0 +1,68 @@
+internal import Contracts
+internal import HTTP
+internal import JSON
+internal import Kafka
+internal import Model
+internal import Platform
+
+/// Hands events to the producer and answers their requests when the log has them.
+struct Publisher: Sendable {
+    let producer: Producer
+
+    /// One event.
+    func publish(_ batch: OutgoingBatch, id: String, _ topic: EdgeTopic, _ exchange: Exchange) {
+        submit(batch, topic, exchange) { report in
+            switch report[0] {
+            case .failure(let fault): exchange.answer(Self.problem(fault, topic).response)
+            case .success(let delivery):
+                var json = JSONWriter()
+                json.object { json in
+                    json.member("id", id)
+                    json.member("topic", topic.topic.name.rawValue)
+                    json.member("partition", delivery.partition.rawValue)
+                    json.name("offset")
+                    // The broker had it from a first attempt already, and does not say where.
+                    if let offset = delivery.offset { json.append(offset.rawValue) } else { json.appendNull() }
+                }
+                exchange.answer(HTTPResponse(202, "application/json", json.bytes))
+            }
+        }
+    }
+
+    /// The good ones of a list.
+    func publish(_ list: EventList, _ topic: EdgeTopic, _ exchange: Exchange) {
+        guard !list.batch.isEmpty else { return exchange.answer(list.response) }
+        submit(list.batch, topic, exchange) { report in
+            guard let failure = report.failures.first else { return exchange.answer(list.response) }
+            exchange.answer(Self.problem(failure.fault, topic).response)
+        }
+    }
+
+    private func submit(
+        _ batch: OutgoingBatch, _ topic: EdgeTopic, _ exchange: Exchange,
+        _ completion: @escaping @Sendable (DeliveryReport) -> Void
+    ) {
+        do throws(KafkaFault) {
+            try producer.enqueue(batch, completion: completion)
+        } catch { exchange.answer(Self.problem(error, topic).response) }
+    }
+
+    /// What a request is told whose events the log does not acknowledge.
+    static func problem(_ fault: KafkaFault, _ topic: EdgeTopic) -> Problem {
+        switch fault.kind {
+        case .tooLarge: Problem(413, "the event is larger than the topic \(topic.topic.name) takes")
+        case .queueFull: Problem(503, "too many events wait for the broker: send this again later", retryAfter: 1)
+        case .unknownTopic:
+            Problem(
+                503, "the broker has no topic \(topic.topic.name): `flotilla topics apply` makes it", retryAfter: 5)
+        case .closed, .purged: Problem(503, "this edge is stopping: send this again", retryAfter: 1)
+        case _: unacknowledged
+        }
+    }
+
+    static let unacknowledged = Problem(
+        503,
+        "the log has not acknowledged this in time: send it again; under the same ids, or the same Idempotency-Key, "
+            + "it will count once",
+        retryAfter: 1)
+}

@@ -1,0 +1,121 @@
+internal import CMicrohttpd
+internal import Synchronization
+
+/// What libmicrohttpd calls. Its `context` is the `ServerCore`, which outlives it; a connection's context is a retained
+/// `Connection`, a request's a retained `Exchange`.
+enum Callbacks {
+    static let connection: MHD_NotifyConnectionCallback = { context, native, place, what in
+        guard let context = unsafe context, let native = unsafe native, let place = unsafe place else { return }
+        let core = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+        if what == .CONNECTION_NOTIFY_STARTED {
+            unsafe place.pointee = Unmanaged.passRetained(core.opened(native)).toOpaque()
+        } else if let kept = unsafe place.pointee {
+            unsafe place.pointee = nil
+            core.table.remove(unsafe Unmanaged<Connection>.fromOpaque(kept).takeRetainedValue())
+        }
+    }
+
+    static let access: MHD_AccessHandlerCallback = { context, native, url, method, version, data, size, place in
+        guard let context = unsafe context, let native = unsafe native, let place = unsafe place,
+            let size = unsafe size
+        else { return .NO }
+        let core = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+        guard let kept = unsafe place.pointee else {
+            guard let about = unsafe flotilla_http_context(native) else { return .NO }
+            let connection = unsafe Unmanaged<Connection>.fromOpaque(about).takeUnretainedValue()
+            var request = unsafe RequestReader.request(native, url: url, method: method, version: version)
+            if core.configuration.tls?.clientAuthority != nil { request.peer = unsafe peer(native) }
+            let exchange = unsafe core.begin(native, request, connection)
+            unsafe place.pointee = Unmanaged.passRetained(exchange).toOpaque()
+            return exchange.begin(core) ? .YES : .NO
+        }
+        let exchange = unsafe Unmanaged<Exchange>.fromOpaque(kept).takeUnretainedValue()
+        guard unsafe size.pointee > 0, let data = unsafe data else {
+            return exchange.proceed(core) ? .YES : .NO
+        }
+        let count = unsafe size.pointee
+        // All of it is taken, even when the connection is suspended then.
+        unsafe size.pointee = 0
+        let piece = unsafe RawSpan(_unsafeStart: data, byteCount: count)
+        return exchange.take(piece, core) ? .YES : .NO
+    }
+
+    /// Whom the client's certificate names; nil without one that holds.
+    private static func peer(_ native: OpaquePointer) -> String? {
+        let bytes = unsafe [CChar](unsafeUninitializedCapacity: 256) { buffer, count in
+            let length = unsafe flotilla_http_peer(native, buffer.baseAddress, buffer.count)
+            count = max(0, Int(length))
+        }
+        return bytes.isEmpty ? nil : String(validating: bytes.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    static let completed: MHD_RequestCompletedCallback = { context, _, place, code in
+        guard let context = unsafe context, let place = unsafe place, let kept = unsafe place.pointee else { return }
+        unsafe place.pointee = nil
+        let core = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+        let exchange = unsafe Unmanaged<Exchange>.fromOpaque(kept).takeRetainedValue()
+        core.end(exchange, isDone: code == .REQUEST_TERMINATED_COMPLETED_OK)
+    }
+}
+
+/// Copies a request's headers out of the library.
+@safe struct RequestReader {
+    private var headers: [HTTPRequest.Field] = []
+    private var query: [HTTPRequest.Field] = []
+    private var headerBytes = 0
+    private var illegible: String?
+
+    static func request(
+        _ native: OpaquePointer, url: UnsafePointer<CChar>?, method: UnsafePointer<CChar>?,
+        version: UnsafePointer<CChar>?
+    ) -> HTTPRequest {
+        var reader = RequestReader()
+        reader.headers.reserveCapacity(12)
+        unsafe withUnsafeMutablePointer(to: &reader) { reader in
+            for kind in [MHD_ValueKind.HEADER_KIND, .GET_ARGUMENT_KIND] {
+                unsafe MHD_get_connection_values_n(native, kind, each, reader)
+            }
+        }
+        let path = unsafe reader.text(cString: url, "the path")
+        let verb = unsafe reader.text(cString: method, "the method")
+        let old = unsafe reader.text(cString: version, "the version") == "HTTP/1.0"
+        return HTTPRequest(
+            method: verb, path: path, headers: reader.headers, headerBytes: reader.headerBytes, query: reader.query,
+            isOld: old, illegible: reader.illegible)
+    }
+
+    private static let each: MHD_KeyValueIteratorN = { context, kind, name, nameCount, value, valueCount in
+        guard let reader = unsafe context?.assumingMemoryBound(to: RequestReader.self) else { return .NO }
+        let name = unsafe UnsafeRawBufferPointer(start: name, count: name == nil ? 0 : nameCount)
+        let value = unsafe UnsafeRawBufferPointer(start: value, count: value == nil ? 0 : valueCount)
+        unsafe reader.pointee.add(kind, name, value)
+        return .YES
+    }
+
+    private mutating func text(cString: UnsafePointer<CChar>?, _ what: String) -> String {
+        guard let cString = unsafe cString else { return "" }
+        if let text = unsafe String(validatingCString: cString) { return text }
+        illegible = illegible ?? what
+        return ""
+    }
+
+    private mutating func add(_ kind: MHD_ValueKind, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        let key = unsafe String(unsafeUninitializedCapacity: name.count) { buffer in
+            for index in name.indices {
+                let byte = unsafe name[index]
+                unsafe buffer[index] = byte >= 0x41 && byte <= 0x5a && kind == .HEADER_KIND ? byte | 0x20 : byte
+            }
+            return name.count
+        }
+        guard let text = unsafe String(validating: value, as: UTF8.self) else {
+            illegible = illegible ?? "the header \(key.prefix(40))"
+            return
+        }
+        if kind == .HEADER_KIND {
+            headerBytes += name.count + value.count + 4
+            headers.append(HTTPRequest.Field(key, text))
+        } else {
+            query.append(HTTPRequest.Field(key, text))
+        }
+    }
+}

@@ -1,0 +1,57 @@
+internal import Glibc
+internal import Platform
+internal import Synchronization
+
+/// A connection as the sweeper sees it.
+final class Connection: Sendable {
+    let socket: Int32
+    /// When it is cut off, by the monotonic clock in milliseconds; 0 is never: it is ours to act.
+    let deadline: Atomic<Int64>
+    /// The request that is under way.
+    let exchange = Mutex<Exchange?>(nil)
+
+    init(socket: Int32, deadline: Int64) {
+        self.socket = socket
+        self.deadline = Atomic(deadline)
+    }
+}
+
+/// The open connections, and when the patience with each ends.
+///
+/// libmicrohttpd counts idle time from the last byte, so that a byte a second keeps a connection for ever. Here a
+/// deadline stands from the start of waiting, whatever trickles in. What is late is shut down with shutdown(2), and the
+/// server's thread sees its end. A connection leaves the table before its descriptor is closed, and both that and the
+/// shutdown happen under the lock, so that no other connection is hit that got the same number.
+final class ConnectionTable: Sendable {
+    private let open = Mutex<[ObjectIdentifier: Connection]>([:])
+
+    func add(_ connection: Connection) {
+        open.withLock { $0[ObjectIdentifier(connection)] = connection }
+    }
+
+    func remove(_ connection: Connection) {
+        _ = open.withLock { $0.removeValue(forKey: ObjectIdentifier(connection)) }
+    }
+
+    var count: Int { open.withLock { $0.count } }
+
+    /// The requests under way.
+    var exchanges: [Exchange] {
+        open.withLock { Array($0.values) }.compactMap { connection in connection.exchange.withLock { $0 } }
+    }
+
+    /// Cuts off what is late. Returns how many.
+    func cutOff(now: Int64) -> Int {
+        open.withLock { open in
+            var count = 0
+            for connection in open.values {
+                let deadline = connection.deadline.load(ordering: .relaxed)
+                guard deadline != 0, deadline <= now else { continue }
+                connection.deadline.store(0, ordering: .relaxed)
+                shutdown(connection.socket, Int32(SHUT_RDWR))
+                count += 1
+            }
+            return count
+        }
+    }
+}

@@ -1,0 +1,300 @@
+internal import CMicrohttpd
+internal import Platform
+internal import Synchronization
+
+/// One request and its answer.
+///
+/// The server's thread runs the handler's code, then looks whether there is something to wait for: an answer, or the
+/// leave to read on. If so the connection is *suspended*, and whoever brings that something *resumes* it, from any
+/// thread. libmicrohttpd resumes only what is suspended, so the two are ordered here:
+///
+///     running ──(must wait)──→ suspending ──(still must)──→ suspended ──(answer came)──→ running
+///                                  └──(came meanwhile)──→ resumed at once by the server's thread
+///
+/// Neither is done with the lock held.
+@safe package final class Exchange: @unchecked Sendable {
+    // Unchecked: `native` is used by the server's thread, or by the one that takes the exchange out of `suspended`, of
+    // which there is one: a suspended connection is nobody else's and cannot go away. `body`, `plan` and the counts
+    // belong to the server's thread.
+    package let request: HTTPRequest
+    /// When the headers were there, by the monotonic clock.
+    package let began: Int64
+    let connection: Connection
+    private let native: OpaquePointer
+    private let bodyTimeout: Int64
+    private let state = Mutex(State())
+
+    private var plan: BodyPlan?
+    private var body: [UInt8] = []
+    private var discarded = 0
+    /// How much of the server's memory for bodies it has taken.
+    private(set) var held = 0
+    /// Since when the body's patience counts, and what has come since then.
+    private var pace: (since: Int64, count: Int)
+
+    private struct State {
+        enum Phase { case running, suspending, suspended, over }
+        var phase = Phase.running
+        var response: HTTPResponse?
+        var headers: [HTTPRequest.Field] = []
+        var interceptor: (@Sendable (HTTPResponse) -> Void)?
+        var isPaused = false
+        var hasPaused = false
+        /// The body is there: the answer is waited for.
+        var isComplete = false
+        var deadline: Int64?
+        /// What was answered, as soon as it is handed over.
+        var status: Int?
+
+        var mustWait: Bool { isComplete ? response == nil : isPaused }
+    }
+
+    @safe init(
+        _ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection, bodyTimeout: Int64, now: Int64
+    ) {
+        unsafe self.native = native
+        self.bodyTimeout = bodyTimeout
+        self.request = request
+        self.connection = connection
+        began = now
+        pace = (now, 0)
+    }
+
+    // MARK: For whoever handles the request, on any thread
+
+    /// The answer. Only the first one counts, and none when the connection is gone.
+    package func answer(_ response: HTTPResponse) {
+        let interceptor = state.withLock { state in state.response == nil ? state.interceptor.take() : nil }
+        if let interceptor { return interceptor(response) }
+        change { state in
+            if state.response == nil { state.response = response }
+        }
+    }
+
+    /// Gets the next answer in the client's stead, and is to `answer` with it in the end.
+    package func intercept(_ interceptor: @escaping @Sendable (HTTPResponse) -> Void) {
+        state.withLock { $0.interceptor = interceptor }
+    }
+
+    /// Headers for the answer, whichever it will be.
+    package func addHeaders(_ fields: [HTTPRequest.Field]) { state.withLock { $0.headers += fields } }
+
+    /// No more of the body until `resume`. To be called by the body's reader.
+    package func pause() { state.withLock { $0.isPaused = true } }
+
+    package func resume() { change { $0.isPaused = false } }
+
+    /// Whether the peer is gone, so that nobody waits for the answer.
+    package var isOver: Bool { state.withLock { $0.phase == .over } }
+
+    private func change(_ body: (inout State) -> Void) {
+        let isReady = state.withLock { state in
+            body(&state)
+            guard state.phase == .suspended, !state.mustWait else { return false }
+            state.phase = .running
+            return true
+        }
+        if isReady { wake() }
+    }
+
+    private func wake() {
+        if state.withLock({ !$0.isComplete }) {
+            connection.deadline.store(Time.monotonicMilliseconds + bodyTimeout, ordering: .relaxed)
+        }
+        unsafe MHD_resume_connection(native)
+    }
+
+    // MARK: On the server's thread
+
+    /// The headers are there.
+    func begin(_ server: ServerCore) -> Bool {
+        if request.headerBytes > server.configuration.maxHeaderBytes {
+            let detail =
+                "the headers have \(request.headerBytes) bytes, more than the \(server.configuration.maxHeaderBytes) allowed"
+            return refuse(server.handler.refusal(431, detail), server)
+        }
+        if let fault = request.framingFault {
+            return refuse(server.handler.refusal(fault.status, fault.detail), server)
+        }
+        if request.hasBody { keepPace(0, server.configuration) }
+        let plan = server.handler.begin(self)
+        switch plan {
+        case .answer(let response):
+            // Sent at once it would end the connection, so what is small is read first. Who waits for leave to send is
+            // told at once in any case.
+            let length = request.contentLength ?? 0
+            if request.hasBody, request.expectsContinue || length > server.configuration.maxDiscardedBytes {
+                return refuse(response, server)
+            }
+            answer(response)
+        case .collect(let limit, let tooLarge, _):
+            let length = request.contentLength ?? 0
+            if length > limit {
+                if request.expectsContinue || length > server.configuration.maxDiscardedBytes {
+                    return refuse(tooLarge, server)
+                }
+                answer(tooLarge)
+                self.plan = .answer(tooLarge)
+                return true
+            }
+            // What is announced need not come.
+            body.reserveCapacity(min(length, 64 << 10))
+        case .stream, .waitForAnswer: break
+        }
+        self.plan = plan
+        return true
+    }
+
+    /// Answers before the body, which ends the connection.
+    private func refuse(_ response: HTTPResponse, _ server: ServerCore) -> Bool {
+        var response = response
+        response.closes = true
+        state.withLock { state in
+            state.response = response
+            state.isComplete = true
+        }
+        return send(response, server)
+    }
+
+    /// A piece of the body. False ends the connection.
+    func take(_ piece: RawSpan, _ server: ServerCore) -> Bool {
+        keepPace(piece.byteCount, server.configuration)
+        switch plan {
+        case .collect(let limit, let tooLarge, _):
+            let isMuch = hold(piece.byteCount, server)
+            if isMuch || piece.byteCount > limit - body.count {
+                let response = isMuch ? server.handler.overload(request) : tooLarge
+                body = []
+                answer(response)
+                plan = .answer(response)
+                return true
+            }
+            unsafe piece.withUnsafeBytes { unsafe body.append(contentsOf: $0) }
+        case .stream(let reader):
+            reader.take(piece, self)
+            return wait(server) != .hasNoTime
+        case .answer, .waitForAnswer, nil:
+            discarded += piece.byteCount
+            if discarded > server.configuration.maxDiscardedBytes { return false }
+        }
+        return true
+    }
+
+    /// The body is there, or an answer is: called again after each suspension. False ends the connection.
+    func proceed(_ server: ServerCore) -> Bool {
+        let isNew = state.withLock { state in
+            defer { state.isComplete = true }
+            return !state.isComplete
+        }
+        if isNew {
+            connection.deadline.store(0, ordering: .relaxed)
+            state.withLock {
+                $0.deadline = Time.monotonicMilliseconds + server.configuration.answerTimeout.milliseconds
+            }
+            switch plan {
+            case .collect(_, _, let then):
+                let whole = body
+                body = []
+                then(self, whole)
+            case .stream(let reader): reader.end(self)
+            case .answer, .waitForAnswer, nil: break
+            }
+            plan = nil
+        }
+        switch wait(server) {
+        case .hasNoTime: return false
+        // This is called again when the answer is there.
+        case .isSuspended: return true
+        case .isNotNeeded: return state.withLock { $0.response }.map { send($0, server) } ?? false
+        }
+    }
+
+    /// Counts what is kept of all bodies; whether it is too much.
+    private func hold(_ count: Int, _ server: ServerCore) -> Bool {
+        held += count
+        return server.heldBytes.add(count, ordering: .relaxed).newValue > server.configuration.maxHeldBytes
+    }
+
+    /// The later a byte comes, the less patience is left, unless they come fast enough.
+    private func keepPace(_ count: Int, _ configuration: HTTPConfiguration) {
+        let hasPaused = state.withLock { state in
+            defer { state.hasPaused = false }
+            return state.hasPaused
+        }
+        if hasPaused { pace = (Time.monotonicMilliseconds, 0) }
+        pace.count += count
+        let earned = Int64(pace.count) * 1000 / Int64(max(1, configuration.minBodyRate))
+        connection.deadline.store(
+            pace.since + configuration.bodyTimeout.milliseconds + earned, ordering: .relaxed)
+    }
+
+    private enum Waiting { case isNotNeeded, isSuspended, hasNoTime }
+
+    /// Suspends the connection if there is something to wait for. Then somebody resumes it, perhaps already, and it is
+    /// not to be touched.
+    private func wait(_ server: ServerCore) -> Waiting {
+        let mustWait = state.withLock { state in
+            guard state.mustWait else { return false }
+            state.phase = .suspending
+            // Whoever is kept waiting has its time anew; asking for a wait that was not needed earns nobody any.
+            state.hasPaused = true
+            return true
+        }
+        guard mustWait else { return .isNotNeeded }
+        if server.isGivingUp.load(ordering: .sequentiallyConsistent) { return .hasNoTime }
+        connection.deadline.store(0, ordering: .relaxed)
+        unsafe MHD_suspend_connection(native)
+        let isReady = state.withLock { state in
+            state.phase = state.mustWait ? .suspended : .running
+            return !state.mustWait
+        }
+        if isReady { wake() }
+        return .isSuspended
+    }
+
+    private func send(_ response: HTTPResponse, _ server: ServerCore) -> Bool {
+        var response = server.handler.dressed(response, for: request)
+        response.headers += state.withLock { $0.headers }
+        let message = unsafe response.body.withUnsafeBytes { bytes in
+            unsafe MHD_create_response_from_buffer(
+                bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+        }
+        guard let message = unsafe message else { return false }
+        defer { unsafe MHD_destroy_response(message) }
+        for field in response.headers { unsafe MHD_add_response_header(message, field.name, field.value) }
+        if response.closes || server.isQuiet.load(ordering: .relaxed) {
+            unsafe MHD_add_response_header(message, "Connection", "close")
+        }
+        guard unsafe MHD_queue_response(native, UInt32(response.status), message) == .YES else { return false }
+        state.withLock { $0.status = response.status }
+        return true
+    }
+
+    /// Nothing more will be asked of it. What was answered, when the answer got out.
+    func end(_ isDone: Bool) -> Int? {
+        // A reader may know its exchange.
+        plan = nil
+        return state.withLock { state in
+            state.phase = .over
+            state.response = nil
+            return isDone ? state.status : nil
+        }
+    }
+
+    // MARK: On the sweeper's thread
+
+    /// Answers what waits too long.
+    func expire(_ server: ServerCore, now: Int64) {
+        let isLate = state.withLock { $0.response == nil && $0.phase == .suspended && $0.deadline ?? .max <= now }
+        if isLate { answer(server.handler.timeout(request)) }
+    }
+
+    /// The server ends: waits for nothing any more.
+    func giveUp(_ server: ServerCore) {
+        let response = server.handler.timeout(request)
+        change { state in
+            if state.response == nil { state.response = response }
+            state.isPaused = false
+        }
+    }
+}

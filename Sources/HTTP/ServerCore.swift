@@ -1,0 +1,162 @@
+internal import CMicrohttpd
+internal import Glibc
+internal import Platform
+internal import Synchronization
+
+/// What a server is made of, and what libmicrohttpd calls.
+@safe final class ServerCore: @unchecked Sendable {
+    // Unchecked: the library's handle and options are written by `init` and used by `quiesce` and `stop`, which one
+    // thread calls.
+    let configuration: HTTPConfiguration
+    let handler: any RequestHandler
+    let table = ConnectionTable()
+    let port: UInt16
+    /// Rung when the last request is over.
+    let idle: Doorbell
+    /// Requests that have begun and are not over.
+    let openExchanges = Atomic<Int>(0)
+    /// What is kept of the bodies of requests that are not over.
+    let heldBytes = Atomic<Int>(0)
+    /// No new connections, and each answer is its connection's last.
+    let isQuiet = Atomic<Bool>(false)
+    /// Nothing is waited for any more.
+    let isGivingUp = Atomic<Bool>(false)
+    private let bell: Doorbell
+    private let stopped = Atomic<Bool>(false)
+
+    private var daemon: OpaquePointer?
+    private let options: UnsafeMutablePointer<flotilla_http_options>
+    private let texts: [UnsafeMutablePointer<CChar>?]
+
+    init(_ configuration: HTTPConfiguration, _ handler: any RequestHandler) throws(HTTPFault) {
+        self.configuration = configuration
+        self.handler = handler
+        do throws(SystemError) {
+            bell = try Doorbell()
+            idle = try Doorbell()
+        } catch { throw HTTPFault("\(error)") }
+        var port: UInt16 = 0
+        let host = HostName.resolvable(configuration.host)
+        let listener = unsafe flotilla_http_listen(host, "\(configuration.port)", &port)
+        guard listener >= 0 else {
+            let place = "\(configuration.host):\(configuration.port)"
+            if listener == -2 { throw HTTPFault("cannot listen on \(place): the host has no address") }
+            throw HTTPFault(
+                errno == EADDRINUSE
+                    ? "cannot listen on \(place): another process does; stop it, or choose another port"
+                    : "cannot listen on \(place): \(SystemError.last("bind"))")
+        }
+        self.port = port
+        unsafe texts = [
+            configuration.tls?.certificate, configuration.tls?.key, configuration.tls?.clientAuthority,
+        ].map { text in unsafe text.flatMap { unsafe strdup($0) } }
+        unsafe options = .allocate(capacity: 1)
+        unsafe options.initialize(to: flotilla_http_options())
+        unsafe options.pointee.listener = listener
+        unsafe options.pointee.threads = UInt32(clamping: max(1, configuration.threads))
+        unsafe options.pointee.connections = UInt32(clamping: max(configuration.threads, configuration.maxConnections))
+        // The table's deadlines are finer; this is for those that it cannot know of.
+        unsafe options.pointee.idle_seconds = UInt32(clamping: configuration.idleTimeout.milliseconds / 1000 + 60)
+        // Of this the library takes what a request's headers need, and gives the rest to the body.
+        unsafe options.pointee.memory = configuration.maxHeaderBytes * 4
+        unsafe (options.pointee.certificate, options.pointee.key) = (UnsafePointer(texts[0]), UnsafePointer(texts[1]))
+        unsafe options.pointee.authority = UnsafePointer(texts[2])
+        unsafe options.pointee.context = Unmanaged.passUnretained(self).toOpaque()
+        unsafe options.pointee.access = Callbacks.access
+        unsafe options.pointee.completed = Callbacks.completed
+        unsafe options.pointee.connection = Callbacks.connection
+        unsafe daemon = flotilla_http_start(options)
+        guard unsafe daemon != nil else {
+            let complaint = unsafe withUnsafePointer(to: &options.pointee.complaint) { text in
+                unsafe text.withMemoryRebound(to: CChar.self, capacity: 512) { unsafe String(cString: $0) }
+            }
+            close(listener)
+            let what = complaint.split(separator: "\n").first.map(String.init) ?? "the library does not say why"
+            throw HTTPFault(
+                configuration.tls == nil
+                    ? "cannot serve HTTP: \(what)"
+                    : "cannot serve TLS: \(what); are certificate and key PEM, and do they belong together?")
+        }
+    }
+
+    deinit {
+        unsafe options.deallocate()
+        unsafe texts.forEach { unsafe free($0) }
+    }
+
+    var hasStopped: Bool { stopped.load(ordering: .acquiring) }
+
+    /// Stops listening.
+    func quiesce() {
+        isQuiet.store(true, ordering: .sequentiallyConsistent)
+        let listener = unsafe MHD_quiesce_daemon(daemon)
+        if listener >= 0 { close(listener) }
+    }
+
+    /// Has the sweeper end, and nobody wait any longer. The flag comes first: a request that does not see it is in the
+    /// table already.
+    func giveUp() {
+        isGivingUp.store(true, ordering: .sequentiallyConsistent)
+        for exchange in table.exchanges { exchange.giveUp(self) }
+        bell.ring()
+    }
+
+    /// Closes everything. Nothing may be suspended.
+    func stop() {
+        unsafe MHD_stop_daemon(daemon)
+        stopped.store(true, ordering: .releasing)
+    }
+
+    /// Until the end: looks four times a second for what is late.
+    func sweep() {
+        while !isGivingUp.load(ordering: .acquiring) {
+            bell.wait(milliseconds: 250)
+            let now = Time.monotonicMilliseconds
+            _ = table.cutOff(now: now)
+            for exchange in table.exchanges { exchange.expire(self, now: now) }
+        }
+    }
+
+    // MARK: From the library
+
+    func opened(_ native: OpaquePointer) -> Connection {
+        let now = Time.monotonicMilliseconds
+        let connection = unsafe Connection(
+            socket: flotilla_http_socket(native), deadline: now + configuration.headerTimeout.milliseconds)
+        table.add(connection)
+        return connection
+    }
+
+    func begin(_ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection) -> Exchange {
+        connection.deadline.store(0, ordering: .relaxed)
+        let exchange = Exchange(
+            native, request, connection, bodyTimeout: configuration.bodyTimeout.milliseconds,
+            now: Time.monotonicMilliseconds)
+        connection.exchange.withLock { $0 = exchange }
+        openExchanges.add(1, ordering: .sequentiallyConsistent)
+        return exchange
+    }
+
+    func end(_ exchange: Exchange, isDone: Bool) {
+        let connection = exchange.connection
+        connection.exchange.withLock { $0 = nil }
+        connection.deadline.store(
+            Time.monotonicMilliseconds + configuration.idleTimeout.milliseconds, ordering: .relaxed)
+        heldBytes.subtract(exchange.held, ordering: .relaxed)
+        handler.finished(exchange, status: exchange.end(isDone))
+        if openExchanges.subtract(1, ordering: .sequentiallyConsistent).newValue == 0,
+            isQuiet.load(ordering: .sequentiallyConsistent)
+        {
+            idle.ring()
+        }
+    }
+}
+
+extension Doorbell {
+    /// Sleeps until it rings or the time is over.
+    func wait(milliseconds: Int64) {
+        var wanted = pollfd(fd: fileDescriptor, events: Int16(POLLIN), revents: 0)
+        unsafe poll(&wanted, 1, Int32(clamping: milliseconds))
+        silence()
+    }
+}

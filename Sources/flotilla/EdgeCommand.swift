@@ -1,0 +1,157 @@
+internal import Commands
+internal import Contracts
+internal import Edge
+internal import HTTP
+internal import Kafka
+internal import Platform
+internal import Redis
+internal import Synchronization
+
+extension Command {
+    static let edge = Command(
+        name: "edge",
+        summary: "take events over HTTP and publish them, until SIGTERM",
+        details: """
+            POST /v1/events takes one event, a list, lines of JSON, or CloudEvents; docs/edge.md shows each. A 2xx means
+            that the log has acknowledged what was sent. Topic files say which topics are open to clients.
+            """,
+        options: [
+            Option(name: "http", value: "PORT", fallback: "8080", help: "where clients come, or HOST:PORT"),
+            Option(name: "admin", value: "PORT", fallback: "9464", help: "where health and metrics are; 0 is any"),
+        ],
+        run: runEdge
+    )
+
+    @Sendable private static func runEdge(_ arguments: Arguments) throws -> ExitCode {
+        let (host, port) = try place("http", arguments)
+        let (_, adminPort) = try place("admin", arguments)
+        let settings = try EdgeSettings(Settings.fromEnvironment())
+        let log = try Log.fromEnvironment().get()
+        var configuration = EdgeConfiguration(
+            try TopicCatalog(folder: settings.topicsFolder, namespace: settings.namespace))
+        configuration.origins = settings.origins
+        configuration.version = "0.1.0"
+        configuration.http.tls = settings.tls
+        configuration.http.host = host
+        configuration.http.port = port
+        try settleAccess(&configuration, settings, log)
+        OpenFiles.raiseLimit()
+        return try run(configuration, settings, adminPort, log)
+    }
+
+    /// Who may publish: those with a key or a certificate; everybody only where this machine alone can come.
+    private static func settleAccess(
+        _ configuration: inout EdgeConfiguration, _ settings: EdgeSettings, _ log: Log
+    ) throws {
+        if let path = settings.keys {
+            configuration.access.keys = try KeyRing(path: path, log: log, now: Time.monotonicMilliseconds)
+            configuration.access.open = nil
+        }
+        if let tokens = settings.tokens {
+            configuration.access.tokens = try TokenVerifier(
+                path: tokens.path, issuer: tokens.issuer, audience: tokens.audience, log: log,
+                now: Time.monotonicMilliseconds)
+            configuration.access.open = nil
+        }
+        if settings.tls?.clientAuthority != nil {
+            configuration.access.takesCertificates = true
+            configuration.access.open = nil
+        }
+        let host = configuration.http.host
+        guard configuration.access.open == nil || EdgeConfiguration.isLoopback(host) else {
+            throw HTTPFault(
+                "an edge that asks nobody who they are listens on this machine alone, not on \(host): "
+                    + "set FLOTILLA_KEYS (`flotilla keys create` makes the file), FLOTILLA_JWKS, or FLOTILLA_TLS_CLIENT_CA"
+            )
+        }
+        // Somebody on this machine may send as much as it bears, unless told otherwise.
+        configuration.rate = settings.rate ?? (configuration.access.open == nil ? 100 : nil)
+    }
+
+    private static func run(
+        _ configuration: EdgeConfiguration, _ settings: EdgeSettings, _ adminPort: UInt16, _ log: Log
+    ) throws -> ExitCode {
+        let ending = Ending()
+        Task {
+            let redis: RedisClient?
+            do { redis = try settings.redis.map { try RedisClient($0) } } catch {
+                ending.note(error)
+                ending.isOver.store(true, ordering: .releasing)
+                return TerminationSignals.raise()
+            }
+            do {
+                let server = try await EdgeServer(
+                    configuration, client: settings.client, redis: redis, adminPort: adminPort, log: log
+                ) {
+                    fault in
+                    ending.note(fault)
+                    TerminationSignals.raise()
+                }
+                log.info(
+                    "edge is ready",
+                    [("http", "\(configuration.http.host):\(server.port)"), ("admin", server.adminPort ?? 0)])
+                await ending.signal()
+                log.info("edge is stopping")
+                await server.stop()
+                log.info("edge has stopped")
+            } catch { ending.note(error) }
+            redis?.close()
+            ending.isOver.store(true, ordering: .releasing)
+            TerminationSignals.raise()
+        }
+        // The first signal finishes what is under way, the second one does not.
+        let first = TerminationSignals.wait()
+        if !ending.isOver.load(ordering: .acquiring) {
+            ending.raise()
+            _ = TerminationSignals.wait()
+            if !ending.isOver.load(ordering: .acquiring) { return .signal(first) }
+        }
+        if let error = ending.error { throw error }
+        return .ok
+    }
+
+    /// PORT, or HOST:PORT.
+    private static func place(_ name: String, _ arguments: Arguments) throws(UsageFault) -> (String, UInt16) {
+        let text = arguments[name] ?? ""
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        let host = parts.count > 1 ? parts.dropLast().joined(separator: ":") : "127.0.0.1"
+        guard let port = parts.last.flatMap({ UInt16($0) }), !host.isEmpty else {
+            throw arguments.fault("--\(name) \(text.debugDescription) is not PORT or HOST:PORT")
+        }
+        return (host.filter { $0 != "[" && $0 != "]" }, port)
+    }
+
+    /// How the main thread and the task that serves tell each other of the end.
+    private final class Ending: Sendable {
+        let isOver = Atomic<Bool>(false)
+        private let state = Mutex(State())
+
+        private struct State {
+            var error: (any Error)?
+            var hasSignal = false
+            var waiter: CheckedContinuation<Void, Never>?
+        }
+
+        var error: (any Error)? { state.withLock { $0.error } }
+
+        func note(_ error: any Error) { state.withLock { $0.error = $0.error ?? error } }
+
+        func raise() {
+            let waiter = state.withLock { state in
+                state.hasSignal = true
+                return state.waiter.take()
+            }
+            waiter?.resume()
+        }
+
+        func signal() async {
+            await withCheckedContinuation { continuation in
+                let isThere = state.withLock { state in
+                    if !state.hasSignal { state.waiter = continuation }
+                    return state.hasSignal
+                }
+                if isThere { continuation.resume() }
+            }
+        }
+    }
+}

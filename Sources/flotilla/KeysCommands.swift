@@ -1,0 +1,92 @@
+internal import Commands
+internal import Edge
+internal import Glibc
+internal import JSON
+internal import Platform
+
+extension Command {
+    private static let about = """
+        FLOTILLA_KEYS names the file (./keys); it holds digests, never a key. A running edge sees a change within
+        two seconds.
+        """
+
+    static let keysCreate = Command(
+        name: "keys create", summary: "make an API key for the edge", details: "\(about) The key is shown once.",
+        operands: [Operand(name: "NAME", help: "whose it is: part of ce_source of what it sends")],
+        options: [
+            Option(name: "topics", value: "T,…", fallback: "*", help: "what it may publish to; * is all that are open")
+        ],
+        run: { arguments in
+            let name = arguments.operands[0]
+            guard Caller.isName(name) else {
+                throw arguments.fault("NAME is letters, digits, dashes, underscores and dots, at most 64")
+            }
+            let text = arguments["topics"] ?? "*"
+            let topics = text == "*" ? nil : Set(text.split(separator: ",").map { String($0) })
+            guard topics?.allSatisfy({ !$0.contains(" ") }) ?? true, topics?.isEmpty != true else {
+                throw arguments.fault("--topics is a list of topics with commas between them, or *")
+            }
+            let path = try file()
+            let entries = Files.exists(path) ? try KeyRing.read(path) : []
+            let (key, entry) = KeyRing.make(name, topics: topics, now: Timestamp(milliseconds: Time.wallMilliseconds))
+            try replace(path, KeyRing.text(entries + [entry]))
+            print(key)
+            return .ok
+        })
+
+    static let keysList = Command(
+        name: "keys list", summary: "the API keys of the edge, without what is secret", details: about,
+        options: [Option(name: "json", help: "print JSON")],
+        run: { arguments in
+            let path = try file()
+            let entries = Files.exists(path) ? try KeyRing.read(path) : []
+            guard !arguments.has("json") else {
+                var json = JSONWriter()
+                json.array { list in
+                    for entry in entries {
+                        list.object { json in
+                            json.member("id", entry.id)
+                            json.member("name", entry.name)
+                            json.array("topics") { list in (entry.topics?.sorted() ?? ["*"]).forEach { list.append($0) }
+                            }
+                            json.member("created", entry.created)
+                        }
+                    }
+                }
+                print(json.text)
+                return .ok
+            }
+            for entry in entries {
+                print(
+                    "\(entry.id)  \(entry.name)  \(entry.topics?.sorted().joined(separator: ",") ?? "*")  \(entry.created)"
+                )
+            }
+            return .ok
+        })
+
+    static let keysRevoke = Command(
+        name: "keys revoke", summary: "make API keys worthless", details: about,
+        operands: [Operand(name: "NAME", help: "whose; or the id of one key, as `keys list` shows it")],
+        run: { arguments in
+            let (wanted, path) = (arguments.operands[0], try file())
+            let entries = Files.exists(path) ? try KeyRing.read(path) : []
+            let kept = entries.filter { $0.name != wanted && $0.id != wanted }
+            guard kept.count < entries.count else {
+                throw KeyRing.Fault("no key in \(path) is called, or belongs to, \(wanted)")
+            }
+            try replace(path, KeyRing.text(kept))
+            print("\(entries.count - kept.count) revoked")
+            return .ok
+        })
+
+    private static func file() throws -> String { Settings.fromEnvironment().all["FLOTILLA_KEYS"] ?? "./keys" }
+
+    /// Puts a new file in the old one's place, so that a reader sees one or the other.
+    private static func replace(_ path: String, _ text: String) throws(SystemError) {
+        let new = "\(path).new"
+        unsafe unlink(new)
+        try Files.create(new, text)
+        guard unsafe chmod(new, 0o600) == 0 else { throw SystemError.last("chmod", new) }
+        guard unsafe rename(new, path) == 0 else { throw SystemError.last("rename", path) }
+    }
+}

@@ -1,0 +1,166 @@
+internal import Commands
+internal import Glibc
+internal import JSON
+internal import Kafka
+internal import Model
+internal import Platform
+
+extension Command {
+    static let tail = Command(
+        name: "tail",
+        summary: "print the records of a topic",
+        details: """
+            Without -f it ends where the topic ended when it began. Commits nothing, so nobody's work is touched.
+            KAFKA_BROKERS says where the broker is.
+            """,
+        operands: [Operand(name: "TOPIC", help: "as the topic file calls it")],
+        options: [
+            Option(name: "follow", short: "f", help: "go on with what comes"),
+            Option(
+                name: "from", value: "WHERE",
+                help: "earliest, latest, a time, or how long ago, as 10m; earliest unless -f is given, then latest"),
+            Option(name: "json", help: "print each as a line of JSON, headers too"),
+        ],
+        run: { arguments in
+            var settings = Settings.fromEnvironment()
+            let client = ClientConfiguration.from(&settings)
+            let namespace = Namespace(settings.text("FLOTILLA_NAMESPACE") ?? "")
+            try settings.check()
+            guard let client else { throw SettingFault(name: "KAFKA_BROKERS", problem: "is not set") }
+            let follows = arguments.has("follow")
+            let text = arguments["from"] ?? (follows ? "latest" : "earliest")
+            guard let from = start(text) else {
+                throw arguments.fault("--from \(text.debugDescription) is not earliest, latest, a time, or a duration")
+            }
+            let tail = Tail(
+                topic: namespace.topic(TopicName(arguments.operands[0])), from: from, follows: follows,
+                asJSON: arguments.has("json"))
+            return try finish {
+                try await tail.run(client)
+                return .ok
+            }
+        })
+
+    private static func start(_ text: String) -> Admin.OffsetQuery? {
+        switch text {
+        case "earliest": return .earliest
+        case "latest": return .latest
+        case _:
+            if let ago = Duration(text: text) {
+                return .time(Time.wallMilliseconds - ago.components.seconds * 1000)
+            }
+            return Timestamp(text: text).map { .time($0.milliseconds) }
+        }
+    }
+}
+
+private struct Tail: Sendable {
+    let topic: TopicName
+    let from: Admin.OffsetQuery
+    let follows: Bool
+    let asJSON: Bool
+
+    struct Fault: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    func run(_ client: ClientConfiguration) async throws {
+        let (starts, ends) = try await places(client)
+        var left = ends.filter { place, end in starts[place].map { $0 < end } ?? false }
+        guard follows || !left.isEmpty else { return }
+        let consumer = try Consumer(ConsumerConfiguration(client, group: "flotilla-tail"))
+        do {
+            let points = starts.filter { follows || left[$0.key] != nil }.mapValues {
+                Consumer.StartingPoint.offset($0)
+            }
+            try await consumer.assign(points)
+            while follows || !left.isEmpty {
+                for event in try await consumer.nextAll(within: .seconds(1)) {
+                    guard case .records(let batch) = event else { continue }
+                    for record in batch {
+                        guard follows || left[record.topicPartition].map({ record.offset < $0 }) ?? false else {
+                            continue
+                        }
+                        show(record)
+                        if let end = ends[record.topicPartition], record.offset.next >= end {
+                            left[record.topicPartition] = nil
+                        }
+                    }
+                }
+            }
+            await consumer.close()
+        } catch {
+            await consumer.close()
+            throw error
+        }
+    }
+
+    /// Where each partition is to be read from, and where it ends now.
+    private func places(
+        _ client: ClientConfiguration
+    ) async throws -> (starts: [TopicPartition: Offset], ends: [TopicPartition: Offset]) {
+        let admin = try Admin(client, patience: .seconds(10))
+        do {
+            guard let found = try await admin.topics([topic])[topic] else {
+                throw Fault(description: "there is no topic \(topic) at \(client.brokers.joined(separator: ","))")
+            }
+            var (starts, ends): ([TopicPartition: Offset], [TopicPartition: Offset]) = ([:], [:])
+            for partition in found.partitions {
+                let place = TopicPartition(topic, partition.partition)
+                guard let end = try await admin.offset(of: place, at: .latest) else { continue }
+                ends[place] = end
+                starts[place] = try await admin.offset(of: place, at: from) ?? end
+            }
+            await admin.close()
+            return (starts, ends)
+        } catch {
+            await admin.close()
+            throw error
+        }
+    }
+
+    private func show(_ record: Record) {
+        let value = record.valueBytes
+        guard asJSON else {
+            let key = record.keyBytes.map { String(decoding: $0, as: UTF8.self) } ?? "-"
+            let type = record.headers.last { $0.name == "ce_type" }?.text ?? "-"
+            let at = Timestamp(milliseconds: record.timestamp ?? 0)
+            return put(
+                "\(record.partition)/\(record.offset)  \(at)  \(printable(key))  \(printable(type))  "
+                    + (value.map { printable(String(decoding: $0, as: UTF8.self)) } ?? "(null)"))
+        }
+        var json = JSONWriter()
+        json.object { json in
+            json.member("partition", record.partition.rawValue)
+            json.member("offset", record.offset.rawValue)
+            json.member("timestamp", record.timestamp ?? 0)
+            json.name("key")
+            if let key = record.keyBytes {
+                json.append(String(decoding: key, as: UTF8.self))
+            } else {
+                json.appendNull()
+            }
+            json.object("headers") { json in
+                for header in record.headers { json.member(header.name, header.text ?? "") }
+            }
+            json.name("value")
+            if let value { json.append(String(decoding: value, as: UTF8.self)) } else { json.appendNull() }
+        }
+        put(json.text)
+    }
+
+    /// What a stranger sent must not move a terminal's cursor.
+    private func printable(_ text: String) -> String {
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map { scalar in
+                    scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) ? "\u{fffd}" : scalar
+                }))
+    }
+
+    /// Written through, so that a reader of a pipe sees it now.
+    private func put(_ line: String) {
+        var line = line + "\n"
+        line.withUTF8 { unsafe _ = Glibc.write(1, $0.baseAddress, $0.count) }
+    }
+}

@@ -1,0 +1,84 @@
+import Edge
+import HTTP
+import JSON
+import Kafka
+import Platform
+import TestSupport
+import Testing
+
+@Suite struct AccessTests {
+    private static let event = #"{"event_type":"a"}"#
+
+    /// A file of keys, and the keys.
+    private func ring(_ folder: TemporaryFolder, _ callers: [(String, Set<String>?)]) throws -> (KeyRing, [String]) {
+        let made = callers.map { KeyRing.make($0.0, topics: $0.1, now: Timestamp(milliseconds: 0)) }
+        let path = folder.path + "/keys"
+        try Files.create(path, KeyRing.text(made.map(\.entry)))
+        let log = Log(level: .error, format: .text)
+        return (try KeyRing(path: path, log: log, now: Time.monotonicMilliseconds), made.map(\.key))
+    }
+
+    @Test func aKeySaysWhoSendsAndWhereTo() async throws {
+        let folder = TemporaryFolder()
+        let (ring, keys) = try ring(folder, [("shop", nil), ("till", ["orders"])])
+        try await EdgeSite.with({ configuration in
+            configuration.access.keys = ring
+            configuration.access.open = nil
+        }) { site in
+            let client = try site.client()
+            func publish(_ key: String?, to path: String = "/v1/events") async throws -> RawHTTPClient.Answer {
+                try await client.publish(
+                    "application/json", Self.event, to: path, key.map { [("Authorization", $0)] } ?? [])
+            }
+            #expect(try await publish("Bearer \(keys[0])").status == 202)
+            #expect(try await publish("bearer  \(keys[0])").status == 202)
+            #expect(try await publish("Bearer \(keys[1])").status == 403)
+            // Taken by the key, refused by the schema.
+            #expect(try await publish("Bearer \(keys[1])", to: "/v1/topics/orders/events").status == 422)
+            for wrong in [
+                nil, "", "Bearer", "Bearer x", "Basic \(keys[0])", keys[0], "Bearer \(keys[0])0",
+                "Bearer \(keys[0].dropLast())", "Bearer flk_\(keys[0].split(separator: "_")[1])_0",
+                "Bearer \(String(repeating: "_", count: 5000))",
+            ] {
+                let answer = try await publish(wrong)
+                #expect(answer.status == 401, "\(wrong ?? "nothing")")
+                #expect(answer.headers["www-authenticate"]?.hasPrefix("Bearer") == true)
+            }
+            // What is no event of theirs is open to all.
+            #expect(try await client.ask("GET", "/livez").status == 200)
+            let records = try await site.read("events.raw", count: 2)
+            #expect(records.map { $0.text("ce_source") } == ["/flotilla/shop", "/flotilla/shop"])
+        }
+    }
+
+    @Test func theFileHoldsNoKeyAndIsReadAsItWasWritten() throws {
+        let folder = TemporaryFolder()
+        let (_, keys) = try ring(folder, [("shop", ["b", "a"]), ("till", nil)])
+        let text = String(decoding: try #require(try Files.read(folder.path + "/keys", limit: 10_000)), as: UTF8.self)
+        for key in keys { #expect(!text.contains(key.split(separator: "_")[2])) }
+        let entries = try KeyRing.read(folder.path + "/keys")
+        #expect(KeyRing.text(entries) == text)
+        #expect(entries.map(\.name) == ["shop", "till"] && entries[0].topics == ["a", "b"])
+        try Files.create(folder.path + "/bad", "a b c\n")
+        #expect(throws: KeyRing.Fault.self) { try KeyRing.read(folder.path + "/bad") }
+    }
+
+    @Test func whoSendsTooMuchIsToldToWait() async throws {
+        try await EdgeSite.with({ $0.rate = 3 }) { site in
+            let client = try site.client()
+            var answers: [RawHTTPClient.Answer] = []
+            while answers.last?.status != 429 {
+                answers.append(try await client.publish("application/json", Self.event))
+            }
+            #expect(answers.count > 3)
+            #expect(
+                answers.dropLast().allSatisfy {
+                    $0.status == 202 && $0.headers["ratelimit-policy"] == "\"default\";q=3;w=1"
+                })
+            #expect(answers.last?.headers["retry-after"] == "1")
+            #expect(answers.last?.headers["ratelimit"] == "\"default\";r=0;t=1")
+            // And that is not for ever.
+            while try await client.publish("application/json", Self.event).status != 202 { await Task.yield() }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import Edge
+import HTTP
+import JSON
+import Kafka
+import Redis
+import TestServers
+import TestSupport
+import Testing
+
+@Suite struct IdempotencyTests {
+    private static let list = #"[{"event_type":"a"},{"event_type":"b","event_id":"own"}]"#
+
+    private func publish(_ client: RawHTTPClient, _ body: String, _ key: String, to path: String = "/v1/events")
+        async throws -> RawHTTPClient.Answer
+    {
+        try await client.publish("application/json", body, to: path, [("Idempotency-Key", key)])
+    }
+
+    private func with(_ body: (EdgeSite, RedisServer) async throws -> Void) async throws {
+        let server = try RedisServer()
+        let redis = try RedisClient(try RedisConfiguration(url: server.url))
+        defer { redis.close() }
+        try await EdgeSite.with(redis: redis) { try await body($0, server) }
+    }
+
+    @Test func aRepeatIsAnsweredAsTheFirstAndPublishedOnce() async throws {
+        try await with { site, _ in
+            let client = try site.client()
+            let first = try await publish(client, Self.list, "k")
+            #expect(first.status == 202 && first.headers["idempotent-replayed"] == nil)
+            #expect(first.headers["idempotency-status"] == nil)
+            let again = try await publish(try site.client(), Self.list, "\"k\"")
+            #expect(again.status == 202 && again.body == first.body)
+            #expect(again.headers["idempotent-replayed"] == "true")
+            #expect(try await publish(client, #"{"event_type":"a"}"#, "k").status == 422)
+            // Another key and another topic are other requests; what is refused is no first one.
+            #expect(try await publish(client, Self.list, "l").headers["idempotent-replayed"] == nil)
+            #expect(try await publish(client, "[3]", "m").status == 422)
+            #expect(try await publish(client, Self.list, "m").status == 202)
+            #expect(try await publish(client, Self.list, "k", to: "/v1/topics/orders/events").status == 422)
+            #expect(try await site.read("events.raw", count: 6).count == 6)
+        }
+    }
+
+    @Test func whatTheLogDidNotTakeIsPublishedByTheRepeat() async throws {
+        try await with { site, _ in
+            let client = try site.client()
+            try site.stopBroker()
+            #expect(try await publish(client, Self.list, "k").status == 503)
+            try site.startBroker()
+            var answer = try await publish(client, Self.list, "k")
+            while answer.status == 503 { answer = try await publish(client, Self.list, "k") }
+            #expect(answer.status == 202 && answer.headers["idempotent-replayed"] == nil)
+        }
+    }
+
+    @Test func withoutRedisKeysAreNotVerifiedAndEventsArePublished() async throws {
+        try await with { site, server in
+            let client = try site.client()
+            let first = try await publish(client, Self.list, "k")
+            server.kill()
+            let again = try await publish(client, Self.list, "k")
+            #expect(again.status == 202 && again.body == first.body)
+            #expect(again.headers["idempotency-status"] == "unverified")
+            while try await client.ask("GET", "/healthz").status == 200 { await Task.yield() }
+            #expect(try await client.ask("GET", "/readyz").status == 200)
+        }
+    }
+
+    @Test func oneOfManyAtOncePublishes() async throws {
+        try await with { site, _ in
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<10 {
+                    group.addTask { try await publish(try site.client(), Self.list, "k").status }
+                }
+                return try await group.reduce(into: [Int]()) { $0.append($1) }
+            }
+            #expect(statuses.allSatisfy { $0 == 202 || $0 == 409 } && statuses.contains(202))
+            #expect(try await publish(try site.client(), Self.list, "k").headers["idempotent-replayed"] == "true")
+            #expect(try await site.read("events.raw", count: 2).count == 2)
+        }
+    }
+}

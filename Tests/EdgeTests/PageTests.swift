@@ -1,0 +1,56 @@
+import Edge
+import JSON
+import TestSupport
+import Testing
+
+@Suite struct PageTests {
+    @Test func pagesOfHealth() async throws {
+        try await EdgeSite.with({ $0.version = "1.2.3" }) { site in
+            let client = try site.client()
+            for path in ["/livez", "/readyz", "/ready", "/healthz", "/health"] {
+                #expect(try await client.ask("GET", path).status == 200)
+            }
+            let health = try await client.ask("GET", "/healthz").json
+            #expect(health["status"]?.string == "ok")
+            #expect(health["version"]?.string == "1.2.3")
+            #expect(health["uptime"]?.int64 != nil)
+            #expect(health.at(pointer: "/dependencies/kafka/latency_ms")?.int64 != nil)
+            let admin = try RawHTTPClient(port: try #require(site.edge.adminPort))
+            for path in ["/livez", "/readyz", "/healthz"] { #expect(try await admin.ask("GET", path).status == 200) }
+            let metrics = try await admin.ask("GET", "/metrics")
+            #expect(metrics.body.contains("flotilla_edge_requests_total{status=\"200\"} 6"))
+            #expect(try await admin.ask("POST", "/v1/events").status == 404)
+        }
+    }
+
+    @Test func theDescriptionNamesEveryRoute() async throws {
+        try await EdgeSite.with { site in
+            let description = try await site.client().ask("GET", "/openapi.json").json
+            #expect(description["openapi"]?.string == "3.1.0")
+            let paths = description["paths"]?.members.map(\.name) ?? []
+            #expect(paths.contains("/v1/events") && paths.contains("/v1/topics/{topic}/events"))
+            let names = description.at(pointer: "/paths/~1v1~1topics~1{topic}~1events/post/parameters/0/schema/enum")
+            #expect(names?.elements.compactMap(\.string) == ["events.raw", "orders"])
+            #expect(description.at(pointer: "/components/schemas/Event/properties/event_id/type")?.string == "string")
+        }
+    }
+
+    @Test func pagesOfOtherSitesMayCallWhenTheSettingSaysSo() async throws {
+        try await EdgeSite.with({ $0.origins = ["https://shop.example"] }) { site in
+            let client = try site.client()
+            let asking = [("Origin", "https://shop.example"), ("Access-Control-Request-Method", "POST")]
+            var answer = try await client.ask("OPTIONS", "/v1/events", asking)
+            #expect(answer.status == 204)
+            #expect(answer.headers["access-control-allow-origin"] == "https://shop.example")
+            #expect(answer.headers["access-control-allow-headers"]?.contains("content-type") == true)
+            answer = try await client.publish("application/json", "{}", [asking[0]])
+            #expect(answer.status == 422)
+            #expect(answer.headers["access-control-allow-origin"] == "https://shop.example")
+            answer = try await client.ask(
+                "OPTIONS", "/v1/events",
+                [("Origin", "https://other.example"), ("Access-Control-Request-Method", "POST")])
+            #expect(answer.status == 405)
+            #expect(answer.headers["access-control-allow-origin"] == nil)
+        }
+    }
+}

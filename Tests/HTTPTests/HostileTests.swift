@@ -1,0 +1,190 @@
+import HTTP
+import Platform
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite struct HostileTests {
+    /// Each message could be read as another one by the next server in a chain, or as none.
+    @Test(arguments: [
+        "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "Content-Length: 2\r\nContent-Length: 3\r\n",
+        "Content-Length: 2, 3\r\n", "Content-Length: +2\r\n", "Content-Length: 0x2\r\n",
+        "Content-Length: 99999999999999999999999\r\n", "Content-Length: -1\r\n",
+        "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Host: b\r\n", "Expect: a miracle\r\n",
+        "X: \u{1}\r\n", "Content-Length : 2\r\n",
+    ])
+    func aMessageThatIsPutTogetherWronglyIsRefused(_ headers: String) async throws {
+        try await TestServer.with { server, handler in
+            let client = try RawHTTPClient(port: server.port)
+            await client.send("POST / HTTP/1.1\r\nHost: a\r\n\(headers)\r\n0\r\n\r\n")
+            let answer = try await client.answer()
+            #expect([400, 413, 417, 501, nil].contains(answer?.status), "\(answer?.status ?? 0)")
+            #expect(try await client.isClosedByServer())
+            #expect(!handler.endings.contains(200))
+            #expect(try await RawHTTPClient(port: server.port).ask("GET", "/here").body == "/here")
+        }
+    }
+
+    @Test func headersAreBounded() async throws {
+        try await TestServer.with { server, _ in
+            let large = String(repeating: "a", count: 17_000)
+            let client = try RawHTTPClient(port: server.port)
+            let answer = try await client.ask("GET", "/", [("X-Large", large)])
+            #expect(answer.status == 431)
+            #expect(answer.body.contains("16384"))
+            // Beyond the library's memory it answers by itself.
+            let flood = try RawHTTPClient(port: server.port)
+            await flood.send("GET / HTTP/1.1\r\nHost: a\r\n")
+            for _ in 0..<100 { await flood.send("X-Large: \(large)\r\n") }
+            _ = try? await flood.isClosedByServer()
+            #expect(try await RawHTTPClient(port: server.port).ask("GET", "/here").body == "/here")
+        }
+    }
+
+    @Test func aHeaderThatTricklesInIsCutOff() async throws {
+        var configuration = HTTPConfiguration()
+        configuration.headerTimeout = .milliseconds(300)
+        try await TestServer.with(configuration) { server, _ in
+            let client = try RawHTTPClient(port: server.port)
+            let trickle = Task {
+                while !Task.isCancelled {
+                    await client.send("X")
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            #expect(try await client.isClosedByServer())
+            trickle.cancel()
+            await trickle.value
+        }
+    }
+
+    @Test func aBodyThatTricklesInIsCutOff() async throws {
+        var configuration = HTTPConfiguration()
+        configuration.bodyTimeout = .milliseconds(300)
+        configuration.minBodyRate = 1 << 20
+        try await TestServer.with(configuration) { server, handler in
+            let client = try RawHTTPClient(port: server.port)
+            await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+            let trickle = Task {
+                while !Task.isCancelled {
+                    await client.send("X")
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            #expect(try await client.isClosedByServer())
+            trickle.cancel()
+            await trickle.value
+            #expect(handler.endings == [nil])
+        }
+    }
+
+    /// Who reads may ask for a pause at every piece and take it back: that buys the sender no time.
+    @Test func aStreamThatTricklesInIsCutOff() async throws {
+        final class Hesitant: BodyReader {
+            func take(_ piece: RawSpan, _ exchange: Exchange) {
+                exchange.pause()
+                exchange.resume()
+            }
+            func end(_ exchange: Exchange) { exchange.answer(.text(200, "")) }
+        }
+        var configuration = HTTPConfiguration()
+        configuration.bodyTimeout = .milliseconds(300)
+        try await TestServer.with(configuration, { _ in .stream(Hesitant()) }) { server, handler in
+            let client = try RawHTTPClient(port: server.port)
+            await client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            let trickle = Task {
+                while !Task.isCancelled {
+                    await client.send("1\r\nX\r\n")
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            #expect(try await client.isClosedByServer())
+            trickle.cancel()
+            await trickle.value
+            #expect(handler.endings == [nil])
+        }
+    }
+
+    @Test func aConnectionThatSaysNothingIsCutOff() async throws {
+        var configuration = HTTPConfiguration()
+        configuration.idleTimeout = .milliseconds(300)
+        try await TestServer.with(configuration) { server, _ in
+            let client = try RawHTTPClient(port: server.port)
+            #expect(try await client.ask("GET", "/").status == 200)
+            #expect(try await client.isClosedByServer())
+        }
+    }
+
+    @Test func whatBodiesTakeIsBounded() async throws {
+        var configuration = HTTPConfiguration()
+        configuration.maxHeldBytes = 50_000
+        try await TestServer.with(configuration) { server, handler in
+            let half = try RawHTTPClient(port: server.port)
+            await half.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n")
+            await half.send([UInt8](repeating: 65, count: 40_000))
+            let client = try RawHTTPClient(port: server.port)
+            var answer = try await client.ask("POST", "/", body: [UInt8](repeating: 65, count: 50_001))
+            #expect(answer.status == 503)
+            half.finish()
+            #expect(try await half.isClosedByServer())
+            while handler.endings.count < 2 { await Task.yield() }
+            answer = try await client.ask("POST", "/", body: [UInt8](repeating: 65, count: 50_000))
+            #expect(answer.status == 200)
+        }
+    }
+
+    @Test func anAnswerThatDoesNotComeIsMadeUp() async throws {
+        var configuration = HTTPConfiguration()
+        configuration.answerTimeout = .milliseconds(300)
+        let late = Mutex<Exchange?>(nil)
+        let plan: @Sendable (Exchange) -> BodyPlan = { _ in
+            .collect(limit: 10, tooLarge: .text(413, "")) { exchange, _ in late.withLock { $0 = exchange } }
+        }
+        try await TestServer.with(configuration, plan) { server, _ in
+            let client = try RawHTTPClient(port: server.port)
+            #expect(try await client.ask("POST", "/", body: "a".utf8).status == 503)
+            late.withLock { $0 }?.answer(.text(200, "too late"))
+        }
+    }
+
+    @Test func theEndWaitsForNobodyForEver() async throws {
+        try await TestServer.with(
+            HTTPConfiguration(), budget: .milliseconds(100),
+            { exchange in
+                exchange.request.path == "/hold"
+                    ? .collect(limit: 10, tooLarge: .text(413, "")) { _, _ in } : TestServer.echo(exchange)
+            }
+        ) { server, _ in
+            let held = try RawHTTPClient(port: server.port)
+            await held.send("POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
+            let half = try RawHTTPClient(port: server.port)
+            await half.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab")
+            let mute = try RawHTTPClient(port: server.port)
+            while server.connectionCount < 3 { await Task.yield() }
+            server.stop(within: .milliseconds(100))
+            #expect(try await held.answer()?.status ?? 503 == 503)
+            #expect(try await half.isClosedByServer())
+            #expect(try await mute.isClosedByServer())
+        }
+    }
+
+    /// Whatever comes, the server goes on.
+    @Test(arguments: TestDice.seeds(6)) func garbageHarmsNobody(_ seed: UInt64) async throws {
+        try await TestServer.with { server, _ in
+            var dice = TestDice(seed: seed)
+            let words = [
+                "POST", "GET", " ", "/", "HTTP/1.1", "HTTP/0.9", "\r\n", "\n", "\r", ":", "Host", "Content-Length",
+                "Transfer-Encoding", "chunked", "12", "-1", "\0", "\u{ff}", "a", "%00", "?", "&=", "ffffffffffffffff",
+            ]
+            for _ in 0..<60 {
+                let client = try RawHTTPClient(port: server.port)
+                var text = dice.chance(50) ? "POST / HTTP/1.1\r\nHost: a\r\n" : ""
+                for _ in 0..<Int.random(in: 1...40, using: &dice) { text += words.randomElement(using: &dice) ?? "" }
+                await client.send(text)
+                if dice.chance(50) { client.finish() }
+            }
+            #expect(try await RawHTTPClient(port: server.port).ask("GET", "/here").body == "/here", "seed \(seed)")
+        }
+    }
+}

@@ -1,0 +1,214 @@
+"""The commands of docs/edge.md, run as they stand; the edge over TLS; and the edge under a broker that is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+FLOTILLA = ROOT / "bin" / "flotilla"
+PAGE = (ROOT / "docs" / "edge.md").read_text()
+
+
+def until(condition: Callable[[], bool], what: str, limit: float = 60) -> None:
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, f"waited {limit} s for {what}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+class Site:
+    """A broker and an edge, each a process of its own, with the topics of the page."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.broker_port, self.port = free_port(), free_port()
+        (folder / "topics").mkdir()
+        for name, text in re.findall(r"<!-- file: (\S+) -->\n```yaml\n(.*?)```", PAGE, re.S):
+            (folder / name).write_text(text)
+        self.environment = os.environ | {"KAFKA_BROKERS": f"127.0.0.1:{self.broker_port}", "LOG_FORMAT": "text"}
+        self.environment["FLOTILLA_EDGE_URL"] = f"http://127.0.0.1:{self.port}"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.broker = self.start_broker()
+        assert self.run(FLOTILLA, "topics", "apply").returncode == 0
+
+    def start_broker(self) -> subprocess.Popen[bytes]:
+        listen = f"127.0.0.1:{self.broker_port}"
+        process = self.start("broker", "--data", self.folder / "broker", "--listen", listen)
+        until(lambda: listens(self.broker_port), "the broker")
+        return process
+
+    def start_edge(self, **settings: str) -> subprocess.Popen[bytes]:
+        process = self.start("edge", "--http", self.port, "--admin", 0, **settings)
+        until(lambda: listens(self.port), "the edge")
+        return process
+
+    def start(self, *arguments: object, **settings: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [FLOTILLA, *map(str, arguments)], cwd=self.folder, env=self.environment | settings)
+        self.processes.append(process)
+        return process
+
+    def run(self, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*map(str, arguments)], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60,
+            **options)
+
+    def tail(self) -> list[dict]:
+        return [json.loads(line) for line in self.run(FLOTILLA, "tail", "events.raw", "--json").stdout.splitlines()]
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    site.end()
+
+
+def examples() -> list[tuple[str, str]]:
+    """Commands and what they print."""
+    blocks = re.findall(r"^    \$ ((?:.*\\\n)*.*)\n    (.*)$", PAGE, re.M)
+    assert len(blocks) == 8
+    return blocks
+
+
+def masked(text: str) -> str:
+    """Without what differs each time."""
+    text = re.sub(r'"id":"[0-9a-f]{8}-[0-9a-f-]{27}"', '"id":"…"', text)
+    return re.sub(r'"(partition|offset|uptime|latency_ms)":\d+', r'"\1":0', text)
+
+
+def test_the_page(site: Site) -> None:
+    site.start_edge()
+    for command, printed in examples():
+        done = site.run("bash", "-c", command.replace("localhost:8080", f"127.0.0.1:{site.port}"))
+        assert masked(done.stdout) == masked(printed), command
+    assert len(site.tail()) == 6
+
+
+def test_callers_over_tls(site: Site) -> None:
+    def openssl(*arguments: object) -> None:
+        done = site.run("openssl", *arguments)
+        assert done.returncode == 0, done.stderr
+
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
+    (site.folder / "names").write_text("subjectAltName=DNS:localhost")
+    for name in ("localhost", "alice"):
+        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out",
+                f"{name}.pem", "-extfile", "names")
+    # Of the right name, by the wrong hand.
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "evil.key", "-out", "evil.pem", "-subj", "/CN=alice")
+    key = site.run(FLOTILLA, "keys", "create", "shop").stdout.strip()
+    site.start_edge(
+        FLOTILLA_TLS_CERT="localhost.pem", FLOTILLA_TLS_KEY="localhost.key", FLOTILLA_TLS_CLIENT_CA="ca.pem",
+        FLOTILLA_KEYS="keys")
+
+    def status(*options: str) -> str:
+        return site.run(
+            "curl", "-sS", "--cacert", "ca.pem", "-o", "/dev/null", "-w", "%{http_code}",
+            f"https://localhost:{site.port}/v1/events", "-H", "content-type: application/json", "-d",
+            '{"event_type":"t"}', *options).stdout
+
+    bearer = ("-H", f"authorization: Bearer {key}")
+    assert status() == "401"
+    assert status("--cert", "evil.pem", "--key", "evil.key") == "401"
+    assert status("--cert", "alice.pem", "--key", "alice.key") == "202"
+    assert status(*bearer) == "202"
+    assert site.run(FLOTILLA, "keys", "revoke", "shop").returncode == 0
+    until(lambda: status(*bearer) == "401", "the key to be revoked")
+    sources = {record["headers"]["ce_source"] for record in site.tail()}
+    assert sources == {"/flotilla/alice", "/flotilla/shop"}
+
+
+def test_what_was_acknowledged_survives_the_broker(site: Site) -> None:
+    """The broker is killed three times under load: what was answered 202 is in the log, and nothing else than was sent."""
+    site.start_edge()
+    acknowledged: set[str] = set()
+    sent: set[str] = set()
+    stop = threading.Event()
+
+    def send(who: int) -> None:
+        number = 0
+        while not stop.is_set():
+            name = f"{who}-{number}"
+            number += 1
+            sent.add(name)
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{site.port}/v1/events", json.dumps({"event_type": "t", "event_id": name}).encode(),
+                {"content-type": "application/json"})
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    assert json.load(answer)["id"] == name
+                    acknowledged.add(name)
+            except urllib.error.HTTPError as error:
+                assert error.code == 503 and error.headers["retry-after"]
+
+    threads = [threading.Thread(target=send, args=(who,)) for who in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        before = len(acknowledged)
+        until(lambda: len(acknowledged) > before + 200, "events to pass")
+        site.broker.send_signal(signal.SIGKILL)
+        site.broker.wait()
+        site.broker = site.start_broker()
+    before = len(acknowledged)
+    until(lambda: len(acknowledged) > before + 200, "events to pass again")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    found = [record["headers"]["ce_id"] for record in site.tail()]
+    assert acknowledged <= set(found) <= sent
+    # Once each: the client sent none again.
+    assert len(found) == len(set(found))
+
+
+def test_a_stop_answers_what_is_under_way(site: Site) -> None:
+    edge = site.start_edge()
+    with socket.create_connection(("127.0.0.1", site.port), 30) as client:
+        body = b'{"event_type":"last"}\n'
+        client.sendall(
+            b"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\n"
+            + f"Expect: 100-continue\r\nContent-Length: {2 * len(body)}\r\n\r\n".encode())
+        # Now the edge has it.
+        assert client.recv(65536).startswith(b"HTTP/1.1 100 ")
+        client.sendall(body)
+        edge.send_signal(signal.SIGTERM)
+        until(lambda: not listens(site.port), "the edge to listen no longer")
+        client.sendall(body)
+        answer = client.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 202 ") and b'"accepted":2' in answer
+    assert edge.wait(30) == 0
+    assert len(site.tail()) == 2
