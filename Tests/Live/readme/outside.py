@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,6 +36,8 @@ let package = Package(
 
 # Stays, so that only the first run builds everything. Other packages that depend on this one are built there too.
 SCRATCH = ROOT / ".build" / "outside"
+# Where the embedded broker of the README's example keeps its log.
+DATA = ROOT / ".build" / "outside-data"
 
 
 def blocks(language: str, page: str = "README.md") -> list[str]:
@@ -52,13 +58,23 @@ def write_topics(folder: Path) -> None:
 def swift_command(package: Path, *words: str) -> str:
     """Runs swift on a package and returns what it said."""
     command = ["swift", *words, "--scratch-path", str(SCRATCH)]
-    result = subprocess.run(command, cwd=package, capture_output=True, text=True)
+    with alone():
+        result = subprocess.run(command, cwd=package, capture_output=True, text=True)
     output = result.stdout + result.stderr
     assert result.returncode == 0, output[-8000:]
     return output
 
 
-def build(folder: Path, data: Path) -> Path:
+@contextmanager
+def alone() -> Iterator[None]:
+    """One test process at a time: several run side by side, and they share what is built."""
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    with (SCRATCH / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def build(folder: Path) -> Path:
     """Builds the package and returns the folder of its programs."""
     client = swift("Producer(")
     embedded = swift("Broker.start")
@@ -67,7 +83,7 @@ def build(folder: Path, data: Path) -> Path:
     body = [line for line in embedded.splitlines() if not line.startswith(("import ", "// …"))]
     body += [line for line in client.splitlines() if not line.startswith("import ")]
     program = "\n".join(dict.fromkeys(imports)) + "\n" + "\n".join(body)
-    program = program.replace('"/tmp/some-test"', f'"{data}"')
+    program = program.replace('"/tmp/some-test"', f'"{DATA}"')
     assert '["127.0.0.1:9092"]' in program
     program = program.replace('["127.0.0.1:9092"]', '["\\(broker.endpoint)"]')
 
@@ -84,6 +100,9 @@ def build(folder: Path, data: Path) -> Path:
 
 
 def write(path: Path, text: str) -> None:
+    """Whole or not at all, and only when it changed: another process may be reading it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text() != text:
-        path.write_text(text)
+        new = path.with_name(f".{path.name}.{os.getpid()}")
+        new.write_text(text)
+        new.replace(path)

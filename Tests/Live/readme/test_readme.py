@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -17,8 +18,8 @@ from outside import ROOT
 from processes import Site, header, until
 
 @pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return outside.build(ROOT / ".build" / "outside-package", tmp_path_factory.mktemp("data") / "broker")
+def programs() -> Path:
+    return outside.build(ROOT / ".build" / "outside-package")
 
 
 @pytest.fixture
@@ -31,6 +32,7 @@ def site(tmp_path: Path, programs: Path) -> Iterator[Site]:
 
 
 def test_the_client_and_the_embedded_broker(programs: Path) -> None:
+    shutil.rmtree(outside.DATA, ignore_errors=True)
     run = subprocess.run([programs / "embedded"], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines() == [
