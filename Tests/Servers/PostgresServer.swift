@@ -40,6 +40,7 @@ package final class PostgresServer: Sendable {
     deinit { end() }
 
     private func end() {
+        goOn()
         signal(SIGQUIT)
         reap()
         folder.remove()
