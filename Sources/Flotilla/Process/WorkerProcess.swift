@@ -72,7 +72,17 @@ package final class WorkerProcess: Sendable {
             log.info(
                 "working",
                 [("handlers", handlers.map(\.name.rawValue).joined(separator: ",")), ("worker", identity.id)])
-            try await run(workers, control)
+            let services: [ServiceRun]
+            do { services = try self.services(workers) } catch {
+                for worker in workers { await worker.dismiss() }
+                throw error
+            }
+            for service in services { service.begin() }
+            do { try await run(workers, control) } catch {
+                for service in services { await service.end() }
+                throw error
+            }
+            for service in services { await service.end() }
             await producer.close()
             log.info("stopped", [("worker", identity.id)])
         } catch {
@@ -139,6 +149,33 @@ package final class WorkerProcess: Sendable {
         }
     }
 
+    /// What handlers do beside their events, each with connections of its own.
+    private func services(_ workers: [HandlerWorker]) throws -> [ServiceRun] {
+        var services: [ServiceRun] = []
+        for case .stateful(let handler) in handlers {
+            guard let serving = handler as? any ServingHandler, let place = settings.databases[handler.name] else {
+                continue
+            }
+            var configuration = stateful(handler, place)
+            configuration.applicationName += " service"
+            configuration.connections = 4
+            let worker = workers.first { $0.job.name == handler.name }
+            let service = HandlerService(try PostgresPool(configuration), log: log, worker: identity.id) {
+                worker?.standing.contains { $0.partition == nil } == true
+            }
+            services.append(ServiceRun(serving, service))
+        }
+        return services
+    }
+
+    /// Where a handler keeps its state: in a schema that bears its name.
+    private func stateful(_ handler: any StatefulHandler, _ place: PostgresConfiguration) -> PostgresConfiguration {
+        var configuration = place
+        configuration.schema = settings.namespace.schema(handler.name)
+        configuration.applicationName = "flotilla \(handler.name)"
+        return configuration
+    }
+
     private func openRedis() async throws -> RedisClient? {
         guard let url = settings.redisURL else {
             let needy = handlers.filter { (catalog[$0.name] ?? [:]).values.contains { $0.once.ttl != nil } }
@@ -168,7 +205,7 @@ package final class WorkerProcess: Sendable {
         var stores: [HandlerName: StateStore] = [:]
         do {
             for case .stateful(let handler) in handlers {
-                guard var configuration = settings.databases[handler.name] else {
+                guard let place = settings.databases[handler.name] else {
                     throw Fault("\(handler.name) keeps state and has no database: set DATABASE_URL")
                 }
                 for (topic, policy) in catalog[handler.name] ?? [:] where policy.ordering != .partition {
@@ -179,8 +216,7 @@ package final class WorkerProcess: Sendable {
                 let schema = settings.namespace.schema(handler.name)
                 // Postgres would cut the name off, and two handlers could meet in one schema.
                 guard schema.utf8.count <= 63 else { throw Fault("the schema \(schema) has more than 63 bytes") }
-                configuration.schema = schema
-                configuration.applicationName = "flotilla \(handler.name)"
+                let configuration = stateful(handler, place)
                 let store = StateStore(try PostgresPool(configuration), worker: identity.id)
                 stores[handler.name] = store
                 try await prepare(store, handler, configuration)
