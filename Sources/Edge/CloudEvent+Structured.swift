@@ -1,4 +1,5 @@
 internal import JSON
+internal import Platform
 
 extension CloudEvent {
     /// An event in structured mode: `application/cloudevents+json`, or one of a batch.

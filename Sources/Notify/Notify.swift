@@ -113,7 +113,8 @@ package struct Notify: ServingHandler {
         case .window(let wanted, let threshold):
             series = wanted
             found = alarm.see(
-                start, fact.value(series.measure), step: series.step.milliseconds, empty: series.measure.empty, threshold,
+                start, fact.value(series.measure), step: series.step.milliseconds, empty: series.measure.empty,
+                threshold,
                 coolDown: coolDown, moment)
         case .change(let wanted, let change):
             series = wanted
@@ -148,7 +149,8 @@ package struct Notify: ServingHandler {
             guard row.alarm.phase != .calm || canFire else { return nil }
         case .change(let wanted, let change):
             series = wanted
-            guard change.falls != nil, series.measure.empty != nil, row.alarm.latest ?? 0 >= max(change.least, 1e-6) else {
+            guard change.falls != nil, series.measure.empty != nil, row.alarm.latest ?? 0 >= max(change.least, 1e-6)
+            else {
                 return nil
             }
         case .campaign, .event: return nil

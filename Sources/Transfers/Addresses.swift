@@ -45,12 +45,15 @@ package struct MailServer: Hashable, Sendable, CustomStringConvertible {
     let needsTLS: Bool
 
     package init(_ text: String) throws(AddressFault) {
-        let shape = "expected smtp://USER:PASSWORD@HOST:587, or smtps://; what is special in its parts is percent-encoded"
+        let shape =
+            "expected smtp://USER:PASSWORD@HOST:587, or smtps://; what is special in its parts is percent-encoded"
         guard text.utf8.count <= 2048, text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             throw AddressFault("is no URL: \(shape)")
         }
         let parts = try URLParts(text)
-        guard parts.scheme == "smtp" || parts.scheme == "smtps" else { throw AddressFault("is no mail server: \(shape)") }
+        guard parts.scheme == "smtp" || parts.scheme == "smtps" else {
+            throw AddressFault("is no mail server: \(shape)")
+        }
         guard let host = parts.host, !host.isEmpty else { throw AddressFault("names no host: \(shape)") }
         switch parts.query {
         case nil: needsTLS = true

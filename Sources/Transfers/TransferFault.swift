@@ -39,7 +39,8 @@ package struct TransferFault: Error, Hashable, Sendable, CustomStringConvertible
         let kind: Kind =
             switch CURLcode(rawValue: UInt32(bitPattern: code)) {
             case CURLE_OPERATION_TIMEDOUT: .timedOut
-            case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_USE_SSL_FAILED, CURLE_SSL_CACERT_BADFILE:
+            case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_USE_SSL_FAILED,
+                CURLE_SSL_CACERT_BADFILE:
                 .insecure
             case CURLE_LOGIN_DENIED: .refused
             case CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT, CURLE_FAILED_INIT, CURLE_OUT_OF_MEMORY: .broken

@@ -159,7 +159,7 @@ internal import Synchronization
                 return (state.submitted, state.givenUp, state.isClosed)
             }
             if isClosed {
-                for unsafe (ticket, transfer) in unsafe running {
+                for unsafe(ticket, transfer) in unsafe running {
                     unsafe end(transfer)
                     finish(ticket, .failure(.closed))
                 }

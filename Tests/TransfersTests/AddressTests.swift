@@ -23,12 +23,14 @@ import Transfers
     }
 
     @Test func whatIsNoAddressIsNone() {
-        for text in ["", "localhost", "1.2.3", "1.2.3.4.5", "::g", "0x7f.1"] { #expect(NetworkAddress(text: text) == nil) }
+        for text in ["", "localhost", "1.2.3", "1.2.3.4.5", "::g", "0x7f.1"] {
+            #expect(NetworkAddress(text: text) == nil)
+        }
         #expect(NetworkAddress(bytes: [1, 2, 3]) == nil)
     }
 
     @Test(arguments: [
-        ("", "names no host"), ("hooks.example.com", "https://"), ("ftp://example.com/", "https://"),
+        ("", "names no host"), ("hooks.example.com", "no URL"), ("ftp://example.com/", "https://"),
         ("file:///etc/passwd", "https://"), ("https://user:pass@example.com/", "password"),
         ("https://example.com/#a", "#"), ("https://exa mple.com", "no URL"), ("https://exämple.com", "no URL"),
         ("https://a\r\nb", "no URL"), ("https://", ""), ("gopher://x", "https://"),
@@ -60,7 +62,8 @@ import Transfers
     }
 
     @Test(arguments: [
-        "", "@", "a@", "@b", "a b@c", "a@b\r\nRCPT TO:<x@y>", "a@b c", "a@b@c", ".a@b", "a.@b", "a..b@c", "a@.b", "a@b..c",
+        "", "@", "a@", "@b", "a b@c", "a@b\r\nRCPT TO:<x@y>", "a@b c", "a@b@c", ".a@b", "a.@b", "a..b@c", "a@.b",
+        "a@b..c",
         "a@-b", "<a@b>", "a,b@c", "ä@b", "a@ü.de", "\"a b\"@c", "a@b>", "a@[127.0.0.1]",
     ])
     func whatIsNoMailAddressIsRefused(_ text: String) { #expect(MailAddress(text) == nil) }

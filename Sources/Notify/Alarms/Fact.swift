@@ -88,7 +88,8 @@ struct Fact: Sendable {
         }
         let campaign = root["campaign_id"] == nil ? nil : try text(root, "campaign_id")
         return Fact(
-            content: .event(type: type, value: value), campaign: campaign, time: try time(root, "timestamp"), root: root)
+            content: .event(type: type, value: value), campaign: campaign, time: try time(root, "timestamp"), root: root
+        )
     }
 
     /// A window that nobody has told of: it had nothing in it.
@@ -153,7 +154,8 @@ struct Fact: Sendable {
     // MARK: Templates
 
     private static let windowNames = [
-        "rule", "campaign_id", "metric", "step", "window_start", "window_end", "dimensions", "measure", "value", "count",
+        "rule", "campaign_id", "metric", "step", "window_start", "window_end", "dimensions", "measure", "value",
+        "count",
         "sum", "uniques", "p50", "p95", "p99", "suppressed",
     ]
 
@@ -167,7 +169,8 @@ struct Fact: Sendable {
                 "rule", "campaign_id", "state", "previous", "version", "changed_at", "name", "budget", "start", "end",
                 "goals", "suppressed",
             ]
-        case _: ["rule", "event_id", "event_type", "timestamp", "campaign_id", "value", "dimensions", "data", "suppressed"]
+        case _:
+            ["rule", "event_id", "event_type", "timestamp", "campaign_id", "value", "dimensions", "data", "suppressed"]
         }
     }
 

@@ -12,7 +12,7 @@ extension RulesReader {
         let name = name(fields, node)
         let kinds = Self.kinds.filter { notes.places[path + $0] != nil }
         guard kinds.count == 1 else {
-            notes.refuse(node.place, "\(path) needs one of \(Self.kinds.joined(separator: ", "))")
+            notes.refuse(node.place, "\(path.dropLast()) needs one of \(Self.kinds.joined(separator: ", "))")
             return nil
         }
         let inner = fields.node(kinds[0])
@@ -117,7 +117,7 @@ extension RulesReader {
         let duration = fields.duration("for", .zero...(.seconds(30 * 86_400))) ?? .zero
         let written = ["above", "below"].filter { notes.places[path + $0] != nil }
         guard written.count == 1 else {
-            notes.refuse(node.place, "\(path) needs one of above and below")
+            notes.refuse(node.place, "\(path.dropLast()) needs one of above and below")
             return nil
         }
         guard let series, let limit = above ?? below else { return nil }
@@ -145,7 +145,7 @@ extension RulesReader {
             fields.refuse(place, "falls", "is more than 100%, and nothing can fall by that")
         }
         if notes.places[path + "rises"] == nil, notes.places[path + "falls"] == nil {
-            notes.refuse(node.place, "\(path) needs rises, falls or both")
+            notes.refuse(node.place, "\(path.dropLast()) needs rises, falls or both")
         }
         let least = number(fields, "least") ?? 1
         guard let series, rises != nil || falls != nil else { return nil }
@@ -160,7 +160,8 @@ extension RulesReader {
         let campaign = fields.text("campaign")
         guard let states, !states.isEmpty else {
             if notes.places[path + "states"] == nil || states != nil {
-                notes.refuse(node.place, "\(path)states is missing: [\(Self.states.joined(separator: ", "))], some of them")
+                notes.refuse(
+                    node.place, "\(path)states is missing: [\(Self.states.joined(separator: ", "))], some of them")
             }
             return nil
         }

@@ -79,7 +79,9 @@ package struct RulesReader {
 
     private func entries(_ fields: FieldReader, _ name: String, atMost most: Int) -> [(Int, YamlNode)] {
         let found = fields.list(name) ?? []
-        if found.count > most, let node = fields.node(name) { fields.refuse(node, name, "has more than \(most) entries") }
+        if found.count > most, let node = fields.node(name) {
+            fields.refuse(node, name, "has more than \(most) entries")
+        }
         return Array(found.prefix(most).enumerated().map { ($0.offset, $0.element) })
     }
 
@@ -89,7 +91,8 @@ package struct RulesReader {
             (1...64).contains(text.utf8.count)
                 && text.utf8.allSatisfy { byte in
                     switch byte {
-                    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
+                    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+                        UInt8(ascii: "-"):
                         true
                     case _: false
                     }
@@ -112,7 +115,7 @@ package struct RulesReader {
         let name = name(fields, node)
         let ways = Self.ways.filter { notes.places[path + $0] != nil }
         guard ways.count == 1 else {
-            notes.refuse(node.place, "\(path) needs one of webhook: URL, mail: [ADDRESS], log: true")
+            notes.refuse(node.place, "\(path.dropLast()) needs one of webhook: URL, mail: [ADDRESS], log: true")
             return nil
         }
         for (key, way) in [("allowPrivate", "webhook"), ("body", "webhook"), ("from", "mail")] where ways[0] != way {
@@ -172,7 +175,8 @@ package struct RulesReader {
         guard let node = fields.node("body"), let template = template(fields, "body", Notification.names) else {
             return nil
         }
-        let trial = Dictionary(Notification.names.map { ($0, "a \"b\" \\ \n ü") }, uniquingKeysWith: { first, _ in first })
+        let trial = Dictionary(
+            Notification.names.map { ($0, "a \"b\" \\ \n ü") }, uniquingKeysWith: { first, _ in first })
         for values in [trial, [:]] {
             do throws(JSONFault) { _ = try JSONDocument(parsing: template.renderJSON(values)) } catch {
                 fields.refuse(

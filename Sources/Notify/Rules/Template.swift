@@ -48,7 +48,8 @@ struct Template: Hashable, Sendable {
         }
         guard names.contains(first) else {
             let why = first == "user_id" ? ": who it was is nobody's business" : ""
-            throw Fault(reason: "has {{ \(parts[0]) }}, which there is not\(why); there are \(names.joined(separator: ", "))")
+            throw Fault(
+                reason: "has {{ \(parts[0]) }}, which there is not\(why); there are \(names.joined(separator: ", "))")
         }
         guard open.contains(first) == (path.count > 1) else {
             throw Fault(
@@ -89,7 +90,8 @@ struct Template: Hashable, Sendable {
             case .text(let plain): text += plain
             case .place(let path, let otherwise):
                 let found = path.count == 1 ? computed[path[0]] : nil
-                let shown = found ?? event?.at(path).flatMap(Self.shown) ?? otherwise ?? "(\(path.joined(separator: ".")))"
+                let shown =
+                    found ?? event?.at(path).flatMap(Self.shown) ?? otherwise ?? "(\(path.joined(separator: ".")))"
                 text += escape(shown)
             }
             if text.utf8.count > limit { return Self.cut(text, limit) }

@@ -26,7 +26,7 @@ enum MailMessage {
         return Array((lines.joined(separator: "\r\n") + "\r\n").utf8)
     }
 
-    /// A subject in encoded words of at most 75 characters (RFC 2047), unless it is plain ASCII that fits one line.
+    /// A subject in encoded words (RFC 2047), on lines of 78 characters at most, unless it is plain ASCII that fits one.
     static func encoded(_ subject: String) -> String {
         let isPlain = subject.utf8.allSatisfy { (0x20...0x7e).contains($0) }
         if isPlain, subject.utf8.count <= 66, !subject.contains("=?"), subject.first != " " { return subject }
@@ -34,7 +34,7 @@ enum MailMessage {
         var piece: [UInt8] = []
         for scalar in subject.unicodeScalars {
             let bytes = Array(UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
-            if piece.count + bytes.count > 45 {
+            if piece.count + bytes.count > 42 {
                 words.append(Base64.encode(piece))
                 piece = []
             }

@@ -113,7 +113,8 @@ final class Sender: Sendable {
                 return try await store.end(leased, channel, attempt, random: Double.random(in: 0...1))
             } catch {
                 service.log.warning(
-                    "the end of a notification could not be written down", [("delivery", leased.id), ("error", "\(error)")])
+                    "the end of a notification could not be written down",
+                    [("delivery", leased.id), ("error", "\(error)")])
             }
         }
     }

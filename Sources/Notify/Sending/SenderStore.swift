@@ -190,7 +190,8 @@ extension SenderStore.Leased {
 extension Endpoint {
     fileprivate init(_ row: PostgresRow) throws {
         self.init(
-            tokens: try row.value("tokens"), countedAt: try row.value("counted_at"), failures: try row.value("failures"),
+            tokens: try row.value("tokens"), countedAt: try row.value("counted_at"),
+            failures: try row.value("failures"),
             blockedUntil: try row.value("blocked_until"),
             isDisabled: try row.optional("disabled_at", as: Timestamp.self) != nil)
     }

@@ -5,7 +5,8 @@ struct WebhookSecret: Hashable, Sendable, CustomStringConvertible, CustomReflect
     private let key: [UInt8]
 
     init?(_ text: String) {
-        guard text.hasPrefix("whsec_"), let key = Base64.decode(String(text.dropFirst(6))), (24...64).contains(key.count)
+        guard text.hasPrefix("whsec_"), let key = Base64.decode(String(text.dropFirst(6))),
+            (24...64).contains(key.count)
         else { return nil }
         self.key = key
     }
