@@ -41,9 +41,15 @@ final class ServiceRun: Sendable {
         self.task.withLock { $0 = task }
     }
 
+    /// Lets one go that will never run.
+    func discard() { service.database.close() }
+
+    /// Has it begin nothing new.
+    func stop() { service.end() }
+
     /// Has it finish what is under way, and waits for that.
     func end() async {
-        service.end()
+        stop()
         if let task = task.withLock({ $0 }) {
             let limit = Task {
                 try? await Task.sleep(for: Self.budget)

@@ -10,16 +10,17 @@ internal import Synchronization
 ///
 /// All handlers share one producer and one Redis client; each has a consumer of its own, because each is a group.
 package final class WorkerProcess: Sendable {
-    private let handlers: [AnyHandler]
-    private let settings: WorkSettings
+    let handlers: [AnyHandler]
+    let settings: WorkSettings
     private let catalog: [HandlerName: [TopicName: ConsumerPolicy]]
     private let largest: [TopicName: Int]
-    private let log: Log
-    private let identity: WorkerIdentity
+    let log: Log
+    let identity: WorkerIdentity
     private let state = Mutex(State())
 
     private struct State {
         var workers: [HandlerWorker] = []
+        var services: [ServiceRun] = []
         /// What the start waits for.
         var opening: Task<Void, any Error>?
         var isStopping = false
@@ -77,7 +78,11 @@ package final class WorkerProcess: Sendable {
                 for worker in workers { await worker.dismiss() }
                 throw error
             }
-            for service in services { service.begin() }
+            let isEnding = state.withLock { state in
+                state.services = services
+                return state.isStopping
+            }
+            for service in services { if isEnding { service.stop() } else { service.begin() } }
             do { try await run(workers, control) } catch {
                 for service in services { await service.end() }
                 throw error
@@ -93,11 +98,12 @@ package final class WorkerProcess: Sendable {
 
     /// Has `run` finish what is under way and return.
     package func stop() {
-        let (workers, opening) = state.withLock { state in
+        let (workers, services, opening) = state.withLock { state in
             state.isStopping = true
-            return (state.workers, state.opening)
+            return (state.workers, state.services, state.opening)
         }
         opening?.cancel()
+        for service in services { service.stop() }
         for worker in workers { worker.stop() }
     }
 
@@ -147,33 +153,6 @@ package final class WorkerProcess: Sendable {
             for worker in workers { await worker.dismiss() }
             throw error
         }
-    }
-
-    /// What handlers do beside their events, each with connections of its own.
-    private func services(_ workers: [HandlerWorker]) throws -> [ServiceRun] {
-        var services: [ServiceRun] = []
-        for case .stateful(let handler) in handlers {
-            guard let serving = handler as? any ServingHandler, let place = settings.databases[handler.name] else {
-                continue
-            }
-            var configuration = stateful(handler, place)
-            configuration.applicationName += " service"
-            configuration.connections = 4
-            let worker = workers.first { $0.job.name == handler.name }
-            let service = HandlerService(try PostgresPool(configuration), log: log, worker: identity.id) {
-                worker?.standing.contains { $0.partition == nil } == true
-            }
-            services.append(ServiceRun(serving, service))
-        }
-        return services
-    }
-
-    /// Where a handler keeps its state: in a schema that bears its name.
-    private func stateful(_ handler: any StatefulHandler, _ place: PostgresConfiguration) -> PostgresConfiguration {
-        var configuration = place
-        configuration.schema = settings.namespace.schema(handler.name)
-        configuration.applicationName = "flotilla \(handler.name)"
-        return configuration
     }
 
     private func openRedis() async throws -> RedisClient? {

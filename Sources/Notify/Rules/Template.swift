@@ -101,7 +101,8 @@ struct Template: Hashable, Sendable {
 
     private static func shown(_ value: JSONValue) -> String? {
         switch value.kind {
-        case .string: value.string
+        // No table takes a zero.
+        case .string: value.string.map { $0.replacing("\u{0}", with: "\u{fffd}") }
         case .number: value.numberText
         case .bool: value.bool == true ? "true" : "false"
         case .null, .array, .object: nil

@@ -31,7 +31,7 @@ final class Sender: Sendable {
     func run() async throws {
         let transfers = try Transfers(authorities: secrets.authorities)
         defer { transfers.close() }
-        try await register()
+        try await store.register(rules.channels)
         await withDiscardingTaskGroup { group in
             group.addTask { await self.tidy() }
             while !service.isEnding, !Task.isCancelled {
@@ -43,18 +43,13 @@ final class Sender: Sendable {
                 await self.patiently {
                     for (channel, leased) in try await self.take() {
                         begun += 1
-                        group.addTask {
-                            await self.attempt(leased, channel, transfers)
-                            self.leave(channel)
-                        }
+                        group.addTask { await self.workOff(leased, channel, transfers) }
                     }
                 }
                 if begun == 0 { await service.nap(Self.lookInterval) }
             }
         }
     }
-
-    private func register() async throws { try await store.register(rules.channels) }
 
     /// What is due, of every channel that has places.
     private func take() async throws -> [(Channel, SenderStore.Leased)] {
@@ -75,7 +70,16 @@ final class Sender: Sendable {
         Self.placesOfChannel - underWay.withLock { $0[channel.name] ?? 0 }
     }
 
-    private func leave(_ channel: Channel) { underWay.withLock { $0[channel.name, default: 1] -= 1 } }
+    /// Tries one, and goes on with the next of its channel while there is one: a place is not idle while others wait.
+    private func workOff(_ leased: SenderStore.Leased, _ channel: Channel, _ transfers: Transfers) async {
+        var next: SenderStore.Leased? = leased
+        while let current = next {
+            await attempt(current, channel, transfers)
+            guard !service.isEnding, !service.isPaused else { break }
+            next = try? await store.lease(channel, atMost: 1).first
+        }
+        underWay.withLock { $0[channel.name, default: 1] -= 1 }
+    }
 
     /// Ends what nobody will try any more.
     private func tidy() async {

@@ -19,6 +19,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from standardwebhooks.webhooks import Webhook
 
+from processes import free_port
+
 
 class Hooks:
     """Answers webhooks by their path, and keeps what came: under its id, verified."""
@@ -108,10 +110,10 @@ class Mails:
         self.messages: list[tuple[str, list[str], EmailMessage]] = []
         self.refusing: set[str] = set()
         self.controller = Controller(
-            self, hostname="127.0.0.1", port=0, tls_context=context, require_starttls=True, auth_required=True,
+            self, hostname="127.0.0.1", port=free_port(), tls_context=context, require_starttls=True, auth_required=True,
             authenticator=self.authenticate)
         self.controller.start()
-        self.port = self.controller.server.sockets[0].getsockname()[1]
+        self.port = self.controller.port
 
     def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object) -> AuthResult:
         if not isinstance(data, LoginPassword):
