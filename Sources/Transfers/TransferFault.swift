@@ -43,7 +43,8 @@ package struct TransferFault: Error, Hashable, Sendable, CustomStringConvertible
                 CURLE_SSL_CACERT_BADFILE:
                 .insecure
             case CURLE_LOGIN_DENIED: .refused
-            case CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT, CURLE_FAILED_INIT, CURLE_OUT_OF_MEMORY: .broken
+            // An answer that is no HTTP is called an unsupported protocol, and is the peer's.
+            case CURLE_FAILED_INIT, CURLE_OUT_OF_MEMORY: .broken
             case _: status >= 400 ? .refused : .unreachable
             }
         self.init(kind, text, status: status)

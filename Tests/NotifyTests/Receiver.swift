@@ -19,6 +19,8 @@ final class Receiver: Sendable {
         /// A body without end.
         case flood
         case hangUp
+        /// What is no HTTP.
+        case noise
     }
 
     let port: UInt16
@@ -109,6 +111,9 @@ final class Receiver: Sendable {
                 while !isClosed.load(ordering: .relaxed), send(client, String(repeating: "x", count: 65_536)) {}
                 return
             case .hangUp: return
+            case .noise:
+                _ = send(client, "\u{0}\u{1}HHHHHHHH\r\n\r\n")
+                return
             }
         }
     }

@@ -151,11 +151,12 @@ import Transfers
             case "/broken": .status(500, body: "oh no")
             case "/away": .status(302, headers: ["Location: http://127.0.0.1:1/"])
             case "/cut": .hangUp
+            case "/noise": .noise
             case _: .status(200, body: "{}")
             }
         }
         try await withSite(script) { site, receiver in
-            let bad = try ["hang", "drip", "broken", "away", "cut"].map {
+            let bad = try ["hang", "drip", "broken", "away", "cut", "noise"].map {
                 try hook($0, receiver.port, giveUpAfter: .seconds(6), timeout: .seconds(1))
             }
             let (good, flood) = (try hook("good", receiver.port), try hook("flood", receiver.port))

@@ -46,7 +46,8 @@ import Testing
         while server.calls.withLock({ $0 }) < 3 { try await Task.sleep(for: .milliseconds(10)) }
         await run.end()
         #expect(server.calls.withLock { $0 } == 3)
-        #expect(server.hasFinished.load(ordering: .relaxed))
+        let hasFinished = server.hasFinished.load(ordering: .relaxed)
+        #expect(hasFinished)
     }
 
     @Test func napsEndWithTheServiceAndWithTheirTask() async throws {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 import shutil
 import sys
@@ -58,7 +57,8 @@ class Site:
         return statuses.get(name, 204)
 
     def write(self, channels: list[dict], rules: list[dict]) -> None:
-        self.rules.write_text(json.dumps({"allowPrivate": True, "channels": channels, "rules": rules}))
+        text = json.dumps({"allowPrivate": True, "channels": channels, "rules": rules}, ensure_ascii=False)
+        self.rules.write_text(text)
 
     def hook(self, name: str, **settings: object) -> dict:
         return {"name": name, "webhook": self.hooks.url(name), "rate": 500} | settings
