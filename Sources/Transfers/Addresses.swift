@@ -15,7 +15,7 @@ package struct WebAddress: Hashable, Sendable, CustomStringConvertible {
 
     package init(_ text: String) throws(AddressFault) {
         guard text.utf8.count <= 2048, text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
-            throw AddressFault("is no URL: at most 2048 characters of ASCII, without spaces")
+            throw AddressFault("is no URL: expected https://HOST/PATH, 2048 characters of ASCII at most, without spaces")
         }
         let parts = try URLParts(text)
         guard parts.scheme == "https" || parts.scheme == "http" else {
@@ -126,7 +126,7 @@ private struct URLParts {
         guard let handle = unsafe curl_url() else { throw AddressFault("cannot be read: no memory") }
         defer { unsafe curl_url_cleanup(handle) }
         guard unsafe curl_url_set(handle, CURLUPART_URL, text, UInt32(CURLU_NON_SUPPORT_SCHEME)) == CURLUE_OK else {
-            throw AddressFault("is no URL")
+            throw AddressFault("is no URL: expected https://HOST/PATH")
         }
         func part(_ which: CURLUPart, decoded: Bool = false) -> String? {
             var found: UnsafeMutablePointer<CChar>?

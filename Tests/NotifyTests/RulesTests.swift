@@ -134,6 +134,15 @@ import Testing
         #expect(found, "\(text): \(faults.map { "\($0)" } ?? "read")")
     }
 
+    @Test func whoNamesAChannelWithAFaultIsNotAtFault() {
+        let faults = #expect(throws: TopicFaults.self) {
+            try read(
+                "channels:\n  - {name: a, webhook: x}\nrules:\n  - {name: r, event: {type: t}, channels: [a], template: x}"
+            )
+        }
+        #expect(faults?.faults.count == 1)
+    }
+
     @Test func allFaultsAreToldAtOnce() {
         let faults = #expect(throws: TopicFaults.self) {
             try read("maxAge: soon\nchannels:\n  - {name: a, webhook: x}\nrules:\n  - {name: r}")

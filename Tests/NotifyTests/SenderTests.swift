@@ -19,8 +19,8 @@ import Transfers
         let lines = Mutex<[String]>([])
         private let running = Mutex<[(HandlerService, Task<Void, Never>)]>([])
 
-        init() async throws {
-            url = try PostgresServer.shared.get().database()
+        init(_ server: PostgresServer) async throws {
+            url = try server.database()
             pool = try PostgresPool(Self.place(url))
             try await StateStore(pool, worker: "test").prepare(Notify(Rules()).migrations)
         }
@@ -109,12 +109,13 @@ import Transfers
     }
 
     private func withSite(
-        _ script: @escaping @Sendable (Receiver.Request, Int) -> Receiver.Reply,
+        on server: PostgresServer? = nil, _ script: @escaping @Sendable (Receiver.Request, Int) -> Receiver.Reply,
         _ body: (Site, Receiver) async throws -> Void
     ) async throws {
+        let server = try server ?? PostgresServer.shared.get()
         let receiver = try Receiver(script)
         defer { receiver.close() }
-        let site = try await Site()
+        let site = try await Site(server)
         do { try await body(site, receiver) } catch {
             await site.end()
             throw error
@@ -243,6 +244,25 @@ import Transfers
             // What the dead one says afterwards counts no more.
             try await store.end(leased[0], channel, .init(verdict: .never, reason: "late"), random: 0)
             #expect(try await site.count("SELECT count(*) AS n FROM deliveries WHERE outcome = 'sent'") == 3)
+        }
+    }
+
+    @Test func aDatabaseThatIsKilledLosesNothing() async throws {
+        let server = try PostgresServer()
+        try await withSite(on: server, { _, _ in .status(200) }) { site, receiver in
+            let channel = try hook("good", receiver.port, timeout: .seconds(1))
+            try await site.insert([(channel, 400)])
+            try site.start(Rules(channels: [channel]))
+            for count in [50, 150] {
+                while receiver.requests.count < count { try await Task.sleep(for: .milliseconds(5)) }
+                server.kill()
+                try server.start()
+            }
+            while (try? await site.ended("good", 400)) == nil { try await Task.sleep(for: .milliseconds(50)) }
+            #expect(try await site.count("SELECT count(*) AS n FROM deliveries WHERE outcome = 'sent'") == 400)
+            let bodies = Dictionary(grouping: receiver.requests) { $0.headers["webhook-id"] ?? "" }
+            #expect(bodies.count == 400)
+            #expect(bodies.values.allSatisfy { Set($0.map(\.body)).count == 1 })
         }
     }
 

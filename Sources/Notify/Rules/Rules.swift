@@ -36,7 +36,7 @@ struct Channel: Sendable {
         var body: Template?
     }
 
-    let name: String
+    var name: String
     var way: Way
     /// What one try may take.
     var timeout: Duration = .seconds(10)

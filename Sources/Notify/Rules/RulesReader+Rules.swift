@@ -41,7 +41,6 @@ extension RulesReader {
     }
 
     private func channels(_ fields: FieldReader, _ node: YamlNode) -> [String] {
-        let known = rules.channels.map(\.name)
         guard let list = fields.list("channels") else {
             if notes.places[fields.path + "channels"] == nil {
                 notes.refuse(node.place, "\(fields.path)channels is missing: who is told")
@@ -54,8 +53,9 @@ extension RulesReader {
                 fields.refuse(element, "channels", "must be a list of names, and has \(element.kind)")
                 return nil
             }
-            guard known.contains(name) else {
-                fields.refuse(element, "channels", "has \(name), which is no channel; \(Nearest.hint(name, known))")
+            guard channelNames.contains(name) else {
+                let hint = channelNames.isEmpty ? "there is none" : Nearest.hint(name, channelNames)
+                fields.refuse(element, "channels", "has \(name), which is no channel; \(hint)")
                 return nil
             }
             return name
@@ -120,12 +120,13 @@ extension RulesReader {
             notes.refuse(node.place, "\(path.dropLast()) needs one of above and below")
             return nil
         }
-        guard let series, let limit = above ?? below else { return nil }
+        guard let limit = above ?? below else { return nil }
         let threshold = Threshold(
             side: above == nil ? .below : .above, limit: limit, until: until ?? limit, duration: duration)
         if threshold.isBeyond(threshold.until), let place = fields.node("until") {
             fields.refuse(place, "until", "is on the wrong side of \(written[0]): the alarm would never end")
         }
+        guard let series else { return nil }
         return .window(series, threshold)
     }
 

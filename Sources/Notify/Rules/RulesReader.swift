@@ -12,6 +12,8 @@ package struct RulesReader {
     /// What `$NAME` stands for; nil where settings are not there to be asked, as in a check of the files.
     private let setting: ((String) -> String?)?
     private(set) var rules = Rules()
+    /// Those too that something is wrong with: who names them is not at fault.
+    private(set) var channelNames: [String] = []
 
     private static let fileLimit = 256 << 10
     package static let fileName = "rules.yaml"
@@ -62,10 +64,15 @@ package struct RulesReader {
         if let keep = fields.duration("keep", .seconds(3600)...(.seconds(366 * 86_400))) { rules.keep = keep }
         let mayBePrivate = fields.flag("allowPrivate") ?? false
         for (position, element) in entries(fields, "channels", atMost: 200) {
-            if let channel = channel(element, "channels[\(position)].", mayBePrivate) {
-                if rules.channel(channel.name) != nil {
-                    notes.refuse(element.place, "the channel \(channel.name) is there twice")
-                }
+            let path = "channels[\(position)]."
+            let fields = FieldReader(element, path: path, known: Self.channelKeys, notes: notes)
+            let name = name(fields, element)
+            if let name {
+                if channelNames.contains(name) { notes.refuse(element.place, "the channel \(name) is there twice") }
+                channelNames.append(name)
+            }
+            if var channel = channel(fields, element, mayBePrivate) {
+                channel.name = name ?? ""
                 rules.channels.append(channel)
             }
         }
@@ -108,14 +115,14 @@ package struct RulesReader {
 
     private static let ways = ["webhook", "mail", "log"]
 
-    private func channel(_ node: YamlNode, _ path: String, _ mayBePrivate: Bool) -> Channel? {
-        let fields = FieldReader(
-            node, path: path,
-            known: ["name", "timeout", "rate", "giveUpAfter", "allowPrivate", "body", "from"] + Self.ways, notes: notes)
-        let name = name(fields, node)
-        let ways = Self.ways.filter { notes.places[path + $0] != nil }
+    private static let channelKeys =
+        ["name", "timeout", "rate", "giveUpAfter", "allowPrivate", "body", "from"] + ways
+
+    /// A channel, its name aside.
+    private func channel(_ fields: FieldReader, _ node: YamlNode, _ mayBePrivate: Bool) -> Channel? {
+        let ways = Self.ways.filter { notes.places[fields.path + $0] != nil }
         guard ways.count == 1 else {
-            notes.refuse(node.place, "\(path.dropLast()) needs one of webhook: URL, mail: [ADDRESS], log: true")
+            notes.refuse(node.place, "\(fields.path.dropLast()) needs one of webhook: URL, mail: [ADDRESS], log: true")
             return nil
         }
         for (key, way) in [("allowPrivate", "webhook"), ("body", "webhook"), ("from", "mail")] where ways[0] != way {
@@ -130,8 +137,8 @@ package struct RulesReader {
         let timeout = fields.duration("timeout", .milliseconds(100)...(.seconds(15)))
         let rate = fields.integer("rate", 1...1000)
         let giveUpAfter = fields.duration("giveUpAfter", .seconds(1)...(.seconds(7 * 86_400)))
-        guard let name, let way else { return nil }
-        var channel = Channel(name: name, way: way)
+        guard let way else { return nil }
+        var channel = Channel(name: "", way: way)
         channel.timeout = timeout ?? channel.timeout
         channel.rate = rate ?? channel.rate
         channel.giveUpAfter = giveUpAfter ?? channel.giveUpAfter

@@ -1,3 +1,4 @@
+internal import Contracts
 internal import Flotilla
 internal import JSON
 
@@ -47,9 +48,8 @@ struct Template: Hashable, Sendable {
             throw Fault(reason: "has a place without a name: {{ NAME }}, as {{ campaign_id }}")
         }
         guard names.contains(first) else {
-            let why = first == "user_id" ? ": who it was is nobody's business" : ""
-            throw Fault(
-                reason: "has {{ \(parts[0]) }}, which there is not\(why); there are \(names.joined(separator: ", "))")
+            let hint = first == "user_id" ? "who it was is nobody's business" : Nearest.hint(first, names)
+            throw Fault(reason: "has {{ \(parts[0]) }}, which there is not; \(hint)")
         }
         guard open.contains(first) == (path.count > 1) else {
             throw Fault(
