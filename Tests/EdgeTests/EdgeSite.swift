@@ -40,6 +40,8 @@ final class EdgeSite: Sendable {
         endpoint = broker.endpoint
         self.broker = Mutex(broker)
         var configuration = EdgeConfiguration(TopicCatalog(topics: try Self.topics()))
+        // A crowded machine is no outage: tests of outages have less patience.
+        configuration.http.answerTimeout = .seconds(60)
         change(&configuration)
         let client = ClientConfiguration(brokers: ["127.0.0.1:\(endpoint.port)"])
         let admin = try Admin(client)

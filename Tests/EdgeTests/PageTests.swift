@@ -3,7 +3,7 @@ import JSON
 import TestSupport
 import Testing
 
-@Suite struct PageTests {
+@Suite(.inTurns) struct PageTests {
     @Test func pagesOfHealth() async throws {
         try await EdgeSite.with({ $0.version = "1.2.3" }) { site in
             let client = try site.client()
