@@ -48,7 +48,7 @@ final class EdgeSite: Sendable {
         _ = try await admin.create(
             configuration.catalog.topics.map { NewTopic($0.name, partitions: Self.partitions) })
         await admin.close()
-        edge = try await EdgeServer(configuration, client: client, redis: redis, adminPort: 0, log: Self.log)
+        edge = try await EdgeServer(configuration, client: client, redis: redis, admin: ("127.0.0.1", 0), log: Self.log)
     }
 
     /// On a port that no outgoing connection gets, so that it is free when the broker comes back.
