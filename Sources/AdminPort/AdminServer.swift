@@ -37,20 +37,24 @@ private struct AdminPages: RequestHandler {
     let stuck: @Sendable () -> String?
     let metrics: @Sendable (inout MetricsText) -> Void
 
+    private static let paths: Set = ["/livez", "/readyz", "/ready", "/healthz", "/health", "/metrics"]
+
     func begin(_ exchange: Exchange) -> BodyPlan {
+        guard Self.paths.contains(exchange.request.path) else {
+            return .answer(.text(404, "there is /livez, /readyz, /healthz and /metrics here\n"))
+        }
         guard ["GET", "HEAD"].contains(exchange.request.method) else {
-            return .answer(.text(405, "there is only GET here\n"))
+            return .answer(HTTPResponse(405, headers: [HTTPRequest.Field("Allow", "GET, HEAD")]))
         }
         switch exchange.request.path {
         case "/livez": return .answer(stuck().map { .text(503, $0 + "\n") } ?? .text(200, "ok\n"))
         case "/readyz", "/ready": return report(exchange) { $0.readiness }
         case "/healthz", "/health": return report(exchange) { $0.response }
-        case "/metrics":
+        default:
             var text = MetricsText()
             metrics(&text)
             text.addProcess()
             return .answer(HTTPResponse(200, "text/plain; version=0.0.4; charset=utf-8", Array(text.text.utf8)))
-        default: return .answer(.text(404, "there is /livez, /readyz, /healthz and /metrics here\n"))
         }
     }
 

@@ -20,6 +20,7 @@ import Testing
             let metrics = try await admin.ask("GET", "/metrics")
             #expect(metrics.body.contains("flotilla_edge_requests_total{status=\"200\"} 6"))
             #expect(try await admin.ask("POST", "/v1/events").status == 404)
+            #expect(try await admin.ask("POST", "/metrics").status == 405)
         }
     }
 
