@@ -15,7 +15,8 @@ package struct WebAddress: Hashable, Sendable, CustomStringConvertible {
 
     package init(_ text: String) throws(AddressFault) {
         guard text.utf8.count <= 2048, text.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
-            throw AddressFault("is no URL: expected https://HOST/PATH, 2048 characters of ASCII at most, without spaces")
+            throw AddressFault(
+                "is no URL: expected https://HOST/PATH, 2048 characters of ASCII at most, without spaces")
         }
         let parts = try URLParts(text)
         guard parts.scheme == "https" || parts.scheme == "http" else {

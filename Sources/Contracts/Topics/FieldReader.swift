@@ -89,7 +89,8 @@ package struct FieldReader {
         }
     }
 
-    package func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, _ type: Choice.Type) -> Choice? {
+    package func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, _ type: Choice.Type) -> Choice?
+    {
         value(name, Choice.allCases.map(\.rawValue).joined(separator: " or ")) { text, _ in Choice(rawValue: text) }
     }
 

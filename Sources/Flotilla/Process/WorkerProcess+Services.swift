@@ -2,8 +2,23 @@ internal import Postgres
 
 // Where handlers with state keep it, and what those do beside their events that have something to do.
 extension WorkerProcess {
-    /// What handlers do beside their events, each with connections of its own.
-    func services(_ workers: [HandlerWorker]) throws -> [ServiceRun] {
+    /// Has handlers do what they do beside their events, for as long as `work` goes on.
+    func withServices(_ workers: [HandlerWorker], _ work: () async throws -> Void) async throws {
+        let services: [ServiceRun]
+        do { services = try self.services(workers) } catch {
+            for worker in workers { await worker.dismiss() }
+            throw error
+        }
+        let isStopping = note(services)
+        for service in services { if isStopping { service.stop() } else { service.begin() } }
+        let result: Result<Void, any Error>
+        do { result = .success(try await work()) } catch { result = .failure(error) }
+        for service in services { await service.end() }
+        try result.get()
+    }
+
+    /// Each with connections of its own.
+    private func services(_ workers: [HandlerWorker]) throws -> [ServiceRun] {
         var services: [ServiceRun] = []
         do {
             for case .stateful(let handler) in handlers {

@@ -1,3 +1,4 @@
+internal import AdminPort
 package import Contracts
 internal import Kafka
 package import Platform
@@ -16,11 +17,13 @@ package final class WorkerProcess: Sendable {
     private let largest: [TopicName: Int]
     let log: Log
     let identity: WorkerIdentity
+    private let admin: (host: String, port: UInt16)?
     private let state = Mutex(State())
 
     private struct State {
         var workers: [HandlerWorker] = []
         var services: [ServiceRun] = []
+        var stores: [HandlerName: StateStore] = [:]
         /// What the start waits for.
         var opening: Task<Void, any Error>?
         var isStopping = false
@@ -36,11 +39,13 @@ package final class WorkerProcess: Sendable {
         package init(_ description: String) { self.description = description }
     }
 
-    /// `policies`: for each handler, what it reads and how; `largest`: how large a record each topic takes.
+    /// `policies`: for each handler, what it reads and how; `largest`: how large a record each topic takes; `admin`:
+    /// where health and metrics are told.
     package init(
         _ handlers: [AnyHandler], _ settings: WorkSettings, policies: [HandlerName: [TopicName: ConsumerPolicy]],
-        largest: [TopicName: Int] = [:], log: Log, build: String
+        largest: [TopicName: Int] = [:], admin: (host: String, port: UInt16)? = nil, log: Log, build: String
     ) {
+        self.admin = admin
         self.largest = largest
         self.handlers = handlers
         self.settings = settings
@@ -57,6 +62,18 @@ package final class WorkerProcess: Sendable {
     private func work() async throws {
         let redis = try await openRedis()
         defer { redis?.close() }
+        // From before the rest is opened: what a start waits for is to be seen.
+        let pages = try await openPages(redis)
+        do {
+            try await work(redis, pages)
+            await pages?.close()
+        } catch {
+            await pages?.close()
+            throw error
+        }
+    }
+
+    private func work(_ redis: RedisClient?, _ pages: WorkerPages?) async throws {
         let control = redis.map { ControlBoard($0, settings.namespace) }
         let stores = try await openStores()
         defer { for store in stores.values { store.close() } }
@@ -70,29 +87,25 @@ package final class WorkerProcess: Sendable {
                 return state.isStopping
             }
             if isStopping { for worker in workers { worker.stop() } }
-            log.info(
-                "working",
-                [("handlers", handlers.map(\.name.rawValue).joined(separator: ",")), ("worker", identity.id)])
-            let services: [ServiceRun]
-            do { services = try self.services(workers) } catch {
-                for worker in workers { await worker.dismiss() }
-                throw error
-            }
-            let isEnding = state.withLock { state in
-                state.services = services
-                return state.isStopping
-            }
-            for service in services { if isEnding { service.stop() } else { service.begin() } }
-            do { try await run(workers, control) } catch {
-                for service in services { await service.end() }
-                throw error
-            }
-            for service in services { await service.end() }
+            var fields: [Log.Field] = [
+                ("handlers", handlers.map(\.name.rawValue).joined(separator: ",")), ("worker", identity.id),
+            ]
+            if let pages { fields.append(("admin", pages.address)) }
+            log.info("working", fields)
+            try await withServices(workers) { try await run(workers, control, pages) }
             await producer.close()
             log.info("stopped", [("worker", identity.id)])
         } catch {
             await producer.close()
             throw error
+        }
+    }
+
+    /// Notes what is to be told of the end. True when that has come.
+    func note(_ services: [ServiceRun]) -> Bool {
+        state.withLock { state in
+            state.services = services
+            return state.isStopping
         }
     }
 
@@ -107,12 +120,12 @@ package final class WorkerProcess: Sendable {
         for worker in workers { worker.stop() }
     }
 
-    private func run(_ workers: [HandlerWorker], _ control: ControlBoard?) async throws {
+    private func run(_ workers: [HandlerWorker], _ control: ControlBoard?, _ pages: WorkerPages?) async throws {
         let reporter = Task { [identity] in
             guard let control else { return }
             while !Task.isCancelled {
                 if let pauses = await control.pauses() { for worker in workers { worker.follow(pauses) } }
-                await control.report(Heartbeat(identity, workers))
+                await control.report(Heartbeat(identity, workers, admin: pages?.address))
                 try? await Task.sleep(for: .seconds(1))
             }
             await control.leave(identity)
@@ -139,6 +152,26 @@ package final class WorkerProcess: Sendable {
         if let fault = faults.first { throw fault }
     }
 
+    // MARK: What the admin port tells
+
+    /// None until all that they need is there.
+    var workers: [HandlerWorker] { state.withLock { $0.workers } }
+
+    private func openPages(_ redis: RedisClient?) async throws -> WorkerPages? {
+        guard let admin else { return nil }
+        return try await WorkerPages(
+            at: admin, settings.client, health: probes(redis), build: identity.build, of: self)
+    }
+
+    private func probes(_ redis: RedisClient?) -> [Health.Probe] {
+        var probes = redis.map { [Health.Probe.redis($0)] } ?? []
+        for case .stateful(let handler) in handlers {
+            probes.append(
+                .database(handler.name) { self.state.withLock { $0.stores[handler.name] } })
+        }
+        return probes
+    }
+
     // MARK: Opening
 
     /// A worker for each handler, or none: those that were made are let go when another cannot be.
@@ -157,13 +190,9 @@ package final class WorkerProcess: Sendable {
 
     private func openRedis() async throws -> RedisClient? {
         guard let url = settings.redisURL else {
-            let needy = handlers.filter { (catalog[$0.name] ?? [:]).values.contains { $0.once.ttl != nil } }
-            guard needy.isEmpty else {
-                let names = needy.map(\.name.rawValue).joined(separator: ", ")
-                throw Fault(
-                    "REDIS_URL is not set, and \(names) remembers what was done: set it, or `once: false` in the topic files"
-                )
-            }
+            // Settings are checked before; without a memory nobody may pass who is to have one.
+            let isNeeded = catalog.values.contains { $0.values.contains { $0.once.ttl != nil } }
+            guard !isNeeded else { throw Fault("REDIS_URL is not set") }
             return nil
         }
         let place = try RedisConfiguration(url: url)
@@ -198,6 +227,7 @@ package final class WorkerProcess: Sendable {
                 let configuration = stateful(handler, place)
                 let store = StateStore(try PostgresPool(configuration), worker: identity.id)
                 stores[handler.name] = store
+                state.withLock { $0.stores[handler.name] = store }
                 try await prepare(store, handler, configuration)
             }
             return stores
