@@ -6,12 +6,13 @@ import Model
 import Platform
 import Postgres
 import TestServers
+import TestSupport
 import Testing
 
 @testable import Notify
 
 /// `notify` on a real Postgres: what comes in, and what is written down.
-@Suite(.timeLimit(.minutes(2))) struct NotifyTests {
+@Suite(.inTurns) struct NotifyTests {
     private static let noon: Int64 = 1_777_896_000_000
     private static let channels = """
         channels:

@@ -5,13 +5,14 @@ import Platform
 import Postgres
 import Synchronization
 import TestServers
+import TestSupport
 import Testing
 import Transfers
 
 @testable import Notify
 
 /// The sender on a real Postgres and real sockets: what is due is sent, whatever the other side does.
-@Suite(.timeLimit(.minutes(3))) struct SenderTests {
+@Suite(.inTurns) struct SenderTests {
     /// A database with the tables, and senders on it that a test can start and stop.
     private final class Site: Sendable {
         let url: String
@@ -76,16 +77,23 @@ import Transfers
 
         /// Waits until so many of a channel have ended; outcome, status, attempts and reason of each.
         func ended(_ channel: String, _ count: Int) async throws -> [PostgresRow] {
-            while true {
-                let rows = try await pool.transaction { transaction in
-                    try await transaction.query(
-                        """
-                        SELECT id::text, outcome, status, attempts, reason FROM deliveries
-                        WHERE channel = \(channel) AND ended_at IS NOT NULL ORDER BY ended_at
-                        """)
-                }
-                if rows.count >= count { return Array(rows) }
-                try await Task.sleep(for: .milliseconds(20))
+            var rows: [PostgresRow] = []
+            try await eventually {
+                // A database that is being killed is asked again.
+                rows = (try? await look(channel)) ?? []
+                return rows.count >= count
+            }
+            return rows
+        }
+
+        private func look(_ channel: String) async throws -> [PostgresRow] {
+            try await pool.transaction { transaction in
+                try await transaction.query(
+                    """
+                    SELECT id::text, outcome, status, attempts, reason FROM deliveries
+                    WHERE channel = \(channel) AND ended_at IS NOT NULL ORDER BY ended_at
+                    """
+                ).map { $0 }
             }
         }
 
@@ -254,11 +262,11 @@ import Transfers
             try await site.insert([(channel, 400)])
             try site.start(Rules(channels: [channel]))
             for count in [50, 150] {
-                while receiver.requests.count < count { try await Task.sleep(for: .milliseconds(5)) }
+                try await eventually { receiver.requests.count >= count }
                 server.kill()
                 try server.start()
             }
-            while (try? await site.ended("good", 400)) == nil { try await Task.sleep(for: .milliseconds(50)) }
+            _ = try await site.ended("good", 400)
             #expect(try await site.count("SELECT count(*) AS n FROM deliveries WHERE outcome = 'sent'") == 400)
             let bodies = Dictionary(grouping: receiver.requests) { $0.headers["webhook-id"] ?? "" }
             #expect(bodies.count == 400)
@@ -272,7 +280,7 @@ import Transfers
             let flags = Flags()
             try await site.insert([(channel, 1)])
             try site.start(Rules(channels: [channel])) { flags.look() }
-            while flags.asked < 5 { try await Task.sleep(for: .milliseconds(10)) }
+            try await eventually { flags.asked >= 5 }
             #expect(receiver.requests.isEmpty)
             flags.goOn()
             _ = try await site.ended("good", 1)

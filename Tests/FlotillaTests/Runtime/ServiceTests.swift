@@ -4,12 +4,13 @@ import Platform
 import Postgres
 import Synchronization
 import TestServers
+import TestSupport
 import Testing
 
 @testable import Flotilla
 
 /// What a handler does beside its events: begun, begun again when it ends, and ended in order.
-@Suite(.timeLimit(.minutes(2))) struct ServiceTests {
+@Suite(.inTurns) struct ServiceTests {
     private final class Server: ServingHandler {
         let name: HandlerName = "server"
         let calls = Mutex(0)
@@ -43,7 +44,7 @@ import Testing
         let server = Server()
         let run = ServiceRun(server, try service())
         run.begin()
-        while server.calls.withLock({ $0 }) < 3 { try await Task.sleep(for: .milliseconds(10)) }
+        try await eventually { server.calls.withLock { $0 } >= 3 }
         await run.end()
         #expect(server.calls.withLock { $0 } == 3)
         let hasFinished = server.hasFinished.load(ordering: .relaxed)
