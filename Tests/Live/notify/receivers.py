@@ -95,11 +95,11 @@ class Hooks:
 
 
 class Mails:
-    """A mail server that takes mails after STARTTLS and AUTH alone."""
+    """A mail server that takes mails after AUTH alone, and that after STARTTLS, unless it knows none."""
 
     USER, PASSWORD = "fleet", "open sesame"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_secure: bool = True) -> None:
         self.certificate = folder / "mail.pem"
         key = folder / "mail.key"
         subprocess.run(
@@ -109,13 +109,15 @@ class Mails:
         context.load_cert_chain(self.certificate, key)
         self.messages: list[tuple[str, list[str], EmailMessage]] = []
         self.refusing: set[str] = set()
+        self.logins = 0
+        secure = {"tls_context": context, "require_starttls": True} if is_secure else {"auth_require_tls": False}
         self.controller = Controller(
-            self, hostname="127.0.0.1", port=free_port(), tls_context=context, require_starttls=True, auth_required=True,
-            authenticator=self.authenticate)
+            self, hostname="127.0.0.1", port=free_port(), auth_required=True, authenticator=self.authenticate, **secure)
         self.controller.start()
-        self.port = self.controller.port
+        self.url = f"smtp://{self.USER}:{self.PASSWORD.replace(' ', '%20')}@localhost:{self.controller.port}"
 
     def authenticate(self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object) -> AuthResult:
+        self.logins += 1
         if not isinstance(data, LoginPassword):
             return AuthResult(success=False, handled=False)
         is_right = (data.login, data.password) == (self.USER.encode(), self.PASSWORD.encode())

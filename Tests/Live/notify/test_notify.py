@@ -36,8 +36,7 @@ class Site:
         self.hooks = Hooks(SECRET, self.answer)
         self.mails = Mails(folder)
         self.stopped = False
-        self.fleet.environment["SMTP_URL"] = (
-            f"smtp://{Mails.USER}:{Mails.PASSWORD.replace(' ', '%20')}@localhost:{self.mails.port}")
+        self.fleet.environment["SMTP_URL"] = self.mails.url
         self.fleet.environment["SSL_CERT_FILE"] = str(self.mails.certificate)
 
     def answer(self, path: str, count: int, request: object) -> int | None:
@@ -202,6 +201,44 @@ def test_workers_that_are_killed_in_the_middle_lose_nothing_and_repeat_only_unde
     assert all(len(bodies) == 1 for bodies in site.hooks.bodies("good").values())
     assert sorted(site.hooks.texts("good")) == sorted(f"order.created {n}" for n in range(count))
     assert not site.hooks.faults
+    # One that is stopped in the middle finishes what is under way.
+    site.publish(range(count, count + 40))
+    until(lambda: len(set(site.hooks.ids("good"))) > count, "some more")
+    for worker in workers:
+        worker.terminate()
+    assert [worker.wait(60) for worker in workers] == [0, 0], fleet.log()
+    sent = len(site.hooks.ids("good"))
+    fleet.start(fleet.worker, "work", "notify")
+    assert len(site.sent(count + 40)) == count + 40, fleet.log()
+    assert len(set(site.hooks.ids("good"))) == count + 40
+    assert len(set(site.hooks.ids("good")[:sent]) & set(site.hooks.ids("good")[sent:])) == 0
+
+
+# The server's own words about how it is set up, which is the point.
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")
+def test_a_mail_server_that_nobody_vouches_for_gets_neither_mail_nor_password(site: Site) -> None:
+    site.write(
+        [{"name": "desk", "mail": ["ada@example.com"], "from": "fleet@example.com", "giveUpAfter": "3s", "timeout": "2s"}],
+        [event_rule("orders", "order.created", "desk")])
+    fleet = site.fleet
+    assert fleet.run("topics", "apply").returncode == 0
+    fleet.start(fleet.worker, "work", "ingest")
+    plain = Mails(fleet.folder, is_secure=False)
+    try:
+        # One knows no STARTTLS, the other has a certificate that is not believed.
+        for number, (server, believed) in enumerate([(plain, True), (site.mails, False)]):
+            fleet.environment["SMTP_URL"] = server.url
+            if not believed:
+                del fleet.environment["SSL_CERT_FILE"]
+            worker = fleet.start(fleet.worker, "work", "notify")
+            site.publish(range(number, number + 1))
+            ends = site.sent(number + 1)
+            assert [end["outcome"] for end in ends.values()] == ["expired"] * (number + 1), fleet.log()
+            assert (server.messages, server.logins) == ([], 0)
+            worker.terminate()
+            assert worker.wait(60) == 0
+    finally:
+        plain.end()
 
 
 def test_what_is_wrong_is_told_before_anything_starts(site: Site) -> None:
