@@ -25,7 +25,7 @@ public struct Aggregate: StatefulHandler {
     /// How many bytes one partition remembers of windows that are written, about.
     private let memoryLimit: Int
     /// So much may wait in the journal: it has to be read by whoever takes over.
-    private static let waitingAtMost = (points: 50_000, windows: 20_000)
+    private static let waitingAtMost = (points: 200_000, windows: 50_000)
 
     /// `settings`: those of its consumer in the topic file. `dimensions`: names, with commas in between, that windows are
     /// kept for; `values`: how many values of each a campaign may have before the rest is `other`; `lateness` and
@@ -81,12 +81,14 @@ public struct Aggregate: StatefulHandler {
         try await housekeeping.look(settings, transaction, context.log, now: now)
         let store = PartitionStore(transaction: transaction, partition: number)
         let row = try await store.hold(now: now)
-        var stamp = row.stamp
+        var (stamp, folded) = (row.stamp, row.folded)
         if row.folded < row.last {
             let memory = try await remembered(number, row, transaction)
-            try await write(memory, transaction, number, now)
-            memory.stamp = MemoryTable.newStamp()
-            stamp = memory.stamp
+            if !memory.mayWait(now) {
+                try await write(memory, transaction, number, now)
+                memory.stamp = MemoryTable.newStamp()
+                (stamp, folded) = (memory.stamp, row.last)
+            }
             memories.put(memory, number)
         }
         var watermark = Watermark(settings.watermark, time: row.closedTo, now: row.seenAt)
@@ -97,9 +99,10 @@ public struct Aggregate: StatefulHandler {
         if stamp != row.stamp || watermark.time != row.closedTo {
             store.save(
                 PartitionRow(
-                    closedTo: watermark.time, seenAt: row.seenAt, stamp: stamp, folded: row.last, last: row.last))
+                    closedTo: watermark.time, seenAt: row.seenAt, stamp: stamp, folded: folded, last: row.last))
         }
-        guard let closed = watermark.time else { return [] }
+        // While something waits to be written, windows would be told without it.
+        guard let closed = watermark.time, folded == row.last else { return [] }
         return try await WindowStore(transaction: transaction, partition: number).tell(to: closed).map { row in
             Outgoing(
                 to: Self.output, named: row.name, revision: row.revision, type: "metric.window", key: row.campaign,
@@ -182,7 +185,7 @@ public struct Aggregate: StatefulHandler {
         let pieces = row.last - row.folded + JournalStore.pieces(of: entry)
         return pieces <= JournalStore.places && memory.points < Self.waitingAtMost.points
             && memory.dirty.count < Self.waitingAtMost.windows
-            && memory.nextWrite > now && now >= memory.nextWrite - memory.pause
+            && memory.mayWait(now)
     }
 
     private func write(
@@ -192,7 +195,7 @@ public struct Aggregate: StatefulHandler {
         try await WindowStore(transaction: transaction, partition: partition).write(
             memory, limit: memoryLimit, isKept: { settings.keeps($0, at: now) })
         let took = Time.monotonicMilliseconds - began
-        memory.pause = settings.writeEvery == 0 ? 0 : max(settings.writeEvery, min(5 * took, 5000))
+        memory.pause = settings.writeEvery == 0 ? 0 : max(settings.writeEvery, min(5 * took, 30_000))
         memory.nextWrite = now + memory.pause
     }
 }

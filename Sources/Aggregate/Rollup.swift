@@ -25,6 +25,8 @@ struct RollupDelta: Sendable {
     private(set) var users: [UInt64] = []
 
     var isEmpty: Bool { count == 0 }
+    /// So many are better off in the sketches, if those are at hand.
+    var isLong: Bool { values.count >= 256 || users.count >= 256 }
 
     mutating func add(_ value: Micros?, _ user: UInt64?) {
         count += 1

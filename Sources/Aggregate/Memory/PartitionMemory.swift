@@ -9,8 +9,8 @@ final class PartitionMemory: @unchecked Sendable {
     /// The mark that the transaction left which brought it to where it is.
     var stamp: Int64 = 0
     private(set) var campaigns: [ByteText: Campaign] = [:]
-    /// Windows with something that is not written.
-    private(set) var dirty: [WindowState] = []
+    /// Minutes with something that is not written.
+    private(set) var dirty: [MinuteState] = []
     /// How many points came since windows were written.
     private(set) var points = 0
     /// About how many bytes it takes.
@@ -19,6 +19,9 @@ final class PartitionMemory: @unchecked Sendable {
     /// When windows are to be written next, and how long that was from the last time.
     var nextWrite: Int64 = 0
     var pause: Int64 = 0
+
+    /// Whether it is too early to write windows. A clock that was put back keeps nothing waiting.
+    func mayWait(_ now: Int64) -> Bool { nextWrite > now && now >= nextWrite - pause }
     private var entries: UInt64 = 0
 
     /// What a window, a series and its names take beside their sketches, roughly.
@@ -42,18 +45,18 @@ final class PartitionMemory: @unchecked Sendable {
     /// Adds a point to the windows of its series.
     func add(_ metric: Metric, _ parts: [Series], _ time: Int64, _ value: Micros?, _ user: UInt64?) {
         points += 1
-        for (step, window) in Window.all(containing: time).enumerated() {
-            add(metric.whole, step, window, value, user)
-            for series in parts { add(series, step, window, value, user) }
-        }
+        guard let start = Window(.minute, containing: time)?.start else { return }
+        add(metric.whole, start, value, user)
+        for series in parts { add(series, start, value, user) }
     }
 
-    private func add(_ series: Series, _ step: Int, _ window: Window, _ value: Micros?, _ user: UInt64?) {
-        let state = series.state(step, window) { reckon($0, Self.windowBytes) }
-        state.delta.add(value, user)
-        guard !state.isDirty else { return }
-        state.isDirty = true
-        dirty.append(state)
+    private func add(_ series: Series, _ start: Int64, _ value: Micros?, _ user: UInt64?) {
+        let minute = series.minute(start) { reckon($0, Self.windowBytes) }
+        minute.delta.add(value, user)
+        if minute.delta.isLong { minute.settle() }
+        guard !minute.isDirty else { return }
+        minute.isDirty = true
+        dirty.append(minute)
     }
 
     /// Adds what a journal entry tells.
@@ -67,9 +70,24 @@ final class PartitionMemory: @unchecked Sendable {
 
     // MARK: Writing
 
+    /// The windows that are to be written, each with the minutes that it has to take first.
+    func toWrite() -> [WindowState] {
+        var states: [WindowState] = []
+        for minute in dirty {
+            for state in minute.windows {
+                if state.waiting.isEmpty { states.append(state) }
+                state.waiting.append(minute)
+            }
+        }
+        return states
+    }
+
     /// Everything is written that was not.
     func wrote() {
-        for state in dirty { state.isDirty = false }
+        for minute in dirty {
+            minute.delta.removeAll()
+            minute.isDirty = false
+        }
         dirty.removeAll(keepingCapacity: true)
         points = 0
         writes += 1
@@ -77,7 +95,6 @@ final class PartitionMemory: @unchecked Sendable {
 
     /// A window is as Postgres has it now.
     func settled(_ state: WindowState) {
-        state.delta.removeAll()
         state.lastWrite = writes
         reckon(state, Self.windowBytes + (state.stored?.bytes ?? 0))
     }
@@ -100,7 +117,10 @@ final class PartitionMemory: @unchecked Sendable {
         guard bytes > limit else { return }
         let all = campaigns.values.flatMap { $0.metrics.values.flatMap { [$0.whole] + Array($0.parts.values) } }
             .flatMap(\.windows.values).sorted { $0.lastWrite < $1.lastWrite }
-        for state in all where bytes > limit / 4 * 3 { forget(state) }
+        for state in all where bytes > limit / 4 * 3 {
+            forget(state)
+            state.series.forgetMinutes()
+        }
         for (name, campaign) in campaigns {
             for (name, metric) in campaign.metrics {
                 metric.parts = metric.parts.filter { !$0.value.windows.isEmpty }

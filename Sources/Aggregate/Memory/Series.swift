@@ -56,32 +56,61 @@ final class Series {
     let metric: ByteText
     let part: Metric.Part?
     private(set) var windows: [Window: WindowState] = [:]
-    /// The window of each step that was asked for last: mostly it is the one that is asked for next.
-    private var latest: [WindowState?] = [nil, nil, nil]
+    private var minutes: [Int64: MinuteState] = [:]
+    /// The minute that was asked for last: mostly it is the one that is asked for next.
+    private var latest: MinuteState?
     var mark = JournalMark()
 
     init(_ campaign: ByteText, _ metric: ByteText, _ part: Metric.Part?) {
         (self.campaign, self.metric, self.part) = (campaign, metric, part)
     }
 
-    /// The state of a window, the `step`th of a time's windows; `makes` is told of one that is new.
-    func state(_ step: Int, _ window: Window, _ makes: (WindowState) -> Void) -> WindowState {
-        if let last = latest[step], last.window == window { return last }
-        let found: WindowState
-        if let state = windows[window] {
-            found = state
-        } else {
-            found = WindowState(self, window)
-            windows[window] = found
-            makes(found)
-        }
-        latest[step] = found
+    /// The state of the minute that begins then; `makes` is told of each of its windows that is new.
+    func minute(_ start: Int64, _ makes: (WindowState) -> Void) -> MinuteState {
+        if let latest, latest.start == start { return latest }
+        let found =
+            minutes[start]
+            ?? MinuteState(
+                start,
+                Window.all(containing: start).map { window in
+                    if let state = windows[window] { return state }
+                    let state = WindowState(self, window)
+                    windows[window] = state
+                    makes(state)
+                    return state
+                })
+        minutes[start] = found
+        latest = found
         return found
     }
 
-    func forget(_ state: WindowState) {
-        windows[state.window] = nil
-        for step in latest.indices where latest[step] === state { latest[step] = nil }
+    func forget(_ state: WindowState) { windows[state.window] = nil }
+
+    /// Minutes are found anew, after windows were forgotten. Not while one is dirty.
+    func forgetMinutes() {
+        minutes = [:]
+        latest = nil
+    }
+}
+
+/// What came in one minute of one series, and the windows that it is in. The three of them get the same, so that it is
+/// noted once.
+final class MinuteState {
+    let start: Int64
+    let windows: [WindowState]
+    var delta = RollupDelta()
+    var isDirty = false
+
+    init(_ start: Int64, _ windows: [WindowState]) {
+        self.start = start
+        self.windows = windows
+    }
+
+    /// Has the windows take what came, if all of them know what they had before.
+    func settle() {
+        guard windows.allSatisfy({ $0.stored != nil }) else { return }
+        for window in windows { window.stored?.add(delta) }
+        delta.removeAll()
     }
 }
 
@@ -89,11 +118,10 @@ final class Series {
 final class WindowState {
     unowned let series: Series
     let window: Window
-    /// What Postgres has, nil when it was not asked.
+    /// What Postgres has, and what came since and is settled; nil when Postgres was not asked.
     var stored: Rollup?
-    /// What came since; it is in the journal.
-    var delta = RollupDelta()
-    var isDirty = false
+    /// Minutes with something that is still to be settled, while windows are being written.
+    var waiting: [MinuteState] = []
     /// When it was last written, in writes of the partition.
     var lastWrite: UInt64 = 0
     /// How many bytes it is reckoned at.
@@ -102,6 +130,11 @@ final class WindowState {
     init(_ series: Series, _ window: Window) {
         self.series = series
         self.window = window
+    }
+
+    func settle() {
+        for minute in waiting { stored?.add(minute.delta) }
+        waiting = []
     }
 }
 

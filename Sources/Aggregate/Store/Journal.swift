@@ -112,7 +112,7 @@ struct JournalStore {
 
     /// How many pieces there are between two writes of the windows. Never to be changed: pieces that are there already
     /// would be looked for elsewhere.
-    static let places: Int64 = 512
+    static let places: Int64 = 2048
     private static let pieceBytes = 2400
 
     static func pieces(of bytes: [UInt8]) -> Int64 { Int64((bytes.count + pieceBytes - 1) / pieceBytes) }

@@ -15,7 +15,7 @@ struct WindowStore: Sendable {
     ///
     /// A thousand windows at a time, so that memory is bounded however many there are: `limit` is what all may take.
     func write(_ memory: PartitionMemory, limit: Int, isKept: (Window) -> Bool) async throws {
-        var left = memory.dirty[...]
+        var left = memory.toWrite()[...]
         while !left.isEmpty {
             let states = left.prefix(Self.rows)
             left = left.dropFirst(states.count)
@@ -24,11 +24,12 @@ struct WindowStore: Sendable {
                 if isKept(state.window) {
                     kept.append(state)
                 } else {
-                    memory.forget(state)
+                    state.waiting = []
+                    state.stored = nil
                 }
             }
             try await load(kept.filter { $0.stored == nil })
-            for state in kept { state.stored?.add(state.delta) }
+            for state in kept { state.settle() }
             try await write(kept)
             for state in kept {
                 if memory.bytes > limit { state.stored = nil }

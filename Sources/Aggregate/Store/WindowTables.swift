@@ -83,13 +83,14 @@ extension Migration {
         -- Hashes do not shrink, so trying costs and brings nothing.
         ALTER TABLE windows ALTER unique_sketch SET STORAGE EXTERNAL, ALTER quantile_sketch SET STORAGE EXTERNAL;
         CREATE INDEX windows_due ON windows (partition, window_end) WHERE changed;
-        CREATE INDEX windows_by_start ON windows (metric, step, window_start);
+        -- Not over all windows: without statistics the planner would look for single windows there.
+        CREATE INDEX windows_whole ON windows (metric, window_start) WHERE dimension = '';
         CREATE TABLE windows_1m PARTITION OF windows FOR VALUES IN ('1m') PARTITION BY RANGE (window_start);
         CREATE TABLE windows_1h PARTITION OF windows FOR VALUES IN ('1h') PARTITION BY RANGE (window_start);
         CREATE TABLE windows_1d PARTITION OF windows FOR VALUES IN ('1d') PARTITION BY RANGE (window_start);
-        CREATE TABLE windows_1m_rest PARTITION OF windows_1m DEFAULT;
-        CREATE TABLE windows_1h_rest PARTITION OF windows_1h DEFAULT;
-        CREATE TABLE windows_1d_rest PARTITION OF windows_1d DEFAULT;
+        CREATE TABLE windows_1m_rest PARTITION OF windows_1m DEFAULT WITH (fillfactor = 60);
+        CREATE TABLE windows_1h_rest PARTITION OF windows_1h DEFAULT WITH (fillfactor = 60);
+        CREATE TABLE windows_1d_rest PARTITION OF windows_1d DEFAULT WITH (fillfactor = 60);
         INSERT INTO windows SELECT * FROM windows_before;
         DROP TABLE windows_before;
 
@@ -122,8 +123,8 @@ extension Migration {
         ALTER TABLE journal ALTER body SET STORAGE PLAIN;
 
         -- Makes the tables for the windows of this time and of those to come, and drops those whose windows all ended before
-        -- `keep_from` (null: none); what it did, in words. One at a time: whoever finds another at it does nothing. It
-        -- waits a second for others to let go of a table, and leaves it for the next time otherwise.
+        -- `keep_from` (null: none), unless it made some; what it did, in words. One at a time: whoever finds another at it
+        -- does nothing. It waits a second for others to let go of a table, and leaves it for the next time otherwise.
         CREATE FUNCTION windows_keep(of_step text, at timestamptz, keep_from timestamptz) RETURNS text
         LANGUAGE plpgsql AS $$
         DECLARE
@@ -151,14 +152,16 @@ extension Migration {
                 -- Nobody puts anything there from here on, so what belongs into the new table can be moved.
                 EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', rest);
                 EXECUTE format(
-                    'CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)', name, whole);
+                    'CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING STORAGE)
+                     WITH (fillfactor = 60)', name, whole);
                 EXECUTE format(
                     'WITH moved AS (DELETE FROM %I WHERE window_start >= $1 AND window_start < $2 RETURNING *)
                      INSERT INTO %I SELECT * FROM moved', rest, name) USING low, high;
                 EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', whole, name, low, high);
                 did := did || ' made ' || name;
             END LOOP;
-            IF keep_from IS NOT NULL THEN
+            -- Never two strong locks in one transaction, so that whoever writes windows cannot be in the way of the second.
+            IF did = '' AND keep_from IS NOT NULL THEN
                 FOR name IN
                     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
                     WHERE i.inhparent = to_regclass(quote_ident(whole)) AND c.relname ~ '_[0-9]{8}$' ORDER BY 1

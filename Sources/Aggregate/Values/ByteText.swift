@@ -8,8 +8,9 @@ struct ByteText: Hashable, Sendable, Comparable, CustomStringConvertible {
     var description: String { text }
 
     static func == (left: ByteText, right: ByteText) -> Bool {
-        let (one, two) = (left.text.utf8, right.text.utf8)
-        return one.count == two.count && one.elementsEqual(two)
+        // What is not even equal as a text has other bytes; of plain ASCII nothing is written in two ways.
+        guard left.text == right.text else { return false }
+        return left.text.utf8Span.isKnownASCII || left.text.utf8.elementsEqual(right.text.utf8)
     }
 
     static func < (left: ByteText, right: ByteText) -> Bool {

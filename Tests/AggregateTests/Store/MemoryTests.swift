@@ -104,8 +104,8 @@ import Testing
             try await site.tick(try Aggregate())
             try await site.check("35000 points")
             let size = try await site.query("SELECT count(*) AS n, pg_relation_size('journal') AS bytes FROM journal")[0]
-            #expect(try size.value("n", as: Int.self) <= 512)
-            #expect(try size.value("bytes", as: Int.self) <= 513 * 8192)
+            #expect(try size.value("n", as: Int.self) <= 2048)
+            #expect(try size.value("bytes", as: Int.self) <= 2049 * 8192)
         }
     }
 
