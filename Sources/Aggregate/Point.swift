@@ -1,5 +1,6 @@
 internal import Flotilla
 internal import JSON
+internal import Model
 internal import Platform
 
 /// A point of a time series, as `metrics.points` carries it. Topics are a boundary, so all of it is checked.

@@ -1,3 +1,4 @@
+internal import Model
 internal import Platform
 
 /// What is known of a partition without asking Postgres: windows as they were written last, and what came since.

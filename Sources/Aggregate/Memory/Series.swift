@@ -1,3 +1,5 @@
+internal import Model
+
 // What a partition's memory is made of: campaigns, their metrics, the series of a metric (one over everything, one for
 // each value of a dimension), and the windows of a series. Found by one look-up a level, because every point goes this
 // way.

@@ -1,3 +1,4 @@
+internal import Model
 internal import Postgres
 
 // A journal entry: the points of one transaction, as short as they can be told, about 20 bytes each. A name is written

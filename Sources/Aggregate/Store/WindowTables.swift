@@ -183,6 +183,7 @@ extension Migration {
             RETURN 'nothing, because others use the tables: ' || SQLERRM;
         END $$;
 
+        SELECT windows_keep(step, now(), NULL) FROM unnest(ARRAY['1m', '1h', '1d']) AS k (step);
         -- For analysts: what windows hold, in plain numbers. `is_told`: it has ended and was told as it is here.
         CREATE VIEW series AS
             SELECT campaign, metric, step, window_start, window_end, dimension, value, count, sum_micros / 1e6 AS sum, uniques,
