@@ -25,7 +25,7 @@ public struct Aggregate: StatefulHandler {
     /// How many bytes one partition remembers of windows that are written, about.
     private let memoryLimit: Int
     /// So much may wait in the journal: it has to be read by whoever takes over.
-    private static let waitingAtMost = (points: 200_000, windows: 50_000)
+    private static let waitingAtMost = (points: 200_000, minutes: 20_000)
 
     /// `settings`: those of its consumer in the topic file. `dimensions`: names, with commas in between, that windows are
     /// kept for; `values`: how many values of each a campaign may have before the rest is `other`; `lateness` and
@@ -134,34 +134,35 @@ public struct Aggregate: StatefulHandler {
         }
         let metrics = points.map { memory.campaign($0.campaign).metric($0.metric) }
         // What has a series has its place; of the others' campaigns it is to be known which values have.
-        var unknown: Set<ByteText> = []
-        for (point, metric) in zip(points, metrics) where memory.campaign(point.campaign).values == nil {
-            if point.dimensions.contains(where: { metric.parts[part($0)] == nil }) { unknown.insert(point.campaign) }
+        var unknown: [ByteText: CampaignValues] = [:]
+        for (point, metric) in zip(points, metrics) where metric.values.admitted == nil {
+            guard point.dimensions.contains(where: { metric.parts[part($0)] == nil }) else { continue }
+            unknown[point.campaign] = metric.values
         }
         if !unknown.isEmpty {
-            let found = try await store.values(of: unknown.sorted())
-            for name in unknown {
-                let campaign = memory.campaign(name)
-                campaign.values = found[name] ?? CardinalityGuard()
-                memory.settled(campaign)
+            let found = try await store.values(of: unknown.keys.sorted())
+            for (name, values) in unknown {
+                values.admitted = found[name] ?? CardinalityGuard()
+                memory.settled(values)
             }
         }
         var journal = JournalWriter(entry: memory.nextEntry())
-        var grown: [Campaign] = []
+        var grown: [(campaign: ByteText, values: CampaignValues)] = []
+        var parts: [Series] = []
         for (point, metric) in zip(points, metrics) {
-            var parts: [Series] = []
+            parts.removeAll(keepingCapacity: true)
             for dimension in point.dimensions {
                 let part = part(dimension)
                 if let series = metric.parts[part] {
                     parts.append(series)
                     continue
                 }
-                let campaign = memory.campaign(point.campaign)
-                let answer = campaign.values?.admit(
+                let values = metric.values
+                let answer = values.admitted?.admit(
                     part.value.text, dimension: part.dimension.text, limits: settings.values)
-                if answer == .new, !campaign.hasNewValues {
-                    campaign.hasNewValues = true
-                    grown.append(campaign)
+                if answer == .new, !values.hasNew {
+                    values.hasNew = true
+                    grown.append((point.campaign, values))
                 }
                 let shown = answer == .known || answer == .new ? part.value : ByteText(CardinalityGuard.other)
                 parts.append(metric.part(Metric.Part(dimension: part.dimension, value: shown)))
@@ -169,10 +170,10 @@ public struct Aggregate: StatefulHandler {
             journal.add(metric, parts, point.time, point.value, point.user)
             memory.add(metric, parts, point.time, point.value, point.user)
         }
-        store.save(grown.map { ($0.name, $0.values ?? CardinalityGuard()) })
-        for campaign in grown {
-            campaign.hasNewValues = false
-            memory.settled(campaign)
+        store.save(grown.map { ($0.campaign, $0.values.admitted ?? CardinalityGuard()) })
+        for (_, values) in grown {
+            values.hasNew = false
+            memory.settled(values)
         }
         return journal.sealed()
     }
@@ -184,7 +185,7 @@ public struct Aggregate: StatefulHandler {
     private func mayWait(_ memory: PartitionMemory, _ entry: [UInt8], _ row: PartitionRow, _ now: Int64) -> Bool {
         let pieces = row.last - row.folded + JournalStore.pieces(of: entry)
         return pieces <= JournalStore.places && memory.points < Self.waitingAtMost.points
-            && memory.dirty.count < Self.waitingAtMost.windows
+            && memory.dirty.count < Self.waitingAtMost.minutes
             && memory.mayWait(now)
     }
 

@@ -4,7 +4,9 @@ internal import Model
 internal import Platform
 
 /// A point of a time series, as `metrics.points` carries it. Topics are a boundary, so all of it is checked.
-struct Point: Sendable {
+///
+/// An object, because it goes through many hands: a copy of its texts would be counted at each.
+final class Point: Sendable {
     let campaign: ByteText
     let metric: ByteText
     let time: Int64

@@ -35,8 +35,9 @@ struct CampaignStore: Sendable {
             """
             -- For analysts: campaigns in plain numbers.
             CREATE VIEW campaign_list AS
-                SELECT id, name, state, budget_micros / 1e6 AS budget, starts_at, ends_at,
-                    (SELECT jsonb_object_agg(key, value::numeric / 1e6) FROM jsonb_each_text(goals)) AS goals, version, changed_at
+                SELECT id, name, state, trim_scale(budget_micros::numeric / 1000000) AS budget, starts_at, ends_at,
+                    (SELECT jsonb_object_agg(key, trim_scale(value::numeric / 1000000)) FROM jsonb_each_text(goals)) AS goals,
+                    version, changed_at
                 FROM campaigns;
             """),
     ]

@@ -101,10 +101,10 @@ final class PartitionMemory: @unchecked Sendable {
     }
 
     /// A campaign's values are another set now.
-    func settled(_ campaign: Campaign) {
-        let now = campaign.values?.memory ?? 0
-        bytes += now - campaign.reckoned
-        campaign.reckoned = now
+    func settled(_ values: CampaignValues) {
+        let now = values.admitted?.memory ?? 0
+        bytes += now - values.reckoned
+        values.reckoned = now
     }
 
     func forget(_ state: WindowState) {
@@ -128,7 +128,7 @@ final class PartitionMemory: @unchecked Sendable {
                 if metric.parts.isEmpty, metric.whole.windows.isEmpty { campaign.metrics[name] = nil }
             }
             guard campaign.metrics.isEmpty else { continue }
-            bytes -= campaign.reckoned
+            bytes -= campaign.values.reckoned
             campaigns[name] = nil
         }
     }

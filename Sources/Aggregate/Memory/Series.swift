@@ -7,26 +7,32 @@ internal import Model
 /// A campaign that came by this partition.
 final class Campaign {
     let name: ByteText
-    /// Nil until it is asked for.
-    var values: CardinalityGuard?
-    var hasNewValues = false
-    /// How many bytes its values are reckoned at.
-    var reckoned = 0
+    let values = CampaignValues()
     var metrics: [ByteText: Metric] = [:]
 
     init(_ name: ByteText) { self.name = name }
 
     func metric(_ name: ByteText) -> Metric {
         if let metric = metrics[name] { return metric }
-        let metric = Metric(campaign: self.name, name: name)
+        let metric = Metric(campaign: self.name, name: name, values)
         metrics[name] = metric
         return metric
     }
 }
 
+/// Which values of its dimensions have series of their own.
+final class CampaignValues {
+    /// Nil until it is asked for.
+    var admitted: CardinalityGuard?
+    var hasNew = false
+    /// How many bytes they are reckoned at.
+    var reckoned = 0
+}
+
 /// One metric of a campaign.
 final class Metric {
     let campaign: ByteText
+    let values: CampaignValues
     let name: ByteText
     /// The series over everything.
     let whole: Series
@@ -38,8 +44,9 @@ final class Metric {
         let value: ByteText
     }
 
-    init(campaign: ByteText, name: ByteText) {
+    init(campaign: ByteText, name: ByteText, _ values: CampaignValues) {
         self.campaign = campaign
+        self.values = values
         self.name = name
         whole = Series(campaign, name, nil)
     }

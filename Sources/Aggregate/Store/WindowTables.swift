@@ -186,8 +186,9 @@ extension Migration {
         SELECT windows_keep(step, now(), NULL) FROM unnest(ARRAY['1m', '1h', '1d']) AS k (step);
         -- For analysts: what windows hold, in plain numbers. `is_told`: it has ended and was told as it is here.
         CREATE VIEW series AS
-            SELECT campaign, metric, step, window_start, window_end, dimension, value, count, sum_micros / 1e6 AS sum, uniques,
-                p50_micros / 1e6 AS p50, p95_micros / 1e6 AS p95, p99_micros / 1e6 AS p99, revision,
+            SELECT campaign, metric, step, window_start, window_end, dimension, value, count,
+                trim_scale(sum_micros / 1000000) AS sum, uniques, trim_scale(p50_micros::numeric / 1000000) AS p50,
+                trim_scale(p95_micros::numeric / 1000000) AS p95, trim_scale(p99_micros::numeric / 1000000) AS p99, revision,
                 revision > 0 AND NOT changed AS is_told
             FROM windows;
         """)
