@@ -26,6 +26,8 @@ struct AcceptedEvent: Sendable {
         self.type = type
         self.time = Timestamp(milliseconds: time)
         campaign = try Self.text(root["campaign_id"], "/campaign_id")
+        // Neither a header nor a column takes one.
+        guard campaign?.utf8.contains(0) != true else { throw .schemaInvalid("/campaign_id: must have no NUL") }
         value = root["value"]
         if let value, value.decimal(fractionDigits: Campaign.Plan.fractionDigits) == nil {
             throw .schemaInvalid("/value: must be a decimal of at most 6 fraction digits")

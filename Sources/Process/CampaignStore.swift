@@ -38,9 +38,9 @@ struct CampaignStore: Sendable {
     }
 
     /// Which of these there are.
-    func known(_ ids: Set<String>) async throws -> Set<String> {
-        let rows = try await transaction.query("SELECT id FROM campaigns WHERE id = ANY(\(ids.sorted())::text[])")
-        return Set(try rows.map { try $0.value("id") })
+    func known(_ ids: [String]) async throws -> Set<[UInt8]> {
+        let rows = try await transaction.query("SELECT id FROM campaigns WHERE id = ANY(\(ids)::text[])")
+        return Set(try rows.map { Array(try $0.value("id", as: String.self).utf8) })
     }
 
     /// Those of a partition that time changes now, the first thousand.

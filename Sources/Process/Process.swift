@@ -36,27 +36,29 @@ public struct Process: StatefulHandler {
     ) async throws -> [Outgoing] {
         let store = CampaignStore(transaction: transaction)
         var outputs: [Outgoing] = []
-        // What commands of this batch have made of campaigns.
-        var changed: [String: Campaign] = [:]
+        // What commands of this batch have made of campaigns, by the bytes of their ids: two ways of writing é are two
+        // campaigns in Postgres, and one string in Swift.
+        var changed: [[UInt8]: Campaign] = [:]
         var known = try await self.known(events, store)
         for event in events {
             let accepted = try AcceptedEvent(try event.json())
             guard let command = try CampaignCommand(accepted) else {
-                if refusesUnknown, let id = accepted.campaign, !known.contains(id) {
+                if refusesUnknown, let id = accepted.campaign, !known.contains(Array(id.utf8)) {
                     throw Refusal.permanent("there is no campaign \(id)")
                 }
                 outputs += Points.of(accepted, event)
                 continue
             }
-            var before = changed[command.campaign]
+            let id = Array(command.campaign.utf8)
+            var before = changed[id]
             if before == nil { before = try await store.find(command.campaign) }
             let after: Campaign
             do throws(Campaign.Fault) {
                 after = try command.apply(to: before)
             } catch { throw Refusal.permanent("campaign \(command.campaign) \(error)") }
             store.save(after, event.partition)
-            changed[after.id] = after
-            known.insert(after.id)
+            changed[id] = after
+            known.insert(id)
             outputs.append(
                 Outgoing(
                     to: Self.changes, from: event, type: "campaign.changed", key: after.id,
@@ -83,10 +85,10 @@ public struct Process: StatefulHandler {
     }
 
     /// The campaigns of these events that exist; not asked where nobody wants to know.
-    private func known(_ events: [Event], _ store: CampaignStore) async throws -> Set<String> {
+    private func known(_ events: [Event], _ store: CampaignStore) async throws -> Set<[UInt8]> {
         guard refusesUnknown else { return [] }
-        let ids = Set(try events.compactMap { try $0.json()["campaign_id"]?.string })
-        return ids.isEmpty ? [] : try await store.known(ids)
+        let ids = Set(try events.compactMap { try $0.json()["campaign_id"]?.string.map { Array($0.utf8) } })
+        return ids.isEmpty ? [] : try await store.known(ids.map { String(decoding: $0, as: UTF8.self) })
     }
 }
 

@@ -97,6 +97,7 @@ import Testing
         (#""event_type":"click","value":"1""#, "/value"),
         (#""event_type":"click","dimensions":{"a":1}"#, "/dimensions"),
         (#""event_type":"""#, "/event_type"), (#""event_type":"click","campaign_id":7"#, "/campaign_id"),
+        (#""event_type":"click","campaign_id":"a\u0000""#, "/campaign_id"),
         (#""event_type":"click","data":"x""#, "/data"),
     ])
     func whatCannotBeIsRefused(_ members: String, _ reason: String) async throws {
@@ -105,6 +106,22 @@ import Testing
             #expect(refused?.reason.contains(reason) == true, "\(refused?.reason ?? "")")
             let rows = try await bench.query("SELECT 1 AS one FROM campaigns")
             #expect(rows.isEmpty)
+        }
+    }
+
+    /// Two ways of writing é are one string in Swift, and two in Postgres and for whoever sent them.
+    @Test func campaignsAreToldApartByTheirBytes() async throws {
+        try await withBench { bench in
+            let changes = try await bench.apply([
+                event("1", #""event_type":"campaign.create","campaign_id":"caf\u00e9""#),
+                event("2", #""event_type":"campaign.create","campaign_id":"cafe\u0301""#),
+            ])
+            #expect(changes.count == 2)
+        }
+        try await withBench(["unknownCampaign": "deadletter"]) { bench in
+            let create = try event("1", #""event_type":"campaign.create","campaign_id":"caf\u00e9""#)
+            let click = try event("2", #""event_type":"click","campaign_id":"cafe\u0301""#)
+            await #expect(throws: Refusal.self) { try await bench.apply([create, click]) }
         }
     }
 
