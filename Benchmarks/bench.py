@@ -250,6 +250,7 @@ def main() -> None:
             broker.close()
     workers()
     starts()
+    subprocess.run([sys.executable, Path(__file__).with_name("pipeline.py")], check=True)
 
 
 if __name__ == "__main__":

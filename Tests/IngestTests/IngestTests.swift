@@ -56,7 +56,8 @@ struct IngestTests {
         #expect(try await accepted("{}", subject: "camp-1\t", time: "2026-05-04T03:00:00Z").key == "camp-1")
         // Who names none keeps the sender's.
         let sent = try Event.sample(
-            id: "e1", type: "click", time: "2026-05-04T03:00:00Z", json: "{}", topic: "events.raw", key: "user-7")
+            id: "e1", type: "click", time: "2026-05-04T03:00:00Z", key: "user-7", json: "{}", topic: "events.raw",
+            headers: [Header("ce_recordedtime", "\(Timestamp(milliseconds: Self.now))")])
         #expect(try await ingest.outputs(of: sent).first?.key == "user-7")
     }
 

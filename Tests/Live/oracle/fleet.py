@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
 from outside import ROOT  # noqa: E402
 from processes import free_port, listens, until  # noqa: E402
 
-FLOTILLA = ROOT / "bin" / "flotilla"
+FLOTILLA = Path(os.environ.get("FLOTILLA_BIN", ROOT / "bin" / "flotilla"))
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 
 
@@ -62,7 +62,7 @@ class Part:
 
 
 class Fleet:
-    def __init__(self, folder: Path, options: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, options: dict[str, str] | None = None, appendfsync: str = "always") -> None:
         self.folder = folder
         self.topics = folder / "topics"
         shutil.copytree(ROOT / "topics", self.topics)
@@ -84,9 +84,9 @@ class Fleet:
         self.parts: dict[str, Part] = {}
         self.add("broker", [FLOTILLA, "broker", "--data", folder / "broker", "--listen", self.broker],
                  lambda: listens(("127.0.0.1", broker)))
-        # What it has answered is in the file, so that it remembers events whatever ends it.
+        # With `always` what it has answered is in the file, so that it remembers events whatever ends it.
         self.add("redis", ["redis-server", "--port", redis, "--bind", "127.0.0.1", "--dir", folder, "--save", "",
-                           "--appendonly", "yes", "--appendfsync", "always"], lambda: listens(("127.0.0.1", redis)))
+                           "--appendonly", "yes", "--appendfsync", appendfsync], lambda: listens(("127.0.0.1", redis)))
         self.add("postgres", self.postgres(data), lambda: subprocess.run(
             [POSTGRES / "pg_isready", "-q", "-h", data]).returncode == 0)
         assert self.run("topics", "apply").returncode == 0
