@@ -54,8 +54,8 @@ class Processor:
                 fields = (place / "stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue
-            # A part has a session of its own.
-            if name := groups.get(int(fields[3])):
+            # What a part has started, Postgres above all, counts as its own.
+            if name := groups.get(int(place.name)) or groups.get(int(fields[1])):
                 found[name] = found.get(name, 0) + (int(fields[11]) + int(fields[12])) / TICKS
         return found
 
@@ -152,7 +152,7 @@ def latency(fleet: Fleet) -> None:
     """Requests at a steady rate over kept connections, and how long after its 202 an event is in the answer."""
     host = fleet.edge.removeprefix("http://")
     stop, answered = threading.Event(), []
-    senders = 8
+    senders = 16
     batch = 10
     # Each request has a metric of its own, so an answer says which are in.
     run = f"{time.time():.0f}"

@@ -64,6 +64,7 @@ class Part:
 class Fleet:
     def __init__(self, folder: Path, options: dict[str, str] | None = None, appendfsync: str = "always") -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.topics = folder / "topics"
         shutil.copytree(ROOT / "topics", self.topics)
         file = self.topics / "metrics.points.yaml"
