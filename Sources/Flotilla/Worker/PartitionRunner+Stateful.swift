@@ -302,10 +302,13 @@ extension PartitionRunner {
         }
         if case .no = core.mayRun() { return }
         let scope = core.scope
+        let quietSince = lane.look(
+            isQuiet: outstanding == 0 && !core.isPaused(place), now: core.now, wallNow: core.wallNow)
         let source = TopicPartition(role.family.source, place.partition)
         let result = await core.aloneness.shared {
             await transaction(lane, book, next: book.next) { transaction, until in
-                let context = Context(attempt: 1, until: until, event: nil, scope: scope)
+                let context = Context(
+                    attempt: 1, until: until, event: nil, scope: scope, quietSince: quietSince)
                 return try await handler.tick(context.now, source, transaction, context)
             }
         }
