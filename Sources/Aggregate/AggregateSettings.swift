@@ -26,7 +26,8 @@ struct AggregateSettings: Sendable {
             }
             values.values = number
         }
-        func time(_ name: String, _ range: ClosedRange<Duration>, _ expected: String) throws(SettingFault) -> Duration? {
+        func time(_ name: String, _ range: ClosedRange<Duration>, _ expected: String) throws(SettingFault) -> Duration?
+        {
             guard let text = rest.removeValue(forKey: name) else { return nil }
             guard let time = Duration(text: text), range.contains(time) else {
                 throw SettingFault(name: name, value: text, expected: expected)

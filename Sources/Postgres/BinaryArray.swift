@@ -34,7 +34,9 @@ public struct BinaryArray: SQLConvertible, Sendable {
     public init(times: some Collection<Timestamp>) {
         self.init(.timestamptz, count: times.count) { array in
             // Microseconds since 2000. What is beyond the years that a `Timestamp` can write stops at the last of them.
-            for time in times { array.append(word: (min(max(time.milliseconds, -Self.far), Self.far) - Self.epoch) * 1000) }
+            for time in times {
+                array.append(word: (min(max(time.milliseconds, -Self.far), Self.far) - Self.epoch) * 1000)
+            }
         }
     }
 

@@ -27,7 +27,8 @@ final class Housekeeping: Sendable {
         ).first
         guard let did = try row?.optional("did", as: String.self), !did.isEmpty else { return }
         log.info("tables of windows", [("step", step.rawValue), ("did", did)])
-        // There may be more to do, and others that were in the way are soon done.
-        due.withLock { $0[step] = now + 1000 }
+        // There may be more to do. Who is in the way may be so for long, and while we wait for a table others wait for us.
+        let pause: Int64 = did.hasPrefix("nothing") ? 60_000 : 1000
+        due.withLock { $0[step] = now + pause }
     }
 }

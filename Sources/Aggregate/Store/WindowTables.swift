@@ -124,7 +124,7 @@ extension Migration {
 
         -- Makes the tables for the windows of this time and of those to come, and drops those whose windows all ended before
         -- `keep_from` (null: none), unless it made some; what it did, in words. One at a time: whoever finds another at it
-        -- does nothing. It waits a second for others to let go of a table, and leaves it for the next time otherwise.
+        -- does nothing. It waits 200 ms for others to let go of a table, and leaves it for the next time otherwise.
         CREATE FUNCTION windows_keep(of_step text, at timestamptz, keep_from timestamptz) RETURNS text
         LANGUAGE plpgsql AS $$
         DECLARE
@@ -143,7 +143,7 @@ extension Migration {
             IF NOT pg_try_advisory_xact_lock(hashtextextended('flotilla windows ' || current_schema(), 0)) THEN
                 RETURN '';
             END IF;
-            PERFORM set_config('lock_timeout', '1s', true);
+            PERFORM set_config('lock_timeout', '200ms', true);
             FOR n IN -1..2 LOOP
                 low := (date_trunc(unit, at AT TIME ZONE 'UTC') + n * ('1 ' || unit)::interval) AT TIME ZONE 'UTC';
                 high := (low AT TIME ZONE 'UTC' + ('1 ' || unit)::interval) AT TIME ZONE 'UTC';

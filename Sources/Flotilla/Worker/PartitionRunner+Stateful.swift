@@ -297,13 +297,20 @@ extension PartitionRunner {
 
     /// A second has passed: the handler's timers, and the outbox.
     private func tick(_ handler: any StatefulHandler, _ lane: StatefulLane) async {
+        func look(_ isRead: Bool) -> Timestamp? {
+            let isQuiet = isRead && outstanding == 0 && !core.isPaused(place)
+            return lane.look(isQuiet: isQuiet, now: core.now, wallNow: core.wallNow)
+        }
         guard role.kind == .source, handler.ticks, !core.standsStill(place), let book = lane.book else {
+            _ = look(false)
             return await forgetPublished()
         }
-        if case .no = core.mayRun() { return }
+        if case .no = core.mayRun() {
+            _ = look(false)
+            return
+        }
+        let quietSince = look(true)
         let scope = core.scope
-        let quietSince = lane.look(
-            isQuiet: outstanding == 0 && !core.isPaused(place), now: core.now, wallNow: core.wallNow)
         let source = TopicPartition(role.family.source, place.partition)
         let result = await core.aloneness.shared {
             await transaction(lane, book, next: book.next) { transaction, until in

@@ -75,11 +75,13 @@ final class AggregateSite: Sendable {
     }
 
     @discardableResult
-    func tick(_ handler: Aggregate, partition: Int32 = 0, now: Int64 = noon, quietSince: Int64? = 0) async throws -> Int {
+    func tick(_ handler: Aggregate, partition: Int32 = 0, now: Int64 = noon, quietSince: Int64? = 0) async throws -> Int
+    {
         let context = context(handler, now, quietSince)
         return try await pool.transaction { transaction in
             try await handler.tick(
-                Timestamp(milliseconds: now), TopicPartition("metrics.points", Partition(partition)), transaction, context
+                Timestamp(milliseconds: now), TopicPartition("metrics.points", Partition(partition)), transaction,
+                context
             ).count
         }
     }

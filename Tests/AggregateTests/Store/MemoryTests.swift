@@ -10,7 +10,7 @@ import Testing
 
 /// What a process remembers is exact, or is thrown away: whatever happens to transactions and partitions, windows and
 /// journal hold what a plain count of the committed points says.
-@Suite(.timeLimit(.minutes(3))) struct MemoryTests {
+@Suite(.inTurns) struct MemoryTests {
     private static let noon = AggregateSite.noon
 
     private func withSite(_ body: (AggregateSite) async throws -> Void) async throws {
@@ -27,7 +27,9 @@ import Testing
     @Test(arguments: TestDice.seeds(6)) func everyWindowHoldsWhatAPlainCountSays(_ seed: UInt64) async throws {
         try await withSite { site in
             var dice = TestDice(seed: seed)
-            let settings = ["dimensions": "country", "values": "3", "writeEvery": ["0s", "200ms", "10s"][Int(seed % 3)]]
+            let settings = [
+                "dimensions": "country", "values": "3", "writeEvery": ["0s", "200ms", "10s"][Int(seed % 3)],
+            ]
             var processes = try (0..<3).map { _ in try Aggregate(settings: settings) }
             var seen: [String: [String]] = [:]
             var now = Self.noon
@@ -96,14 +98,16 @@ import Testing
             let handler = try Aggregate(settings: ["writeEvery": "10s"])
             for batch in 0..<70 {
                 let events = try (0..<500).map { number in
-                    try site.point("c\(number % 7)", at: Self.noon + Int64(number), micros: 7, user: "\(batch)/\(number % 13)")
+                    try site.point(
+                        "c\(number % 7)", at: Self.noon + Int64(number), micros: 7, user: "\(batch)/\(number % 13)")
                 }
                 try await site.apply(handler, events)
             }
             // What is left in it is read by another one.
             try await site.tick(try Aggregate())
             try await site.check("35000 points")
-            let size = try await site.query("SELECT count(*) AS n, pg_relation_size('journal') AS bytes FROM journal")[0]
+            let size = try await site.query("SELECT count(*) AS n, pg_relation_size('journal') AS bytes FROM journal")[
+                0]
             #expect(try size.value("n", as: Int.self) <= 2048)
             #expect(try size.value("bytes", as: Int.self) <= 2049 * 8192)
         }
