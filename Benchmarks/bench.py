@@ -316,6 +316,7 @@ def main() -> None:
     workers()
     aggregate()
     starts()
+    subprocess.run([sys.executable, Path(__file__).with_name("pipeline.py")], check=True)
 
 
 if __name__ == "__main__":
