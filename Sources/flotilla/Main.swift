@@ -11,7 +11,7 @@ enum Main {
             about: "a fleet of Kafka workers", version: version,
             commands: [
                 .broker, .edge, .work(FleetHandlers.names, build: version, make: FleetHandlers.make), .topicsPlan,
-                .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .query, .pause, .resume,
+                .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query, .pause, .resume,
                 .workers, .keysCreate, .keysList,
                 .keysRevoke, .new, .doctor([]),
             ]

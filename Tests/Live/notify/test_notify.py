@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from fleet import Fleet  # noqa: E402
+from handlers import Fleet  # noqa: E402
 from outside import ROOT  # noqa: E402
 from processes import header, until  # noqa: E402
 from receivers import Hooks, Mails  # noqa: E402

@@ -16,7 +16,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
 
-from fleet import Fleet  # noqa: E402
+from handlers import Fleet  # noqa: E402
+from outside import ROOT  # noqa: E402, F401
 from processes import free_port, header, until  # noqa: E402
 
 @pytest.fixture
