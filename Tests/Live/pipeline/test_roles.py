@@ -20,7 +20,7 @@ def statements(mention: str) -> str:
 
 
 def psql(fleet: Fleet, role: str, sql: str) -> subprocess.CompletedProcess[str]:
-    host = re.search(r"host=([^&]*)", fleet.environment["DATABASE_URL"]).group(1)
+    host = re.search(r"host=([^&]*)", fleet.environment.get("DATABASE_URL") or fleet.environment["AGGREGATE_DATABASE_URL"]).group(1)
     words = [PSQL, "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", host, "-U", role, "-d", "postgres", "-c", sql]
     return subprocess.run(words, capture_output=True, text=True)
 
