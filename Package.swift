@@ -66,6 +66,9 @@ let package = Package(
         // libpq in Swift.
         .target(name: "Postgres", dependencies: ["Platform", "CPostgres"], swiftSettings: strict),
 
+        // libcurl in Swift: requests that wait, and many transfers at once, mails among them.
+        .target(name: "Transfers", dependencies: ["Platform", "CCurl"], swiftSettings: strict),
+
         // libmicrohttpd in Swift.
         .target(name: "HTTP", dependencies: ["Platform", "CMicrohttpd"], swiftSettings: lending),
 
@@ -108,6 +111,11 @@ let package = Package(
             name: "Aggregate", dependencies: ["Flotilla", "JSON", "Model", "Platform", "Postgres"],
             swiftSettings: strict
         ),
+        .target(
+            name: "Notify",
+            dependencies: ["Flotilla", "Contracts", "JSON", "Model", "Platform", "Postgres", "Transfers"],
+            swiftSettings: strict
+        ),
 
         // The embedded log that speaks Kafka's protocol.
         .target(
@@ -128,8 +136,8 @@ let package = Package(
             swiftSettings: lending
         ),
 
-        // What sends events to an edge: libcurl in Swift, and lines of JSON.
-        .target(name: "EdgeClient", dependencies: ["CCurl", "JSON", "Platform"], swiftSettings: strict),
+        // What sends events to an edge: lines of JSON.
+        .target(name: "EdgeClient", dependencies: ["JSON", "Platform", "Transfers"], swiftSettings: strict),
 
         // The command line: the only place where ports meet adapters.
         .executableTarget(
@@ -137,7 +145,7 @@ let package = Package(
             dependencies: [
                 "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
                 "Contracts",
-                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate",
+                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify",
             ],
             swiftSettings: strict
         ),
@@ -171,6 +179,16 @@ let package = Package(
             name: "SketchBench",
             dependencies: ["Aggregate"],
             path: "Benchmarks/SketchBench",
+            swiftSettings: strict
+        ),
+
+        // What `aggregate` makes of points, against a COPY of them.
+        .executableTarget(
+            name: "AggregateBench",
+            dependencies: [
+                "Aggregate", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform", "Postgres",
+            ],
+            path: "Benchmarks/AggregateBench",
             swiftSettings: strict
         ),
 
@@ -237,6 +255,17 @@ let package = Package(
             dependencies: [
                 "Aggregate", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform", "Postgres", "TestServers",
                 "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TransfersTests", dependencies: ["Transfers", "Platform", "TestSupport"], swiftSettings: strict
+        ),
+        .testTarget(
+            name: "NotifyTests",
+            dependencies: [
+                "Notify", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform", "Postgres",
+                "TestServers", "TestSupport", "Transfers",
             ],
             swiftSettings: strict
         ),

@@ -17,6 +17,11 @@ internal import Glibc
         package let description: String
         /// Whether it can help to ask again.
         package let isRetriable: Bool
+
+        package init(description: String, isRetriable: Bool) {
+            self.description = description
+            self.isRetriable = isRetriable
+        }
     }
 
     private static let answerLimit = 16 << 20
