@@ -145,6 +145,14 @@ let package = Package(
             linkerSettings: [.linkedLibrary("rdkafka")]
         ),
 
+        // The shortest edge that libmicrohttpd and librdkafka allow, in C.
+        .executableTarget(
+            name: "RawEdge",
+            dependencies: ["CRdKafka", "CMicrohttpd"],
+            path: "Benchmarks/RawEdge",
+            linkerSettings: [.linkedLibrary("rdkafka"), .linkedLibrary("microhttpd")]
+        ),
+
         // The same loops through the Swift client.
         .executableTarget(
             name: "SwiftClient",

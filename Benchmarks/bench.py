@@ -7,6 +7,7 @@ BENCH_KAFKA=HOST:PORT (Apache Kafka, say: it is then what the others are compare
 
     make bench
     BENCH_ROUNDS=9 BENCH_RECORDS=2000000 BENCH_KAFKA=127.0.0.1:9092 make bench
+    BENCH_ONLY=edge BENCH_MINUTES=10 make bench      a part; and the edge under load for ten minutes, for its memory
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from edge import edge
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build" / "release"
@@ -235,7 +238,7 @@ def starts() -> None:
     table("Start, until the first request is answered", [empty, full], False)
 
 
-def main() -> None:
+def log() -> None:
     print(f"{ROUNDS} rounds of {RECORDS:,} records, {os.cpu_count()} cores shared by broker and client")
     brokers: list[Broker] = []
     try:
@@ -248,8 +251,16 @@ def main() -> None:
     finally:
         for broker in brokers:
             broker.close()
-    workers()
     starts()
+
+
+def main() -> None:
+    parts = {"broker": log, "workers": workers, "edge": edge}
+    wanted = os.environ.get("BENCH_ONLY", ",".join(parts)).split(",")
+    if unknown := [name for name in wanted if name not in parts]:
+        raise SystemExit(f"bench: BENCH_ONLY={','.join(unknown)}: there is {', '.join(parts)}")
+    for name in wanted:
+        parts[name]()
 
 
 if __name__ == "__main__":

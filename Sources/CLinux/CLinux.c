@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/random.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -81,3 +82,12 @@ static int64_t now(clockid_t clock) {
 
 int64_t flotilla_monotonic_nanoseconds(void) { return now(CLOCK_MONOTONIC); }
 int64_t flotilla_wall_nanoseconds(void) { return now(CLOCK_REALTIME); }
+
+int flotilla_random(void *bytes, size_t count) {
+    for (size_t done = 0; done < count;) {
+        ssize_t more = getrandom((char *)bytes + done, count - done, 0);
+        if (more < 0 && errno != EINTR) return errno;
+        if (more > 0) done += (size_t)more;
+    }
+    return 0;
+}

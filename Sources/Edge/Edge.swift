@@ -97,7 +97,7 @@ final class Edge: RequestHandler {
                 guard form == .binaryCloudEvent else { throw Refused(Problem(400, "the body is empty: send an event")) }
             }
             let context = PublishContext(
-                topic, caller: caller.name, now: Time.wallMilliseconds, traceParent: request.header("traceparent"),
+                topic, caller: caller, now: Time.wallMilliseconds, traceParent: request.header("traceparent"),
                 key: try Self.key(request))
             let isGzip = try Self.isGzip(request)
             if form == .lines {
@@ -122,6 +122,8 @@ final class Edge: RequestHandler {
         let topic = context.topic
         do throws(EventRefusal) {
             var batch = OutgoingBatch()
+            // The value, and room for its envelope.
+            batch.reserveCapacity(records: 1, bytes: body.count + 768)
             switch form {
             case .binaryCloudEvent:
                 let event = try CloudEvent(headers: exchange.request, body: body, topic)
@@ -184,7 +186,7 @@ final class Edge: RequestHandler {
             exchange.addHeaders([Self.unverified])
             return publish()
         }
-        let name = memory.name(caller: context.caller, key: key, path: exchange.request.path)
+        let name = memory.name(caller: context.caller.name, key: key, path: exchange.request.path)
         Task {
             switch await memory.claim(name, body: body) {
             case .first(let owner):
@@ -255,7 +257,6 @@ final class Edge: RequestHandler {
 
     func dressed(_ response: HTTPResponse, for request: HTTPRequest) -> HTTPResponse {
         var response = response
-        response.headers += Self.securityHeaders
         if let origin = request.header("origin"), configuration.allows(origin) {
             response.headers.append(HTTPRequest.Field("Access-Control-Allow-Origin", origin))
             response.headers.append(HTTPRequest.Field("Vary", "Origin"))
@@ -267,7 +268,7 @@ final class Edge: RequestHandler {
         return response
     }
 
-    private static let securityHeaders = [
+    static let securityHeaders = [
         HTTPRequest.Field("X-Content-Type-Options", "nosniff"), HTTPRequest.Field("Cache-Control", "no-store"),
         HTTPRequest.Field("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ]

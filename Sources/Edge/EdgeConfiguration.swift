@@ -18,6 +18,7 @@ package struct EdgeConfiguration: Sendable {
         self.catalog = catalog
         // Five seconds, less what the server's sweeper may be late.
         http.answerTimeout = .milliseconds(4700)
+        http.answerHeaders = Edge.securityHeaders
     }
 
     /// Whether only this machine can reach a host.

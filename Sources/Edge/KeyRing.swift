@@ -16,6 +16,16 @@ package final class KeyRing: Sendable {
         package let topics: Set<String>?
         let digest: [UInt8]
         package let created: String
+        let caller: Caller
+
+        init(id: String, name: String, topics: Set<String>?, digest: [UInt8], created: String) {
+            self.id = id
+            self.name = name
+            self.topics = topics
+            self.digest = digest
+            self.created = created
+            caller = Caller(name, topics: topics)
+        }
 
         var line: String {
             let digits = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
@@ -50,17 +60,19 @@ package final class KeyRing: Sendable {
 
     /// Whom a key belongs to. `now` is the monotonic clock's.
     func caller(of key: String, now: Int64) -> Caller? {
-        let parts = key.split(separator: "_", omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0] == "flk", key.utf8.count < 200 else { return nil }
+        guard key.hasPrefix("flk_"), key.utf8.count < 200 else { return nil }
+        let parts = key.utf8.dropFirst(4).split(separator: UInt8(ascii: "_"), omittingEmptySubsequences: false)
+        guard parts.count == 2 else { return nil }
+        let id = String(Substring(parts[0]))
         let isDue = state.withLock { state in
             guard now - state.looked > Self.patience else { return false }
             state.looked = now
             return true
         }
         if isDue { look() }
-        guard let entry = state.withLock({ $0.entries[String(parts[1])] }) else { return nil }
+        guard let entry = state.withLock({ $0.entries[id] }) else { return nil }
         guard Self.isEqual(Self.digest(key), entry.digest) else { return nil }
-        return Caller(entry.name, topics: entry.topics)
+        return entry.caller
     }
 
     private func look() {

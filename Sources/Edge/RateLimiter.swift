@@ -7,6 +7,7 @@ internal import Synchronization
 final class RateLimiter: Sendable {
     /// Requests a second.
     let rate: Int
+    private let policy: String
     private let buckets = Mutex<[String: Bucket]>([:])
 
     private struct Bucket {
@@ -18,19 +19,23 @@ final class RateLimiter: Sendable {
     /// More callers than this at once are not remembered; whose bucket is full is forgotten first.
     private static let callerLimit = 10_000
 
-    init(rate: Int) { self.rate = rate }
+    init(rate: Int) {
+        self.rate = rate
+        policy = "\"default\";q=\(rate);w=1"
+    }
 
     /// What came of a request: whether it may pass, and what is left.
     struct Verdict: Sendable {
         let passes: Bool
         let remaining: Int
         let rate: Int
+        let policy: String
 
         /// As draft-ietf-httpapi-ratelimit-headers has them.
         var headers: [HTTPRequest.Field] {
             [
-                HTTPRequest.Field("RateLimit-Policy", "\"default\";q=\(rate);w=1"),
-                HTTPRequest.Field("RateLimit", "\"default\";r=\(remaining);t=1"),
+                HTTPRequest.Field("RateLimit-Policy", policy),
+                HTTPRequest.Field("RateLimit", "\"default\";r=" + String(remaining) + ";t=1"),
             ]
         }
     }
@@ -51,7 +56,7 @@ final class RateLimiter: Sendable {
             let passes = bucket.level >= 1000
             if passes { bucket.level -= 1000 }
             buckets[caller] = bucket
-            return Verdict(passes: passes, remaining: bucket.level / 1000, rate: rate)
+            return Verdict(passes: passes, remaining: bucket.level / 1000, rate: rate, policy: policy)
         }
     }
 }

@@ -253,15 +253,17 @@ internal import Synchronization
     }
 
     private func send(_ response: HTTPResponse, _ server: ServerCore) -> Bool {
-        var response = server.handler.dressed(response, for: request)
-        response.headers += state.withLock { $0.headers }
+        let response = server.handler.dressed(response, for: request)
+        let more = state.withLock { $0.headers }
         let message = unsafe response.body.withUnsafeBytes { bytes in
             unsafe MHD_create_response_from_buffer(
                 bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
         }
         guard let message = unsafe message else { return false }
         defer { unsafe MHD_destroy_response(message) }
-        for field in response.headers { unsafe MHD_add_response_header(message, field.name, field.value) }
+        for fields in [response.headers, more, server.configuration.answerHeaders] {
+            for field in fields { unsafe MHD_add_response_header(message, field.name, field.value) }
+        }
         if response.closes || server.isQuiet.load(ordering: .relaxed) {
             unsafe MHD_add_response_header(message, "Connection", "close")
         }

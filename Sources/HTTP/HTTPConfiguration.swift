@@ -25,6 +25,8 @@ package struct HTTPConfiguration: Sendable {
     /// How long an answer may take once the body is there; then `RequestHandler.timeout` answers. Default 5 s.
     package var answerTimeout: Duration = .seconds(5)
     package var tls: TLS?
+    /// What every answer has.
+    package var answerHeaders: [HTTPRequest.Field] = []
 
     package init() {}
 

@@ -114,7 +114,11 @@ internal import Synchronization
     ///
     /// The tape does not say, but the parser's marks are in the same order: each bracket, comma, colon and scalar has
     /// one, and all but commas and colons have a word, numbers two. So both are walked side by side.
-    func start(of index: Int) -> Int {
+    func start(of index: Int) -> Int { unsafe Int(parsed.marks[mark(of: index, isKept: true)]) }
+
+    /// The mark of a place. The cursor stays where a value begins: kept at its end, it would be beyond what is looked for
+    /// next within the value.
+    private func mark(of index: Int, isKept: Bool) -> Int {
         var (place, mark) = (1, 0)
         let last = cursor.load(ordering: .relaxed)
         if last != 0, Int(last >> 32) <= index { (place, mark) = (Int(last >> 32), Int(last & 0xffff_ffff)) }
@@ -127,8 +131,8 @@ internal import Synchronization
             mark += 1
         }
         while byte(mark) == UInt8(ascii: ",") || byte(mark) == UInt8(ascii: ":") { mark += 1 }
-        cursor.store(UInt64(place) << 32 | UInt64(mark), ordering: .relaxed)
-        return Int(unsafe parsed.marks[mark])
+        if isKept { cursor.store(UInt64(place) << 32 | UInt64(mark), ordering: .relaxed) }
+        return mark
     }
 
     private func byte(_ mark: Int) -> UInt8 { unsafe parsed.source[Int(parsed.marks[mark])] }
@@ -138,8 +142,9 @@ internal import Synchronization
         let start = start(of: index)
         switch tag(index) {
         case Tag.object, Tag.array:
-            // Its last word is the closing bracket's.
-            return start..<(self.start(of: next(index) - 1) + 1)
+            // Its last word is the closing bracket's; the document's last mark is, when it is the document.
+            let last = unsafe index == 1 ? Int(parsed.mark_count) - 1 : mark(of: next(index) - 1, isKept: false)
+            return start..<(Int(unsafe parsed.marks[last]) + 1)
         case Tag.string:
             var end = start + 1
             while end < length, sourceByte(end) != UInt8(ascii: "\"") {
