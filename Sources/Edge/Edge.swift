@@ -123,7 +123,7 @@ final class Edge: RequestHandler {
         do throws(EventRefusal) {
             var batch = OutgoingBatch()
             // The value, and room for its envelope.
-            batch.reserveCapacity(records: 1, bytes: body.count + 768)
+            batch.reserveCapacity(records: 1, bytes: body.count + 512)
             switch form {
             case .binaryCloudEvent:
                 let event = try CloudEvent(headers: exchange.request, body: body, topic)

@@ -29,14 +29,14 @@ struct EventList {
     static func append(
         _ value: JSONValue, _ form: Form, _ context: PublishContext, _ index: Int, to batch: inout OutgoingBatch
     ) throws(EventRefusal) -> String {
-        let size = value.withSource { $0.byteCount }
-        guard size <= context.topic.eventLimit else {
+        let source = value.sourceRange
+        guard source.count <= context.topic.eventLimit else {
             throw EventRefusal(
-                .tooLarge, "", "the event has \(size) bytes, more than the \(context.topic.eventLimit) allowed")
+                .tooLarge, "", "the event has \(source.count) bytes, more than the \(context.topic.eventLimit) allowed")
         }
         switch form {
         case .plain:
-            return try PlainEvent(value, schema: context.topic).append(to: &batch, context, index: index)
+            return try PlainEvent(value, schema: context.topic).append(to: &batch, context, source, index)
         case .cloud: return try CloudEvent(structured: value, context.topic).append(to: &batch, context)
         }
     }

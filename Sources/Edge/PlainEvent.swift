@@ -52,8 +52,10 @@ struct PlainEvent {
         guard faults.isEmpty else { throw EventRefusal(.invalid, faults) }
     }
 
-    /// Appends it. Returns its id.
-    func append(to batch: inout OutgoingBatch, _ context: PublishContext, index: Int) -> String {
+    /// Appends it; `range` is where it is written. Returns its id.
+    func append(
+        to batch: inout OutgoingBatch, _ context: PublishContext, _ range: Range<Int>, _ index: Int
+    ) -> String {
         let id = self.id?.string ?? context.newID(index)
         let mark = batch.headers.count
         batch.addHeader("ce_specversion", "1.0")
@@ -71,10 +73,11 @@ struct PlainEvent {
         batch.addHeader("content-type", "application/json")
         if let trace = context.traceParent { batch.addHeader("traceparent", trace) }
         let target = context.topic.target
-        value.withSource { source in
+        value.document.withSource { text in
+            let source = text.extracting(range)
             if let key = campaign ?? user {
-                _ = key.withUTF8 { text in
-                    unsafe batch.append(topic: target, key: text.bytes, value: source, headersFrom: mark)
+                _ = key.withUTF8 { key in
+                    unsafe batch.append(topic: target, key: key.bytes, value: source, headersFrom: mark)
                 }
             } else {
                 batch.append(topic: target, key: nil, value: source, headersFrom: mark)
