@@ -106,8 +106,10 @@ final class Edge: RequestHandler {
                 } catch { throw Refused(LineReader.problem(error)) }
             }
             let limit = form.isList ? Limits.list : topic.eventLimit
-            let tooLarge = Problem(413, "the body has more than the \(limit) bytes allowed")
-            return .collect(limit: limit, tooLarge: tooLarge.response) { [self] exchange, body in
+            let tooLarge: @Sendable () -> HTTPResponse = {
+                Problem(413, "the body has more than the \(limit) bytes allowed").response
+            }
+            return .collect(limit: limit, tooLarge: tooLarge) { [self] exchange, body in
                 do throws(Refused) {
                     let plain = isGzip ? try Self.gunzip(body, limit) : body
                     try publish(plain, form, context, exchange)
@@ -123,7 +125,7 @@ final class Edge: RequestHandler {
         do throws(EventRefusal) {
             var batch = OutgoingBatch()
             // The value, and room for its envelope.
-            batch.reserveCapacity(records: 1, bytes: body.count + 512)
+            batch.reserveCapacity(records: 1, headers: 10, bytes: body.count + 512)
             switch form {
             case .binaryCloudEvent:
                 let event = try CloudEvent(headers: exchange.request, body: body, topic)

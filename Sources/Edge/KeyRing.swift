@@ -48,6 +48,8 @@ package final class KeyRing: Sendable {
     private let path: String
     private let log: Log
     private let state: Mutex<State>
+    /// One for all, because making one costs more than a digest.
+    private let sha256 = Mutex(Digest(.sha256))
 
     private static let fileLimit = 4 << 20
     private static let patience: Int64 = 2000
@@ -61,9 +63,9 @@ package final class KeyRing: Sendable {
     /// Whom a key belongs to. `now` is the monotonic clock's.
     func caller(of key: String, now: Int64) -> Caller? {
         guard key.hasPrefix("flk_"), key.utf8.count < 200 else { return nil }
-        let parts = key.utf8.dropFirst(4).split(separator: UInt8(ascii: "_"), omittingEmptySubsequences: false)
-        guard parts.count == 2 else { return nil }
-        let id = String(Substring(parts[0]))
+        let rest = key.dropFirst(4)
+        guard let end = rest.utf8.firstIndex(of: UInt8(ascii: "_")) else { return nil }
+        let id = String(rest[..<end])
         let isDue = state.withLock { state in
             guard now - state.looked > Self.patience else { return false }
             state.looked = now
@@ -71,7 +73,13 @@ package final class KeyRing: Sendable {
         }
         if isDue { look() }
         guard let entry = state.withLock({ $0.entries[id] }) else { return nil }
-        guard Self.isEqual(Self.digest(key), entry.digest) else { return nil }
+        let digest = sha256.withLock { digest in
+            digest.start()
+            var key = key
+            key.withUTF8 { digest.add(unsafe RawSpan(_unsafeElements: $0)) }
+            return digest.finishBytes()
+        }
+        guard Self.isEqual(digest, entry.digest) else { return nil }
         return entry.caller
     }
 
@@ -92,7 +100,7 @@ package final class KeyRing: Sendable {
     }
 
     /// Looks at every byte, however early they differ.
-    static func isEqual(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+    static func isEqual(_ one: InlineArray<32, UInt8>, _ other: [UInt8]) -> Bool {
         guard one.count == other.count else { return false }
         var difference: UInt8 = 0
         for index in one.indices { difference |= one[index] ^ other[index] }

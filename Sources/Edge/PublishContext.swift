@@ -3,8 +3,8 @@ internal import JSON
 internal import Model
 internal import Platform
 
-/// What all events of a request have in common.
-struct PublishContext: Sendable {
+/// What all events of a request have in common. An object, because every step hands it on.
+final class PublishContext: Sendable {
     let topic: EdgeTopic
     /// Whoever sends them.
     let caller: Caller

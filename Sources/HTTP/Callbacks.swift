@@ -23,8 +23,8 @@ enum Callbacks {
         guard let kept = unsafe place.pointee else {
             guard let about = unsafe flotilla_http_context(native) else { return .NO }
             let connection = unsafe Unmanaged<Connection>.fromOpaque(about).takeUnretainedValue()
-            var request = unsafe RequestReader.request(native, url: url, method: method, version: version)
-            if core.configuration.tls?.clientAuthority != nil { request.peer = unsafe peer(native) }
+            let peer = core.configuration.tls?.clientAuthority == nil ? nil : unsafe peer(native)
+            let request = unsafe RequestReader.request(native, url: url, method: method, version: version, peer)
             let exchange = unsafe core.begin(native, request, connection)
             unsafe place.pointee = Unmanaged.passRetained(exchange).toOpaque()
             return exchange.begin(core) ? .YES : .NO
@@ -66,7 +66,7 @@ enum Callbacks {
 
     static func request(
         _ native: OpaquePointer, url: UnsafePointer<CChar>?, method: UnsafePointer<CChar>?,
-        version: UnsafePointer<CChar>?
+        version: UnsafePointer<CChar>?, _ peer: String?
     ) -> HTTPRequest {
         var reader = RequestReader()
         unsafe withUnsafeMutablePointer(to: &reader) { reader in
@@ -78,7 +78,7 @@ enum Callbacks {
         let verb = unsafe reader.text(cString: method, "the method")
         let old = unsafe reader.text(cString: version, "the version") == "HTTP/1.0"
         return HTTPRequest(
-            method: verb, path: path, block: reader.headers, query: reader.query, isOld: old,
+            method: verb, path: path, block: reader.headers, query: reader.query, isOld: old, peer: peer,
             illegible: reader.illegible)
     }
 

@@ -130,11 +130,12 @@ internal import Synchronization
         case .collect(let limit, let tooLarge, _):
             let length = request.contentLength ?? 0
             if length > limit {
+                let response = tooLarge()
                 if request.expectsContinue || length > server.configuration.maxDiscardedBytes {
-                    return refuse(tooLarge, server)
+                    return refuse(response, server)
                 }
-                answer(tooLarge)
-                self.plan = .answer(tooLarge)
+                answer(response)
+                self.plan = .answer(response)
                 return true
             }
             // What is announced need not come.
@@ -163,7 +164,7 @@ internal import Synchronization
         case .collect(let limit, let tooLarge, _):
             let isMuch = hold(piece.byteCount, server)
             if isMuch || piece.byteCount > limit - body.count {
-                let response = isMuch ? server.handler.overload(request) : tooLarge
+                let response = isMuch ? server.handler.overload(request) : tooLarge()
                 body = []
                 answer(response)
                 plan = .answer(response)

@@ -75,7 +75,7 @@ package enum BodyPlan: Sendable {
     /// Nobody wants it, and `Exchange.answer` will be called.
     case waitForAnswer
     /// Kept in memory up to a limit, beyond which `tooLarge` is the answer; `then` gets it all.
-    case collect(limit: Int, tooLarge: HTTPResponse, then: @Sendable (Exchange, [UInt8]) -> Void)
+    case collect(limit: Int, tooLarge: @Sendable () -> HTTPResponse, then: @Sendable (Exchange, [UInt8]) -> Void)
     /// Given to a reader in the pieces that it comes in.
     case stream(any BodyReader)
 }

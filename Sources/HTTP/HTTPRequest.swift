@@ -1,5 +1,5 @@
-/// A request as far as its headers.
-package struct HTTPRequest: Sendable {
+/// A request as far as its headers. An object, because everybody hands it on.
+package final class HTTPRequest: Sendable {
     package let method: String
     /// As it came: percent-encoded, without the query.
     package let path: String
@@ -8,7 +8,7 @@ package struct HTTPRequest: Sendable {
     /// Whether the client spoke HTTP/1.0.
     package let isOld: Bool
     /// The common name of the client's certificate, when one of those was shown that the server takes.
-    package var peer: String?
+    package let peer: String?
     /// What `content-length` says.
     package let contentLength: Int?
     package let isChunked: Bool
@@ -27,18 +27,20 @@ package struct HTTPRequest: Sendable {
         }
     }
 
-    package init(method: String, path: String, headers: [Field] = []) {
-        self.init(method: method, path: path, block: HeaderBlock(headers), query: [], isOld: false, illegible: nil)
+    package convenience init(method: String, path: String, headers: [Field] = []) {
+        self.init(method: method, path: path, block: HeaderBlock(headers))
     }
 
     init(
-        method: String, path: String, block: HeaderBlock, query: [Field], isOld: Bool, illegible: String?
+        method: String, path: String, block: HeaderBlock, query: [Field] = [], isOld: Bool = false,
+        peer: String? = nil, illegible: String? = nil
     ) {
         self.method = method
         self.path = path
         self.block = block
         self.query = query
         self.isOld = isOld
+        self.peer = peer
         self.illegible = illegible ?? block.illegible.map { "the header \($0.prefix(40))" }
         contentLength = block.first("content-length").flatMap { Self.number(block.bytes[block.valueRange($0)]) }
         isChunked = block.first("transfer-encoding") != nil
