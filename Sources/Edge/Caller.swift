@@ -42,9 +42,8 @@ package struct Access: Sendable {
     package init() {}
 
     func caller(of request: HTTPRequest, now: Int64) throws(Edge.Refused) -> Caller {
-        let given = request.values("authorization")
-        guard given.count <= 1 else { throw refusal("authorization is there more than once") }
-        if let text = given.first {
+        if let text = request.header("authorization") {
+            guard request.count("authorization") == 1 else { throw refusal("authorization is there more than once") }
             guard let end = text.utf8.firstIndex(of: 32), text[..<end].lowercased() == "bearer" else {
                 throw refusal("authorization is to be: Bearer KEY")
             }

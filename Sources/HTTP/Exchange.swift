@@ -263,7 +263,12 @@ internal import Synchronization
         guard let message = unsafe message else { return false }
         defer { unsafe MHD_destroy_response(message) }
         for fields in [response.headers, more, server.configuration.answerHeaders] {
-            for field in fields { unsafe MHD_add_response_header(message, field.name, field.value) }
+            for field in fields {
+                // Where they lie: as arguments they would be copied first.
+                unsafe field.name.withCString { name in
+                    unsafe field.value.withCString { unsafe _ = MHD_add_response_header(message, name, $0) }
+                }
+            }
         }
         if response.closes || server.isQuiet.load(ordering: .relaxed) {
             unsafe MHD_add_response_header(message, "Connection", "close")

@@ -58,9 +58,17 @@ package final class HTTPRequest: Sendable {
 
     package func hasHeader(_ name: StaticString) -> Bool { block.first(name) != nil }
 
+    /// How often a header is there.
+    package func count(_ name: StaticString) -> Int { block.count(name) }
+
+    /// Whether a header is there once, with exactly this value.
+    package func isHeader(_ name: StaticString, _ value: StaticString) -> Bool {
+        guard let place = block.first(name), block.count(name) == 1 else { return false }
+        return block.isValue(place, value)
+    }
+
     package func values(_ name: StaticString) -> [String] {
-        guard hasHeader(name) else { return [] }
-        return block.places.filter { block.isNamed($0, name) }.map { block.value($0) }
+        block.places.filter { block.isNamed($0, name) }.map { block.value($0) }
     }
 
     package var hasBody: Bool { isChunked || (contentLength ?? 0) > 0 }

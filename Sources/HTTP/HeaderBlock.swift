@@ -35,18 +35,22 @@ struct HeaderBlock: Sendable {
     mutating func add(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         let start = bytes.count
         unsafe bytes.append(contentsOf: name)
-        for index in start..<bytes.count where bytes[index] >= 0x41 && bytes[index] <= 0x5a { bytes[index] |= 0x20 }
+        unsafe bytes.withUnsafeMutableBufferPointer { bytes in
+            for index in start..<start + name.count where unsafe bytes[index] >= 0x41 && bytes[index] <= 0x5a {
+                unsafe bytes[index] |= 0x20
+            }
+        }
         unsafe bytes.append(contentsOf: value)
-        var (hasControl, isASCII) = (false, true)
-        for index in (start + name.count)..<bytes.count {
-            let byte = bytes[index]
+        var (hasControl, all): (Bool, UInt8) = (false, 0)
+        for index in value.indices {
+            let byte = unsafe value[index]
             if byte < 0x20 && byte != 9 || byte == 0x7f { hasControl = true }
-            if byte >= 0x80 { isASCII = false }
+            all |= byte
         }
         size += name.count + value.count + 4
         places.append(
             Place(start: start, nameCount: name.count, valueCount: value.count, hasControl: hasControl))
-        if !isASCII, illegible == nil, unsafe String(validating: value, as: UTF8.self) == nil {
+        if all >= 0x80, illegible == nil, unsafe String(validating: value, as: UTF8.self) == nil {
             illegible = self.name(places[places.count - 1])
         }
     }
@@ -74,4 +78,16 @@ struct HeaderBlock: Sendable {
     }
 
     func first(_ name: StaticString) -> Place? { places.first { isNamed($0, name) } }
+
+    func count(_ name: StaticString) -> Int { places.count { isNamed($0, name) } }
+
+    /// Whether a value is exactly this one.
+    func isValue(_ place: Place, _ text: StaticString) -> Bool {
+        guard place.valueCount == text.utf8CodeUnitCount else { return false }
+        let start = place.start + place.nameCount
+        return unsafe bytes.withUnsafeBufferPointer { bytes in
+            for index in 0..<place.valueCount where unsafe bytes[start + index] != text.utf8Start[index] { return false }
+            return true
+        }
+    }
 }
