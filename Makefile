@@ -45,20 +45,23 @@ build: .build/setup  ## build everything, tests too
 test: .build/setup lint release build unit live faults  ## lint, build, unit, live and short fault tests
 	@echo "make test: all passed"
 
-# Members of groups have sessions of seconds, so their tests do not share the cores with the others. A limit on the whole:
-# a hang is a failure, and no reason to wait for.
+# Tests with servers, deadlines and sessions of seconds do not share the cores with those that only compute. A limit on
+# the whole: a hang is a failure, and no reason to wait for.
+SERVED := (Edge|Flotilla|HTTP|Postgres|Process|Redis)Tests[.]|AggregateTests[.]AggregateTests
+
 unit: .build/setup
-	timeout -k 10 600 swift test --skip-build --disable-xctest --skip '^(FaultTests|KafkaTests)[.]'
-	timeout -k 10 600 swift test --skip-build --disable-xctest --filter '^KafkaTests[.]'
+	Tests/swift-test.sh 600 --skip '^(FaultTests[.]|KafkaTests[.]|$(SERVED))'
+	Tests/swift-test.sh 600 --filter '^($(SERVED))'
+	Tests/swift-test.sh 600 --filter '^KafkaTests[.]'
 
 live: build release
 	timeout -k 10 900 $(PYTHON) -m pytest -q -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live
 
 faults: build release
-	timeout -k 10 600 swift test --skip-build --disable-xctest --filter '^FaultTests[.]'
+	Tests/swift-test.sh 600 --filter '^FaultTests[.]'
 
 prove: .build/setup release build  ## the long proofs: workers and all that they need killed fifty times under 200 000 events
-	FLOTILLA_KILLS=50 timeout -k 10 2400 swift test --skip-build --disable-xctest --filter '^FaultTests[.]StatefulTests/theSums'
+	FLOTILLA_KILLS=50 Tests/swift-test.sh 2400 --filter '^FaultTests[.]StatefulTests/theSums'
 	@echo "make prove: all passed"
 
 bench: .build/setup  ## measure, as tables with ratios; BENCH_ONLY=edge a part, BENCH_MINUTES=10 the edge for so long

@@ -69,6 +69,9 @@ let package = Package(
         // libmicrohttpd in Swift.
         .target(name: "HTTP", dependencies: ["Platform", "CMicrohttpd"], swiftSettings: lending),
 
+        // The port for those who watch over a process: health and metrics.
+        .target(name: "AdminPort", dependencies: ["HTTP", "JSON", "Platform"], swiftSettings: strict),
+
         // What topics/ says: topics, schemas, policies; and how it gets to a broker.
         .target(
             name: "Contracts",
@@ -79,7 +82,9 @@ let package = Package(
         // The product: handlers, and the worker that runs them.
         .target(
             name: "Flotilla",
-            dependencies: ["Commands", "Model", "Platform", "JSON", "Kafka", "Redis", "Postgres", "Contracts"],
+            dependencies: [
+                "AdminPort", "Commands", "Model", "Platform", "JSON", "Kafka", "Redis", "Postgres", "Contracts",
+            ],
             swiftSettings: lending
         ),
 
@@ -118,7 +123,7 @@ let package = Package(
         .target(
             name: "Edge",
             dependencies: [
-                "CCompression", "Contracts", "HTTP", "JOSE", "JSON", "Kafka", "Model", "Platform", "Redis",
+                "AdminPort", "CCompression", "Contracts", "HTTP", "JOSE", "JSON", "Kafka", "Model", "Platform", "Redis",
             ],
             swiftSettings: lending
         ),

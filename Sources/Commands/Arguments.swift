@@ -13,6 +13,17 @@ package struct Arguments {
     /// A fault of this command line, for what only the command itself can see.
     package func fault(_ what: String) -> UsageFault { UsageFault(what, of: command) }
 
+    /// An option's PORT or HOST:PORT; a port alone is this machine's alone. Only for an option that was given.
+    package func place(_ name: String) throws(UsageFault) -> (host: String, port: UInt16) {
+        let text = values[name] ?? ""
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        let host = parts.count > 1 ? parts.dropLast().joined(separator: ":") : "127.0.0.1"
+        guard let port = parts.last.flatMap({ UInt16($0) }), !host.isEmpty else {
+            throw fault("--\(name) \(text.debugDescription) is not PORT or HOST:PORT")
+        }
+        return (host.filter { $0 != "[" && $0 != "]" }, port)
+    }
+
     /// Accepts `--name value`, `--name=value`, and for what has a letter `-n value`; `--` ends the options. Refuses
     /// what the command does not know.
     package init(_ arguments: some Sequence<String>, of command: Command) throws(UsageFault) {

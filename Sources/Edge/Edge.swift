@@ -1,3 +1,4 @@
+internal import AdminPort
 internal import Contracts
 internal import HTTP
 internal import JSON

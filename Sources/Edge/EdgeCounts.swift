@@ -1,3 +1,4 @@
+internal import AdminPort
 internal import Synchronization
 
 /// What /metrics tells of requests.
@@ -12,26 +13,18 @@ final class EdgeCounts: Sendable {
         answers.withLock { $0[status, default: 0] += 1 }
     }
 
-    /// As Prometheus reads it.
-    func text(connections: Int) -> String {
-        var lines = [
-            "# HELP flotilla_edge_requests_total Requests by the status of their answer.",
-            "# TYPE flotilla_edge_requests_total counter",
-        ]
-        let answers = answers.withLock { $0 }
-        for (status, count) in answers.sorted(by: { $0.key < $1.key }) {
-            lines.append("flotilla_edge_requests_total{status=\"\(status)\"} \(count)")
-        }
-        lines += [
-            "# HELP flotilla_edge_requests_broken_total Requests whose connection broke before the answer.",
-            "# TYPE flotilla_edge_requests_broken_total counter",
-            "flotilla_edge_requests_broken_total \(broken.load(ordering: .relaxed))",
-            "# HELP flotilla_edge_request_seconds_total What requests took in all, from their headers to their answer.",
-            "# TYPE flotilla_edge_request_seconds_total counter",
-            "flotilla_edge_request_seconds_total \(Double(milliseconds.load(ordering: .relaxed)) / 1000)",
-            "# HELP flotilla_edge_connections Open connections.", "# TYPE flotilla_edge_connections gauge",
-            "flotilla_edge_connections \(connections)",
-        ]
-        return lines.joined(separator: "\n") + "\n"
+    func write(to metrics: inout MetricsText, connections: Int) {
+        let answers = answers.withLock { $0 }.sorted { $0.key < $1.key }
+        metrics.add(
+            "flotilla_edge_requests_total", .counter, "Requests by the status of their answer.",
+            answers.map { ([("status", "\($0.key)")], Double($0.value)) })
+        metrics.add(
+            "flotilla_edge_requests_broken_total", .counter, "Requests whose connection broke before the answer.",
+            Double(broken.load(ordering: .relaxed)))
+        metrics.add(
+            "flotilla_edge_request_seconds_total", .counter,
+            "What requests took in all, from their headers to their answer.",
+            Double(milliseconds.load(ordering: .relaxed)) / 1000)
+        metrics.add("flotilla_edge_connections", .gauge, "Open connections.", Double(connections))
     }
 }

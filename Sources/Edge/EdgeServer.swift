@@ -1,3 +1,4 @@
+internal import AdminPort
 internal import Contracts
 internal import HTTP
 internal import JSON
@@ -14,17 +15,18 @@ package final class EdgeServer: Sendable {
     private let producer: Producer
     private let admin: Admin
     private let server: HTTPServer
-    private let adminServer: HTTPServer?
+    private let adminServer: AdminServer?
     private let log: Log
 
     package var port: UInt16 { server.port }
     package var adminPort: UInt16? { adminServer?.port }
+    package var adminAddress: String? { adminServer?.address }
 
-    /// Listens. `redis` remembers Idempotency-Keys, and stays the caller's. `adminPort` is where /metrics is; nil for nowhere. `fatal` is called once when the edge can never
-    /// publish again, and is to have the process end.
+    /// Listens. `redis` remembers Idempotency-Keys, and stays the caller's. `admin` is where health and metrics are; nil for
+    /// nowhere. `fatal` is called once when the edge can never publish again, and is to have the process end.
     package init(
         _ configuration: EdgeConfiguration, client: ClientConfiguration, redis: RedisClient? = nil,
-        adminPort: UInt16? = nil, log: Log,
+        admin place: (host: String, port: UInt16)? = nil, log: Log,
         fatal: @escaping @Sendable (KafkaFault) -> Void = { _ in }
     ) async throws {
         var producing = ProducerConfiguration(client)
@@ -46,7 +48,7 @@ package final class EdgeServer: Sendable {
         }
         let namespace = configuration.catalog.namespace
         let open = configuration.catalog.topics.filter { $0.publish != .no }.map { namespace.topic($0.name) }
-        let health = Health(admin, topics: Set(open), redis: redis, version: configuration.version)
+        let health = Health.edge(admin, topics: Set(open), redis: redis, version: configuration.version)
         let edge = Edge(configuration, producer: producer, health: health, redis: redis, log: log)
         self.edge = edge
         self.producer = producer
@@ -56,13 +58,10 @@ package final class EdgeServer: Sendable {
             let server = try HTTPServer(configuration.http, edge)
             self.server = server
             do {
-                adminServer = try adminPort.map { port in
-                    var http = HTTPConfiguration()
-                    http.host = configuration.http.host
-                    http.port = port
-                    http.threads = 1
-                    http.maxConnections = 100
-                    return try HTTPServer(http, AdminPages(edge, server))
+                adminServer = try place.map { place in
+                    try AdminServer(host: place.host, port: place.port, health: health) { [counts = edge.counts] text in
+                        counts.write(to: &text, connections: server.connectionCount)
+                    }
                 }
             } catch {
                 server.stop(within: .zero)
@@ -81,7 +80,7 @@ package final class EdgeServer: Sendable {
         await withCheckedContinuation { continuation in
             let stopping: @Sendable () -> Void = { [self] in
                 server.stop()
-                adminServer?.stop(within: .seconds(1))
+                adminServer?.stop()
                 continuation.resume()
             }
             do throws(SystemError) { _ = try OSThread(name: "http-stop", stopping) } catch { stopping() }
@@ -89,35 +88,4 @@ package final class EdgeServer: Sendable {
         await producer.close(within: .seconds(6))
         await admin.close()
     }
-}
-
-/// What the admin port has: health, and metrics.
-final class AdminPages: RequestHandler {
-    private let edge: Edge
-    private let server: HTTPServer
-
-    init(_ edge: Edge, _ server: HTTPServer) {
-        self.edge = edge
-        self.server = server
-    }
-
-    func begin(_ exchange: Exchange) -> BodyPlan {
-        if exchange.request.path == "/metrics" {
-            let text = edge.counts.text(connections: server.connectionCount)
-            return .answer(HTTPResponse(200, "text/plain; version=0.0.4", Array(text.utf8)))
-        }
-        switch Route.find(exchange.request.path)?.route {
-        case .live, .ready, .health: return edge.begin(exchange)
-        case .events, .topicEvents, .description, nil:
-            return .answer(Problem(404, "there is /livez, /readyz, /healthz and /metrics here").response)
-        }
-    }
-
-    func refusal(_ status: Int, _ detail: String) -> HTTPResponse { edge.refusal(status, detail) }
-    func timeout(_ request: HTTPRequest) -> HTTPResponse {
-        Problem(503, "no answer in time", retryAfter: 1).response
-    }
-    func overload(_ request: HTTPRequest) -> HTTPResponse { edge.overload(request) }
-    func dressed(_ response: HTTPResponse, for request: HTTPRequest) -> HTTPResponse { response }
-    func finished(_ exchange: Exchange, status: Int?) {}
 }

@@ -35,24 +35,28 @@ public struct Log: Sendable {
         self.sink = sink
     }
 
-    /// The log that `LOG_LEVEL` (debug, info, warning, error) and `LOG_FORMAT` (json, text) ask for, or what is wrong
-    /// with them.
-    public static func fromEnvironment() -> Result<Log, SettingFault> {
-        var level = Level.info
-        if let wanted = environment("LOG_LEVEL") {
-            guard let known = Level.allCases.first(where: { "\($0)" == wanted.lowercased() }) else {
-                return .failure(
-                    SettingFault(name: "LOG_LEVEL", value: wanted, expected: "debug, info, warning or error"))
+    /// The log that `LOG_LEVEL` (debug, info, warning, error) and `LOG_FORMAT` (json, text) ask for; what is wrong with
+    /// them is among the settings' faults.
+    public static func from(_ settings: inout Settings) -> Log {
+        let level = settings.value("LOG_LEVEL", expected: "debug, info, warning or error") { text in
+            Level.allCases.first { "\($0)" == text.lowercased() }
+        }
+        let format = settings.value("LOG_FORMAT", expected: "json or text") { text -> Format? in
+            switch text {
+            case "json": .json
+            case "text": .text
+            default: nil
             }
-            level = known
         }
-        switch environment("LOG_FORMAT") {
-        case nil: return .success(Log(level: level, format: isatty(2) == 1 ? .text : .json))
-        case "json": return .success(Log(level: level, format: .json))
-        case "text": return .success(Log(level: level, format: .text))
-        case .some(let other):
-            return .failure(SettingFault(name: "LOG_FORMAT", value: other, expected: "json or text"))
-        }
+        return Log(level: level ?? .info, format: format ?? (isatty(2) == 1 ? .text : .json))
+    }
+
+    /// The same for a process without other settings.
+    public static func fromEnvironment() throws(SettingFaults) -> Log {
+        var settings = Settings.fromEnvironment()
+        let log = from(&settings)
+        try settings.check()
+        return log
     }
 
     public func debug(_ message: StaticString, _ fields: @autoclosure () -> [Field] = []) {
@@ -113,10 +117,5 @@ public struct Log: Sendable {
             }
         }
         return quoted + "\""
-    }
-
-    private static func environment(_ name: String) -> String? {
-        guard let value = unsafe getenv(name) else { return nil }
-        return unsafe String(cString: value)
     }
 }

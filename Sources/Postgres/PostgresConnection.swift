@@ -122,21 +122,28 @@ final class PostgresConnection: Sendable {
             do throws(PostgresFault) {
                 let native = try NativeConnection(
                     configuration, bell, hostsLast: failures, isClosed: { self.isClosed })
-                pause = 50
+                let began = Time.monotonicMilliseconds
                 state.withLock { $0.isReturned = false }
                 onChange(self, nil)
                 let fault = serve(native)
                 native.finish()
                 onChange(self, fault)
                 refuse(fault)
+                // A proxy whose server is away may take connections and hang up at once: no better than none.
+                if Time.monotonicMilliseconds - began >= 1000 { pause = 50 } else { rest(&pause) }
             } catch {
                 failures += 1
                 onChange(self, error)
-                sleep(until: Time.monotonicMilliseconds + pause + Int64.random(in: 0...pause))
-                pause = min(pause * 2, 2000)
+                rest(&pause)
             }
         }
         for exchange in take().asked { exchange.reply(.failure(.closedPool)) }
+    }
+
+    /// Waits before the next connection, longer each time.
+    private func rest(_ pause: inout Int64) {
+        sleep(until: Time.monotonicMilliseconds + pause + Int64.random(in: 0...pause))
+        pause = min(pause * 2, 2000)
     }
 
     /// Does what is asked until the connection breaks or the pool closes; why it ended.

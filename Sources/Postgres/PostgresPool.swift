@@ -74,6 +74,22 @@ public final class PostgresPool: Sendable {
         PostgresTransaction(try await lease())
     }
 
+    /// Asks whether it is there: what is wrong, or nil.
+    package func trouble(within limit: Duration) async -> String? {
+        let question = Task {
+            do {
+                try await transaction { try await $0.execute("SELECT 1") }
+                return nil as String?
+            } catch is CancellationError { return "no answer within \(limit)" } catch { return "\(error)" }
+        }
+        let timer = Task {
+            try? await Task.sleep(for: limit)
+            question.cancel()
+        }
+        defer { timer.cancel() }
+        return await question.value
+    }
+
     // MARK: Lending
 
     private func lease() async throws(PostgresFault) -> PostgresConnection {

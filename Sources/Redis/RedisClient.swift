@@ -23,6 +23,14 @@ public final class RedisClient: Sendable {
         for connection in connections { connection.close() }
     }
 
+    /// Asks whether it is there: what is wrong, or nil.
+    package func trouble(within limit: Duration) async -> String? {
+        do throws(RedisFault) {
+            _ = try await execute(RedisCommand("PING"), within: limit)
+            return nil
+        } catch { return "\(error)" }
+    }
+
     /// Runs one command. An error that Redis answers is thrown.
     public func execute(_ command: RedisCommand, within limit: Duration? = nil) async throws(RedisFault) -> RedisValue {
         let answer = try await pipeline([command], within: limit)[0]

@@ -80,18 +80,25 @@ final class RedisConnection: Sendable {
             do throws(RedisFault) {
                 let transport = try connect()
                 state.withLock { $0.trouble = nil }
-                pause = 50
+                let began = Time.monotonicMilliseconds
                 let fault = Session(transport, reader: ReplyReader(), bell: bell).run(
                     take: take, isClosed: { self.isClosed })
                 transport.shut()
                 if !isClosed { fail(fault) }
+                // A proxy whose server is away takes connections and hangs up at once: no better than none.
+                if Time.monotonicMilliseconds - began >= 1000 { pause = 50 } else { rest(&pause) }
             } catch {
                 fail(error)
-                sleep(until: Time.monotonicMilliseconds + pause + Int64.random(in: 0...pause))
-                pause = min(pause * 2, 1000)
+                rest(&pause)
             }
         }
         fail(RedisFault(.closed, "the client is closed"))
+    }
+
+    /// Waits before the next connection, longer each time.
+    private func rest(_ pause: inout Int64) {
+        sleep(until: Time.monotonicMilliseconds + pause + Int64.random(in: 0...pause))
+        pause = min(pause * 2, 1000)
     }
 
     /// Nothing can be sent; who waits is told at once.

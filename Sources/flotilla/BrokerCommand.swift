@@ -36,7 +36,7 @@ extension Command {
         }
         configuration.durability = durability
         configuration.insecure = arguments.has("insecure")
-        let log = try Log.fromEnvironment().get()
+        let log = try Log.fromEnvironment()
         OpenFiles.raiseLimit()
         let broker = try Broker.start(configuration, log: log)
         broker.whenStopped { _ in TerminationSignals.raise() }

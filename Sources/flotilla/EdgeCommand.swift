@@ -17,16 +17,18 @@ extension Command {
             """,
         options: [
             Option(name: "http", value: "PORT", fallback: "8080", help: "where clients come, or HOST:PORT"),
-            Option(name: "admin", value: "PORT", fallback: "9464", help: "where health and metrics are; 0 is any"),
+            Option(
+                name: "admin", value: "PORT", fallback: "9464",
+                help: "where health and metrics are, or HOST:PORT; 0 is any"),
         ],
         run: runEdge
     )
 
     @Sendable private static func runEdge(_ arguments: Arguments) throws -> ExitCode {
-        let (host, port) = try place("http", arguments)
-        let (_, adminPort) = try place("admin", arguments)
+        let (host, port) = try arguments.place("http")
+        let admin = try arguments.place("admin")
         let settings = try EdgeSettings(Settings.fromEnvironment())
-        let log = try Log.fromEnvironment().get()
+        let log = try Log.fromEnvironment()
         var configuration = EdgeConfiguration(
             try TopicCatalog(folder: settings.topicsFolder, namespace: settings.namespace))
         configuration.origins = settings.origins
@@ -36,7 +38,7 @@ extension Command {
         configuration.http.port = port
         try settleAccess(&configuration, settings, log)
         OpenFiles.raiseLimit()
-        return try run(configuration, settings, adminPort, log)
+        return try run(configuration, settings, admin, log)
     }
 
     /// Who may publish: those with a key or a certificate; everybody only where this machine alone can come.
@@ -69,7 +71,7 @@ extension Command {
     }
 
     private static func run(
-        _ configuration: EdgeConfiguration, _ settings: EdgeSettings, _ adminPort: UInt16, _ log: Log
+        _ configuration: EdgeConfiguration, _ settings: EdgeSettings, _ admin: (host: String, port: UInt16), _ log: Log
     ) throws -> ExitCode {
         let ending = Ending()
         Task {
@@ -81,7 +83,7 @@ extension Command {
             }
             do {
                 let server = try await EdgeServer(
-                    configuration, client: settings.client, redis: redis, adminPort: adminPort, log: log
+                    configuration, client: settings.client, redis: redis, admin: admin, log: log
                 ) {
                     fault in
                     ending.note(fault)
@@ -89,7 +91,7 @@ extension Command {
                 }
                 log.info(
                     "edge is ready",
-                    [("http", "\(configuration.http.host):\(server.port)"), ("admin", server.adminPort ?? 0)])
+                    [("http", "\(configuration.http.host):\(server.port)"), ("admin", server.adminAddress ?? "")])
                 await ending.signal()
                 log.info("edge is stopping")
                 await server.stop()
@@ -108,17 +110,6 @@ extension Command {
         }
         if let error = ending.error { throw error }
         return .ok
-    }
-
-    /// PORT, or HOST:PORT.
-    private static func place(_ name: String, _ arguments: Arguments) throws(UsageFault) -> (String, UInt16) {
-        let text = arguments[name] ?? ""
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        let host = parts.count > 1 ? parts.dropLast().joined(separator: ":") : "127.0.0.1"
-        guard let port = parts.last.flatMap({ UInt16($0) }), !host.isEmpty else {
-            throw arguments.fault("--\(name) \(text.debugDescription) is not PORT or HOST:PORT")
-        }
-        return (host.filter { $0 != "[" && $0 != "]" }, port)
     }
 
     /// How the main thread and the task that serves tell each other of the end.

@@ -6,7 +6,7 @@ import Platform
 import TestSupport
 import Testing
 
-@Suite struct AccessTests {
+@Suite(.inTurns) struct AccessTests {
     private static let event = #"{"event_type":"a"}"#
 
     /// A file of keys, and the keys.
@@ -78,7 +78,7 @@ import Testing
             #expect(answers.last?.headers["retry-after"] == "1")
             #expect(answers.last?.headers["ratelimit"] == "\"default\";r=0;t=1")
             // And that is not for ever.
-            while try await client.publish("application/json", Self.event).status != 202 { await Task.yield() }
+            try await eventually { try await client.publish("application/json", Self.event).status == 202 }
         }
     }
 }

@@ -40,13 +40,15 @@ final class EdgeSite: Sendable {
         endpoint = broker.endpoint
         self.broker = Mutex(broker)
         var configuration = EdgeConfiguration(TopicCatalog(topics: try Self.topics()))
+        // A crowded machine is no outage: tests of outages have less patience.
+        configuration.http.answerTimeout = .seconds(60)
         change(&configuration)
         let client = ClientConfiguration(brokers: ["127.0.0.1:\(endpoint.port)"])
         let admin = try Admin(client)
         _ = try await admin.create(
             configuration.catalog.topics.map { NewTopic($0.name, partitions: Self.partitions) })
         await admin.close()
-        edge = try await EdgeServer(configuration, client: client, redis: redis, adminPort: 0, log: Self.log)
+        edge = try await EdgeServer(configuration, client: client, redis: redis, admin: ("127.0.0.1", 0), log: Self.log)
     }
 
     /// On a port that no outgoing connection gets, so that it is free when the broker comes back.

@@ -4,7 +4,7 @@ import Platform
 import TestSupport
 import Testing
 
-@Suite struct FormatTests {
+@Suite(.inTurns) struct FormatTests {
     @Test func aPlainEventIsPublishedAsItCame() async throws {
         try await EdgeSite.with { site in
             let body =

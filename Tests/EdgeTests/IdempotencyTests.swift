@@ -7,7 +7,7 @@ import TestServers
 import TestSupport
 import Testing
 
-@Suite struct IdempotencyTests {
+@Suite(.inTurns) struct IdempotencyTests {
     private static let list = #"[{"event_type":"a"},{"event_type":"b","event_id":"own"}]"#
 
     private func publish(_ client: RawHTTPClient, _ body: String, _ key: String, to path: String = "/v1/events")
@@ -62,7 +62,7 @@ import Testing
             let again = try await publish(client, Self.list, "k")
             #expect(again.status == 202 && again.body == first.body)
             #expect(again.headers["idempotency-status"] == "unverified")
-            while try await client.ask("GET", "/healthz").status == 200 { await Task.yield() }
+            try await eventually { try await client.ask("GET", "/healthz").status != 200 }
             #expect(try await client.ask("GET", "/readyz").status == 200)
         }
     }

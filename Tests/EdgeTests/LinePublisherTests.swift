@@ -8,7 +8,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite struct LinePublisherTests {
+@Suite(.inTurns) struct LinePublisherTests {
     private final class Notes: Sendable {
         let refused = Mutex<[Int]>([])
         let waits = Mutex(0)
@@ -60,7 +60,7 @@ import Testing
 
     /// What is sent again has the same ids, so that whoever reads counts it once.
     @Test func itGoesOnWhenTheLogIsBack() async throws {
-        try await EdgeSite.with({ $0.http.answerTimeout = .milliseconds(500) }) { site in
+        try await EdgeSite.with({ $0.http.answerTimeout = .seconds(2) }) { site in
             try site.stopBroker()
             let notes = Notes()
             let lines = (1...3000).map { "{\"event_type\":\"t\",\"value\":\($0)}\n" }

@@ -5,34 +5,32 @@ import Kafka
 import TestSupport
 import Testing
 
-@Suite struct OutageTests {
+@Suite(.inTurns) struct OutageTests {
     @Test func withoutTheLogNothingIsAcknowledgedAndAfterwardsAllIsAsBefore() async throws {
-        try await EdgeSite.with({ $0.http.answerTimeout = .seconds(1) }) { site in
+        try await EdgeSite.with({ $0.http.answerTimeout = .seconds(3) }) { site in
             let client = try site.client()
             #expect(try await client.publish("application/json", #"{"event_type":"a"}"#).status == 202)
-            #expect(try await client.ask("GET", "/readyz").status == 200)
+            try await eventually { try await client.ask("GET", "/readyz").status == 200 }
             try site.stopBroker()
             for type in BodyTypes.all.prefix(2) {
                 let answer = try await client.publish(type, #"{"event_type":"lost"}"#)
                 #expect(answer.status == 503)
                 #expect(answer.headers["retry-after"] == "1")
             }
-            while try await client.ask("GET", "/readyz").status == 200 { await Task.yield() }
+            try await eventually { try await client.ask("GET", "/readyz").status != 200 }
             let health = try await client.ask("GET", "/healthz")
             #expect(health.status == 503)
             #expect(try health.json.at(pointer: "/dependencies/kafka/status")?.string == "failed")
             #expect(try await client.ask("GET", "/livez").status == 200)
             try site.startBroker()
-            while try await client.publish("application/json", #"{"event_type":"b"}"#).status != 202 {
-                await Task.yield()
-            }
-            while try await client.ask("GET", "/readyz").status != 200 { await Task.yield() }
+            try await eventually { try await client.publish("application/json", #"{"event_type":"b"}"#).status == 202 }
+            try await eventually { try await client.ask("GET", "/readyz").status == 200 }
         }
     }
 
     /// A stream that the log fails under says from where to go on, and going on there loses nothing.
     @Test func aStreamTellsWhereToGoOn() async throws {
-        try await EdgeSite.with { site in
+        try await EdgeSite.with({ $0.http.answerTimeout = .seconds(3) }) { site in
             let client = try site.client()
             try site.stopBroker()
             let lines = (0..<50).map { "{\"event_type\":\"t\",\"event_id\":\"\($0)\"}\n" }

@@ -3,7 +3,7 @@ import JSON
 import TestSupport
 import Testing
 
-@Suite struct PageTests {
+@Suite(.inTurns) struct PageTests {
     @Test func pagesOfHealth() async throws {
         try await EdgeSite.with({ $0.version = "1.2.3" }) { site in
             let client = try site.client()
@@ -20,6 +20,7 @@ import Testing
             let metrics = try await admin.ask("GET", "/metrics")
             #expect(metrics.body.contains("flotilla_edge_requests_total{status=\"200\"} 6"))
             #expect(try await admin.ask("POST", "/v1/events").status == 404)
+            #expect(try await admin.ask("POST", "/metrics").status == 405)
         }
     }
 

@@ -3,7 +3,7 @@ import Kafka
 import TestSupport
 import Testing
 
-@Suite struct RefusalTests {
+@Suite(.inTurns) struct RefusalTests {
     struct Case: Sendable, CustomStringConvertible {
         var type: String? = "application/json"
         var path = "/v1/events"

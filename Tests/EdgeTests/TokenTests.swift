@@ -5,7 +5,7 @@ import Testing
 
 @testable import Edge
 
-@Suite struct TokenTests {
+@Suite(.inTurns) struct TokenTests {
     private func verifier(
         _ folder: TemporaryFolder, issuer: String? = "https://id.example", audience: String = "flotilla"
     ) throws -> TokenVerifier {

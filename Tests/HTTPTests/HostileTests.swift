@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite struct HostileTests {
+@Suite(.inTurns) struct HostileTests {
     /// Each message could be read as another one by the next server in a chain, or as none.
     @Test(arguments: [
         "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "Content-Length: 2\r\nContent-Length: 3\r\n",
@@ -43,7 +43,7 @@ import Testing
     }
 
     @Test func aHeaderThatTricklesInIsCutOff() async throws {
-        var configuration = HTTPConfiguration()
+        var configuration = TestServer.patient
         configuration.headerTimeout = .milliseconds(300)
         try await TestServer.with(configuration) { server, _ in
             let client = try RawHTTPClient(port: server.port)
@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test func aBodyThatTricklesInIsCutOff() async throws {
-        var configuration = HTTPConfiguration()
+        var configuration = TestServer.patient
         configuration.bodyTimeout = .milliseconds(300)
         configuration.minBodyRate = 1 << 20
         try await TestServer.with(configuration) { server, handler in
@@ -88,7 +88,7 @@ import Testing
             }
             func end(_ exchange: Exchange) { exchange.answer(.text(200, "")) }
         }
-        var configuration = HTTPConfiguration()
+        var configuration = TestServer.patient
         configuration.bodyTimeout = .milliseconds(300)
         try await TestServer.with(configuration, { _ in .stream(Hesitant()) }) { server, handler in
             let client = try RawHTTPClient(port: server.port)
@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test func aConnectionThatSaysNothingIsCutOff() async throws {
-        var configuration = HTTPConfiguration()
+        var configuration = TestServer.patient
         configuration.idleTimeout = .milliseconds(300)
         try await TestServer.with(configuration) { server, _ in
             let client = try RawHTTPClient(port: server.port)
@@ -117,7 +117,7 @@ import Testing
     }
 
     @Test func whatBodiesTakeIsBounded() async throws {
-        var configuration = HTTPConfiguration()
+        var configuration = TestServer.patient
         configuration.maxHeldBytes = 50_000
         try await TestServer.with(configuration) { server, handler in
             let half = try RawHTTPClient(port: server.port)
@@ -128,14 +128,14 @@ import Testing
             #expect(answer.status == 503)
             half.finish()
             #expect(try await half.isClosedByServer())
-            while handler.endings.count < 2 { await Task.yield() }
+            try await eventually { handler.endings.count >= 2 }
             answer = try await client.ask("POST", "/", body: [UInt8](repeating: 65, count: 50_000))
             #expect(answer.status == 200)
         }
     }
 
     @Test func anAnswerThatDoesNotComeIsMadeUp() async throws {
-        var configuration = HTTPConfiguration()
+        var configuration = TestServer.patient
         configuration.answerTimeout = .milliseconds(300)
         let late = Mutex<Exchange?>(nil)
         let plan: @Sendable (Exchange) -> BodyPlan = { _ in
@@ -150,7 +150,7 @@ import Testing
 
     @Test func theEndWaitsForNobodyForEver() async throws {
         try await TestServer.with(
-            HTTPConfiguration(), budget: .milliseconds(100),
+            TestServer.patient, budget: .milliseconds(100),
             { exchange in
                 exchange.request.path == "/hold"
                     ? .collect(limit: 10, tooLarge: { .text(413, "") }) { _, _ in } : TestServer.echo(exchange)
@@ -161,7 +161,7 @@ import Testing
             let half = try RawHTTPClient(port: server.port)
             await half.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab")
             let mute = try RawHTTPClient(port: server.port)
-            while server.connectionCount < 3 { await Task.yield() }
+            try await eventually { server.connectionCount >= 3 }
             server.stop(within: .milliseconds(100))
             #expect(try await held.answer()?.status ?? 503 == 503)
             #expect(try await half.isClosedByServer())

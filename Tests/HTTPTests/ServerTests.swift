@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite struct ServerTests {
+@Suite(.inTurns) struct ServerTests {
     @Test func oneConnectionServesManyRequests() async throws {
         try await TestServer.with { server, _ in
             let client = try RawHTTPClient(port: server.port)
@@ -44,7 +44,7 @@ import Testing
                 Task { exchange.answer(HTTPResponse(202, nil, body)) }
             }
         }
-        try await TestServer.with(HTTPConfiguration(), plan) { server, _ in
+        try await TestServer.with(TestServer.patient, plan) { server, _ in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for one in 0..<8 {
                     group.addTask {
@@ -64,7 +64,7 @@ import Testing
         let plan: @Sendable (Exchange) -> BodyPlan = { exchange in
             exchange.request.path == "/no" ? .answer(.text(401, "who are you?")) : TestServer.echo(exchange)
         }
-        try await TestServer.with(HTTPConfiguration(), plan) { server, _ in
+        try await TestServer.with(TestServer.patient, plan) { server, _ in
             let client = try RawHTTPClient(port: server.port)
             await client.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
             #expect(try await client.answer()?.status == 100)
@@ -102,7 +102,7 @@ import Testing
             }
             func end(_ exchange: Exchange) { exchange.answer(.text(200, "\(count.withLock { $0 })")) }
         }
-        try await TestServer.with(HTTPConfiguration(), { _ in .stream(Slow()) }) { server, _ in
+        try await TestServer.with(TestServer.patient, { _ in .stream(Slow()) }) { server, _ in
             let client = try RawHTTPClient(port: server.port)
             let body = [UInt8](repeating: 1, count: 3_000_000)
             for _ in 0..<3 { #expect(try await client.ask("POST", "/", body: body).body == "3000000") }
@@ -114,13 +114,13 @@ import Testing
         let handler = TestServer { exchange in
             .collect(limit: 10, tooLarge: { .text(413, "") }) { exchange, _ in held.withLock { $0.append(exchange) } }
         }
-        let server = try HTTPServer(HTTPConfiguration(), handler)
+        let server = try HTTPServer(TestServer.patient, handler)
         let client = try RawHTTPClient(port: server.port)
         await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
-        while held.withLock({ $0.isEmpty }) { await Task.yield() }
+        try await eventually { !held.withLock({ $0.isEmpty }) }
         let stopper = try OSThread(name: "stopper") { server.stop() }
         // It listens no longer, and still waits for this one.
-        while (try? RawHTTPClient(port: server.port)) != nil { await Task.yield() }
+        try await eventually { (try? RawHTTPClient(port: server.port)) == nil }
         held.withLock { $0.first }?.answer(.text(202, "done"))
         let answer = try await client.answer()
         #expect(answer?.status == 202)
@@ -136,14 +136,14 @@ import Testing
             return .collect(limit: 10, tooLarge: { .text(413, "") }) { exchange, _ in held.withLock { $0.append(exchange) }
             }
         }
-        try await TestServer.with(HTTPConfiguration(), plan) { server, handler in
+        try await TestServer.with(TestServer.patient, plan) { server, handler in
             do {
                 let client = try RawHTTPClient(port: server.port)
                 await client.send("POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
-                while held.withLock({ $0.isEmpty }) { await Task.yield() }
+                try await eventually { !held.withLock({ $0.isEmpty }) }
             }
             held.withLock { $0.first }?.answer(.text(202, "to nobody"))
-            while handler.endings.isEmpty { await Task.yield() }
+            try await eventually { !handler.endings.isEmpty }
             held.withLock { $0.first }?.answer(.text(202, "again"))
             #expect(try await RawHTTPClient(port: server.port).ask("GET", "/here").body == "/here")
         }

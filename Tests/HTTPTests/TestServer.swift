@@ -29,9 +29,17 @@ final class TestServer: RequestHandler {
         }
     }
 
+    /// A crowded machine is no fault of the server: tests of patience have less of it.
+    static var patient: HTTPConfiguration {
+        var configuration = HTTPConfiguration()
+        configuration.answerTimeout = .seconds(60)
+        configuration.bodyTimeout = .seconds(60)
+        return configuration
+    }
+
     /// Runs a server while `body` runs.
     static func with(
-        _ configuration: HTTPConfiguration = HTTPConfiguration(), budget: Duration = .seconds(10),
+        _ configuration: HTTPConfiguration = patient, budget: Duration = .seconds(10),
         _ plan: @escaping @Sendable (Exchange) -> BodyPlan = TestServer.echo,
         _ body: (HTTPServer, TestServer) async throws -> Void
     ) async throws {

@@ -43,6 +43,17 @@ import Testing
         #expect(!text.contains("hunter2"))
     }
 
+    @Test func whatIsWrongWithTheLogIsToldWithTheRest() throws {
+        var settings = Settings(["LOG_LEVEL": "loud", "LOG_FORMAT": "xml"])
+        _ = Log.from(&settings)
+        #expect(settings.required("C", "a thing") == nil)
+        let faults = #expect(throws: SettingFaults.self) { try settings.check() }
+        #expect(faults?.faults.map(\.name) == ["LOG_LEVEL", "LOG_FORMAT", "C"])
+        settings = Settings(["LOG_LEVEL": "Debug", "LOG_FORMAT": "json"])
+        _ = Log.from(&settings)
+        try settings.check()
+    }
+
     @Test func theEnvironmentIsRead() {
         #expect(Settings.fromEnvironment().all["PATH"]?.isEmpty == false)
     }

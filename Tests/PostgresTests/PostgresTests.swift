@@ -2,6 +2,7 @@ import Platform
 import Postgres
 import Synchronization
 import TestServers
+import TestSupport
 import Testing
 
 /// A pool on a new database of the shared server.
@@ -16,7 +17,7 @@ func withPool<Value>(
     return try await body(pool)
 }
 
-struct PostgresTests {
+@Suite(.inTurns) struct PostgresTests {
     @Test func valuesComeBackAsTheyWent() async throws {
         try await withPool { pool in
             let odd = "it's \"quoted\" \\ {braces}, NULL, und Grüße 🚢\n"

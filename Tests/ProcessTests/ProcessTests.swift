@@ -7,10 +7,11 @@ import Platform
 import Postgres
 import Process
 import TestServers
+import TestSupport
 import Testing
 
 /// `process` on a real Postgres.
-@Suite(.timeLimit(.minutes(1))) struct ProcessTests {
+@Suite(.inTurns) struct ProcessTests {
     private static let noon: Int64 = 1_777_896_000_000
 
     private func withBench(

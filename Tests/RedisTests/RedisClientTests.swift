@@ -1,8 +1,9 @@
 import Redis
 import TestServers
+import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct RedisClientTests {
+@Suite(.inTurns) struct RedisClientTests {
     private func withClient<Result>(
         _ server: RedisServer, _ change: (inout RedisConfiguration) -> Void = { _ in },
         _ body: (RedisClient) async throws -> Result

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// `rediss://` against a server with a certificate of a test's own authority.
-@Suite(.timeLimit(.minutes(1))) struct TLSTests {
+@Suite(.inTurns) struct TLSTests {
     /// A folder with an authority, and a certificate of it for `localhost`.
     private struct Authority {
         let folder = TemporaryFolder()

@@ -30,7 +30,7 @@ package final class RawHTTPClient: @unchecked Sendable {
                 unsafe connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        var limit = timeval(tv_sec: 30, tv_usec: 0)
+        var limit = timeval(tv_sec: 120, tv_usec: 0)
         unsafe setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         guard code == 0 else { throw Broken(description: "cannot connect to port \(port): errno \(errno)") }
     }
@@ -122,7 +122,7 @@ package final class RawHTTPClient: @unchecked Sendable {
             }
             return (bytes, fault)
         }
-        if fault == EAGAIN { throw Broken(description: "no answer for 30 s") }
+        if fault == EAGAIN { throw Broken(description: "no answer for 120 s") }
         read += got
         return !got.isEmpty
     }

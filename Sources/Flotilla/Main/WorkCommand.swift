@@ -29,7 +29,10 @@ extension Command {
             options: [
                 Option(
                     name: "concurrency", value: "N",
-                    help: "events of a partition at once, instead of what the topic files say")
+                    help: "events of a partition at once, instead of what the topic files say"),
+                Option(
+                    name: "admin", value: "PORT",
+                    help: "where health and metrics are told, or HOST:PORT; 0 is any, without it nowhere"),
             ],
             run: { try runWork($0, handlers, build, make) }
         )
@@ -52,10 +55,12 @@ extension Command {
         }
         var settings = Settings.fromEnvironment()
         let (folder, namespace) = TopicsPlace.files(&settings)
-        let log = try Log.fromEnvironment().get()
         let catalog = try TopicCatalog(folder: folder, namespace: namespace)
         let chosen = try wanted.compactMap { try make(HandlerName($0), catalog) }
-        let work = try WorkSettings(Settings.fromEnvironment(), handlers: chosen)
+        let remembering = chosen.map(\.name).filter { name in
+            catalog.subscriptions(of: name).contains { $0.policy.once.ttl != nil }
+        }
+        let work = try WorkSettings(Settings.fromEnvironment(), handlers: chosen, remembering: remembering)
         var policies: [HandlerName: [TopicName: ConsumerPolicy]] = [:]
         let largest = Dictionary(
             catalog.topics.map { ($0.name, $0.maxMessageBytes) }, uniquingKeysWith: { first, _ in first })
@@ -66,7 +71,9 @@ extension Command {
                 policies[handler.name, default: [:]][subscription.topic.name] = policy
             }
         }
-        let process = WorkerProcess(chosen, work, policies: policies, largest: largest, log: log, build: build)
+        let admin = try arguments["admin"].map { _ in try arguments.place("admin") }
+        let process = WorkerProcess(
+            chosen, work, policies: policies, largest: largest, admin: admin, log: work.log, build: build)
         return try finish(process, catalog, work, Set(chosen.map(\.name)))
     }
 

@@ -9,13 +9,15 @@ package struct Heartbeat: Sendable {
     package let id: String
     package let json: String
 
-    init(_ identity: WorkerIdentity, _ workers: [HandlerWorker]) {
+    /// `admin`: where the process' admin port is.
+    init(_ identity: WorkerIdentity, _ workers: [HandlerWorker], admin: String?) {
         id = identity.id
         var writer = JSONWriter()
         writer.object { json in
             json.member("id", identity.id)
             json.member("build", identity.build)
             json.member("pid", Int64(getpid()))
+            if let admin { json.member("admin", admin) }
             json.member("at", Timestamp(milliseconds: Time.wallMilliseconds).description)
             json.member("memory_bytes", Self.memory)
             json.array("handlers") { list in

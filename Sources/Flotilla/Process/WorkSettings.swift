@@ -12,10 +12,14 @@ package struct WorkSettings: Sendable {
     let databases: [HandlerName: PostgresConfiguration]
     package let topicsFolder: String
     package let namespace: Namespace
+    package let log: Log
 
-    /// Reads them, or throws all that is wrong.
-    package init(_ settings: Settings, handlers: [AnyHandler] = []) throws(SettingFaults) {
+    /// Reads them, or throws all that is wrong. `remembering`: the handlers that cannot work without a Redis.
+    package init(
+        _ settings: Settings, handlers: [AnyHandler] = [], remembering: [HandlerName] = []
+    ) throws(SettingFaults) {
         var settings = settings
+        log = Log.from(&settings)
         databases = Self.databases(handlers, &settings)
         let client = ClientConfiguration.from(&settings)
         redisURL = settings.text("REDIS_URL")
@@ -23,6 +27,11 @@ package struct WorkSettings: Sendable {
             do throws(RedisFault) {
                 _ = try RedisConfiguration(url: redisURL)
             } catch { settings.refuse("REDIS_URL", ": \(error.reason)") }
+        } else if !remembering.isEmpty {
+            let names = remembering.map(\.rawValue).joined(separator: ", ")
+            settings.refuse(
+                "REDIS_URL",
+                "is not set, and \(names) remembers what was done: set it, or `once: false` in the topic files")
         }
         (topicsFolder, namespace) = TopicsPlace.files(&settings)
         try settings.check()

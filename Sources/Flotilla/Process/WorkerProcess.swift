@@ -1,3 +1,4 @@
+internal import AdminPort
 package import Contracts
 internal import Kafka
 package import Platform
@@ -16,10 +17,12 @@ package final class WorkerProcess: Sendable {
     private let largest: [TopicName: Int]
     private let log: Log
     private let identity: WorkerIdentity
+    private let admin: (host: String, port: UInt16)?
     private let state = Mutex(State())
 
     private struct State {
         var workers: [HandlerWorker] = []
+        var stores: [HandlerName: StateStore] = [:]
         /// What the start waits for.
         var opening: Task<Void, any Error>?
         var isStopping = false
@@ -35,11 +38,13 @@ package final class WorkerProcess: Sendable {
         package init(_ description: String) { self.description = description }
     }
 
-    /// `policies`: for each handler, what it reads and how; `largest`: how large a record each topic takes.
+    /// `policies`: for each handler, what it reads and how; `largest`: how large a record each topic takes; `admin`:
+    /// where health and metrics are told.
     package init(
         _ handlers: [AnyHandler], _ settings: WorkSettings, policies: [HandlerName: [TopicName: ConsumerPolicy]],
-        largest: [TopicName: Int] = [:], log: Log, build: String
+        largest: [TopicName: Int] = [:], admin: (host: String, port: UInt16)? = nil, log: Log, build: String
     ) {
+        self.admin = admin
         self.largest = largest
         self.handlers = handlers
         self.settings = settings
@@ -56,6 +61,18 @@ package final class WorkerProcess: Sendable {
     private func work() async throws {
         let redis = try await openRedis()
         defer { redis?.close() }
+        // From before the rest is opened: what a start waits for is to be seen.
+        let pages = try await openPages(redis)
+        do {
+            try await work(redis, pages)
+            await pages?.close()
+        } catch {
+            await pages?.close()
+            throw error
+        }
+    }
+
+    private func work(_ redis: RedisClient?, _ pages: WorkerPages?) async throws {
         let control = redis.map { ControlBoard($0, settings.namespace) }
         let stores = try await openStores()
         defer { for store in stores.values { store.close() } }
@@ -69,10 +86,12 @@ package final class WorkerProcess: Sendable {
                 return state.isStopping
             }
             if isStopping { for worker in workers { worker.stop() } }
-            log.info(
-                "working",
-                [("handlers", handlers.map(\.name.rawValue).joined(separator: ",")), ("worker", identity.id)])
-            try await run(workers, control)
+            var fields: [Log.Field] = [
+                ("handlers", handlers.map(\.name.rawValue).joined(separator: ",")), ("worker", identity.id),
+            ]
+            if let pages { fields.append(("admin", pages.address)) }
+            log.info("working", fields)
+            try await run(workers, control, pages)
             await producer.close()
             log.info("stopped", [("worker", identity.id)])
         } catch {
@@ -91,12 +110,12 @@ package final class WorkerProcess: Sendable {
         for worker in workers { worker.stop() }
     }
 
-    private func run(_ workers: [HandlerWorker], _ control: ControlBoard?) async throws {
+    private func run(_ workers: [HandlerWorker], _ control: ControlBoard?, _ pages: WorkerPages?) async throws {
         let reporter = Task { [identity] in
             guard let control else { return }
             while !Task.isCancelled {
                 if let pauses = await control.pauses() { for worker in workers { worker.follow(pauses) } }
-                await control.report(Heartbeat(identity, workers))
+                await control.report(Heartbeat(identity, workers, admin: pages?.address))
                 try? await Task.sleep(for: .seconds(1))
             }
             await control.leave(identity)
@@ -123,6 +142,26 @@ package final class WorkerProcess: Sendable {
         if let fault = faults.first { throw fault }
     }
 
+    // MARK: What the admin port tells
+
+    /// None until all that they need is there.
+    var workers: [HandlerWorker] { state.withLock { $0.workers } }
+
+    private func openPages(_ redis: RedisClient?) async throws -> WorkerPages? {
+        guard let admin else { return nil }
+        return try await WorkerPages(
+            at: admin, settings.client, health: probes(redis), build: identity.build, of: self)
+    }
+
+    private func probes(_ redis: RedisClient?) -> [Health.Probe] {
+        var probes = redis.map { [Health.Probe.redis($0)] } ?? []
+        for case .stateful(let handler) in handlers {
+            probes.append(
+                .database(handler.name) { self.state.withLock { $0.stores[handler.name] } })
+        }
+        return probes
+    }
+
     // MARK: Opening
 
     /// A worker for each handler, or none: those that were made are let go when another cannot be.
@@ -141,13 +180,9 @@ package final class WorkerProcess: Sendable {
 
     private func openRedis() async throws -> RedisClient? {
         guard let url = settings.redisURL else {
-            let needy = handlers.filter { (catalog[$0.name] ?? [:]).values.contains { $0.once.ttl != nil } }
-            guard needy.isEmpty else {
-                let names = needy.map(\.name.rawValue).joined(separator: ", ")
-                throw Fault(
-                    "REDIS_URL is not set, and \(names) remembers what was done: set it, or `once: false` in the topic files"
-                )
-            }
+            // Settings are checked before; without a memory nobody may pass who is to have one.
+            let isNeeded = catalog.values.contains { $0.values.contains { $0.once.ttl != nil } }
+            guard !isNeeded else { throw Fault("REDIS_URL is not set") }
             return nil
         }
         let place = try RedisConfiguration(url: url)
@@ -183,6 +218,7 @@ package final class WorkerProcess: Sendable {
                 configuration.applicationName = "flotilla \(handler.name)"
                 let store = StateStore(try PostgresPool(configuration), worker: identity.id)
                 stores[handler.name] = store
+                state.withLock { $0.stores[handler.name] = store }
                 try await prepare(store, handler, configuration)
             }
             return stores

@@ -21,6 +21,9 @@ package struct StateStore: Sendable {
 
     package func close() { pool.close() }
 
+    /// Asks whether the database is there: what is wrong, or nil.
+    package func trouble(within limit: Duration) async -> String? { await pool.trouble(within: limit) }
+
     /// Outputs of one transaction that may not be published yet.
     package struct Pending: Sendable {
         package let sequence: Int64

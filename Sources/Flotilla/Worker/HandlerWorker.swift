@@ -14,6 +14,8 @@ package final class HandlerWorker: Sendable {
     let settings: WorkerSettings
     private let runnersByPlace = Mutex<[TopicPartition: PartitionRunner]>([:])
     private let ending = Ending()
+    /// When the consumer was last asked.
+    private let turned = Atomic<Int64>(Time.monotonicMilliseconds)
 
     /// Whether the worker is to stop, and what for.
     private final class Ending: Sendable {
@@ -72,6 +74,8 @@ package final class HandlerWorker: Sendable {
     }
 
     package var gauges: WorkerGauges { core.gauges }
+    package var lastTurn: Int64 { turned.load(ordering: .relaxed) }
+    package var waitsForMemory: Bool { core.waitsForMemory }
     /// What is not fetched now, and why.
     package var paused: [TopicPartition: PauseReasons] { core.paused }
     /// What operators want to stand still, and why.
@@ -120,6 +124,7 @@ package final class HandlerWorker: Sendable {
 
     private func consume() async {
         while !ending.isStopping {
+            turned.store(Time.monotonicMilliseconds, ordering: .relaxed)
             do {
                 let events = try await core.source.nextAll(
                     max: settings.fetchRecords, maxBytes: settings.fetchBytes, within: .seconds(1))

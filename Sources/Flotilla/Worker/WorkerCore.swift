@@ -174,6 +174,9 @@ final class WorkerCore: Sendable {
         scope.log.info("the once-only memory answers again", [("handler", job.name)])
     }
 
+    /// Whether nothing is done because the once-only memory does not answer.
+    var waitsForMemory: Bool { onceTrouble.load(ordering: .relaxed) && once?.onStoreDown == .pause }
+
     enum Permission {
         case yes, probe
         case no(until: Int64)

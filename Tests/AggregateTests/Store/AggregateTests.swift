@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 /// `aggregate` on a real Postgres, against a plain count of the same points.
-@Suite(.timeLimit(.minutes(2))) struct AggregateTests {
+@Suite(.inTurns) struct AggregateTests {
     private static let noon: Int64 = 1_777_896_000_000
 
     private func withBench(

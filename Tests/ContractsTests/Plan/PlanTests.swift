@@ -6,7 +6,7 @@ import Platform
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct PlanTests {
+@Suite(.inTurns) struct PlanTests {
     /// What a broker has when everything is as it should be.
     private func asWanted(_ catalog: TopicCatalog) -> [TopicName: ActualTopic] {
         Dictionary(

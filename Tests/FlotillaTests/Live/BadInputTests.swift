@@ -2,10 +2,11 @@ import Contracts
 import Flotilla
 import Kafka
 import Synchronization
+import TestSupport
 import Testing
 
 /// Whatever a producer sends ends somewhere, byte for byte or handled, and the worker goes on.
-@Suite(.timeLimit(.minutes(2))) struct BadInputTests {
+@Suite(.inTurns) struct BadInputTests {
     private static func headers(_ change: (inout [Header]) -> Void = { _ in }) -> [Header] {
         var headers = [
             Header("ce_specversion", "1.0"), Header("ce_id", "id"), Header("ce_source", "/test"),

@@ -5,10 +5,11 @@ import Platform
 import Redis
 import Synchronization
 import TestServers
+import TestSupport
 import Testing
 
 /// Workers with a once-only memory in a real Redis, against a real broker.
-@Suite(.timeLimit(.minutes(3))) struct OnceWorkerTests {
+@Suite(.inTurns) struct OnceWorkerTests {
     /// Counts how often each event was handled.
     private final class Tally: Sendable {
         private let counts = Mutex<[String: Int]>([:])

@@ -2,10 +2,11 @@ import Contracts
 import Flotilla
 import Kafka
 import Synchronization
+import TestSupport
 import Testing
 
 /// The worker of a handler without state, against a real broker.
-@Suite(.timeLimit(.minutes(2))) struct PlainWorkerTests {
+@Suite(.inTurns) struct PlainWorkerTests {
     @Test func everyEventIsHandledAndItsOutputPublished() async throws {
         try await Fleet.with { fleet in
             var policy = ConsumerPolicy(handler: "double")

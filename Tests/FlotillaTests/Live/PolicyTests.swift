@@ -3,10 +3,11 @@ import Flotilla
 import Kafka
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 /// What a topic file says of retries, order and deadlines, against a real broker.
-@Suite(.timeLimit(.minutes(2))) struct PolicyTests {
+@Suite(.inTurns) struct PolicyTests {
     @Test func aTierIsNeitherEarlyNorMuchLater() async throws {
         try await Fleet.with { fleet in
             var policy = ConsumerPolicy(handler: "late")

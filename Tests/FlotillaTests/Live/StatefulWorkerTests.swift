@@ -6,12 +6,13 @@ import Platform
 import Postgres
 import Synchronization
 import TestServers
+import TestSupport
 import Testing
 
 /// Workers of a handler with state, against a real broker and a real Postgres.
 ///
 /// The state increments and has no key that would keep it from counting twice: only positions do.
-@Suite(.timeLimit(.minutes(3))) struct StatefulWorkerTests {
+@Suite(.inTurns) struct StatefulWorkerTests {
     struct Totals: StatefulHandler {
         let name: HandlerName = "totals"
         var migrations: [Migration] {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What every once-only memory does, and that the one in Redis does what the plain one does.
-@Suite(.timeLimit(.minutes(2))) struct OnceMemoryTests {
+@Suite(.inTurns) struct OnceMemoryTests {
     private enum Kind: CaseIterable { case plain, redis }
 
     private static let lease: Duration = .seconds(60)
@@ -101,7 +101,7 @@ import Testing
     }
 
     @Test func anotherPartitionWaitsForTheLease() async throws {
-        try await withEach(lease: .seconds(3)) { memory in
+        try await withEach(lease: .seconds(8)) { memory in
             let mine = try await memory.takeOver(place)
             let theirs = try await memory.takeOver(other)
             _ = try await memory.claim([OnceClaim(key(1))], owner: mine)
@@ -110,8 +110,8 @@ import Testing
                 Issue.record("should be busy: \(answer)")
                 return
             }
-            #expect(wait > .zero && wait <= .seconds(3))
-            let end = ContinuousClock.now + .seconds(20)
+            #expect(wait > .zero && wait <= .seconds(8))
+            let end = ContinuousClock.now + .seconds(60)
             while case .busy = answer, ContinuousClock.now < end {
                 answer = try await memory.claim([OnceClaim(key(1))], owner: theirs)[0]
             }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import pwd
+import signal
 import subprocess
 import sys
 import time
@@ -16,7 +19,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
 
 from outside import ROOT  # noqa: E402
-from processes import Site, header, until  # noqa: E402
+from processes import Site, free_port, header, until  # noqa: E402
 
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
 
@@ -98,3 +101,59 @@ def test_state_needs_a_database(fleet: Fleet) -> None:
     refused = fleet.run("work", "process")
     assert refused.returncode == 1
     assert "DATABASE_URL is not set, and process keeps state" in refused.stderr
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    """The status and body of an admin page; 0 when nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def test_the_admin_port_tells_what_a_worker_does_and_what_it_waits_for(fleet: Fleet) -> None:
+    assert fleet.run("topics", "apply").returncode == 0
+    port = free_port()
+    fleet.start(fleet.worker, "work", "ingest", "process", "--admin", port)
+    until(lambda: ask(port, "/readyz") == (200, "ready\n"), "readiness")
+    status, health = ask(port, "/healthz")
+    told = json.loads(health)
+    assert (status, told["status"]) == (200, "ok")
+    assert {name: part["status"] for name, part in told["dependencies"].items()} == {
+        "kafka": "ok", "redis": "ok", "postgres.process": "ok"}
+    assert all(part["latency_ms"] >= 0 for part in told["dependencies"].values())
+
+    now = int(time.time() * 1000)
+    event = {"event_type": "click", "timestamp": now, "campaign_id": "c", "user_id": "u"}
+    fleet.publish([(f"e{n}", event) for n in range(100)], topic="events.raw")
+    for handler in ("ingest", "process"):
+        line = f'flotilla_done_total{{handler="{handler}"}} 100\n'
+        until(lambda: line in ask(port, "/metrics")[1], line)
+    for page in ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"):
+        assert f"\n{page} " in ask(port, "/metrics")[1]
+    beats = [json.loads(line) for line in fleet.run("workers").stdout.splitlines()]
+    assert [beat["admin"] for beat in beats] == [f"127.0.0.1:{port}"]
+
+    _, redis, postgres = fleet.processes[:3]
+    for process, name in ((redis, "redis"), (postgres, "postgres.process")):
+        # All of the server's processes hang; connections are taken and nobody answers.
+        stop_tree(process.pid, signal.SIGSTOP)
+        until(lambda: ask(port, "/readyz")[0] == 503 and name in ask(port, "/readyz")[1], f"{name} to be missed")
+        status, health = ask(port, "/healthz")
+        assert status == 503 and json.loads(health)["dependencies"][name]["status"] == "failed", health
+        assert ask(port, "/livez") == (200, "ok\n")
+        stop_tree(process.pid, signal.SIGCONT)
+        until(lambda: ask(port, "/readyz")[0] == 200, f"{name} to be back")
+    assert ask(port, "/nothing")[0] == 404
+
+
+def stop_tree(pid: int, number: int) -> None:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for one in (pid, *map(int, children)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, number)

@@ -5,7 +5,7 @@ import Testing
 @testable import LocalBroker
 
 /// A whole broker from its start to its end, and over it.
-@Suite(.timeLimit(.minutes(2))) struct BrokerLifeTests {
+@Suite(.inTurns) struct BrokerLifeTests {
     private func fault(_ bed: BrokerBed) -> String {
         do throws(BrokerFault) {
             let broker = try Broker.start(bed.configuration, files: SystemFiles(), log: bed.lines.log)

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import LocalBroker
@@ -34,7 +35,7 @@ import Testing
     }
 }
 
-@Suite struct ConnectionTests {
+@Suite(.inTurns) struct ConnectionTests {
     @Test(arguments: 0...12) func aFrameIsTheSameHoweverItIsCut(_ cut: Int) throws {
         let bed = try ConnectionBed()
         let frames: [[UInt8]] = [[1, 2, 3, 4, 5], []]

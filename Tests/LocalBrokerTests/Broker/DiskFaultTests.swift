@@ -1,10 +1,11 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import LocalBroker
 
 /// Disks that are full and disks that fail, under a whole broker.
-@Suite(.timeLimit(.minutes(2))) struct DiskFaultTests {
+@Suite(.inTurns) struct DiskFaultTests {
     private static let storageError: Int16 = 56
     private static let coordinatorNotAvailable: Int16 = 15
 

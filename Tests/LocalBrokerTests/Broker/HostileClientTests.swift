@@ -7,7 +7,7 @@ import Testing
 
 /// Clients that do what none should. Each time the broker has to go on serving the others, and to hold no more than its
 /// limits say.
-@Suite(.timeLimit(.minutes(2))) struct HostileClientTests {
+@Suite(.inTurns) struct HostileClientTests {
     /// Limits small enough to be reached.
     private func smallBed() -> BrokerBed {
         var bed = BrokerBed()

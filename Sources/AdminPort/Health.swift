@@ -1,0 +1,144 @@
+package import HTTP
+internal import JSON
+internal import Platform
+internal import Synchronization
+
+/// How what a process depends on is: asked when somebody wants to know, all at once, and remembered for a second.
+package final class Health: Sendable {
+    private let version: String
+    private let probes: [Probe]
+    private let obstacles: @Sendable () -> [String]
+    private let began = Time.monotonicMilliseconds
+    private let state = Mutex(State())
+
+    /// One dependency, and how it is asked.
+    package struct Probe: Sendable {
+        let name: String
+        let isNeeded: Bool
+        let ask: @Sendable () async -> String?
+
+        /// `ask` says what is wrong, or nil; it is to have a deadline of its own. What is not `isNeeded` may be away and
+        /// the process is ready all the same.
+        package init(_ name: String, isNeeded: Bool = true, ask: @escaping @Sendable () async -> String?) {
+            self.name = name
+            self.isNeeded = isNeeded
+            self.ask = ask
+        }
+    }
+
+    private struct State {
+        var last: (at: Int64, report: HealthReport)?
+        var asking: Task<HealthReport, Never>?
+        var isStopping = false
+    }
+
+    private static let memory: Int64 = 1000
+
+    /// `obstacles`: what else keeps the process from serving at this moment.
+    package init(version: String, probes: [Probe], obstacles: @escaping @Sendable () -> [String] = { [] }) {
+        self.version = version
+        self.probes = probes
+        self.obstacles = obstacles
+    }
+
+    /// From now on not ready: whoever balances load is to look elsewhere.
+    package func stop() { state.withLock { $0.isStopping = true } }
+
+    /// Many that ask at once ask once.
+    package func report() async -> HealthReport {
+        let now = Time.monotonicMilliseconds
+        let (known, asking) = state.withLock { state -> (HealthReport?, Task<HealthReport, Never>?) in
+            if let last = state.last, now - last.at < Self.memory { return (last.report, nil) }
+            if let asking = state.asking { return (nil, asking) }
+            let task = Task { await self.ask() }
+            state.asking = task
+            return (nil, task)
+        }
+        var report: HealthReport
+        if let known { report = known } else if let asking { report = await asking.value } else { report = await ask() }
+        report.isStopping = state.withLock { $0.isStopping }
+        report.obstacles = obstacles()
+        report.uptime = (Time.monotonicMilliseconds - began) / 1000
+        return report
+    }
+
+    private func ask() async -> HealthReport {
+        let found = await withTaskGroup(of: (Int, HealthReport.Dependency).self) { group in
+            for (index, probe) in probes.enumerated() {
+                group.addTask {
+                    let start = Time.monotonicMilliseconds
+                    let detail = await probe.ask()
+                    return (
+                        index,
+                        HealthReport.Dependency(
+                            name: probe.name, detail: detail, milliseconds: Time.monotonicMilliseconds - start,
+                            isNeeded: probe.isNeeded)
+                    )
+                }
+            }
+            var found: [(Int, HealthReport.Dependency)] = []
+            for await one in group { found.append(one) }
+            return found
+        }
+        let report = HealthReport(version: version, dependencies: found.sorted { $0.0 < $1.0 }.map(\.1))
+        state.withLock { state in
+            state.last = (Time.monotonicMilliseconds, report)
+            state.asking = nil
+        }
+        return report
+    }
+}
+
+/// What /healthz and /readyz tell.
+package struct HealthReport: Sendable {
+    let version: String
+    let dependencies: [Dependency]
+    var uptime: Int64 = 0
+    var isStopping = false
+    var obstacles: [String] = []
+
+    struct Dependency: Sendable {
+        let name: String
+        /// What is wrong; nil when nothing is.
+        let detail: String?
+        let milliseconds: Int64
+        /// Whether nothing can be done without it.
+        let isNeeded: Bool
+    }
+
+    init(version: String, dependencies: [Dependency]) {
+        self.version = version
+        self.dependencies = dependencies
+    }
+
+    private var isFit: Bool { !isStopping && obstacles.isEmpty && dependencies.allSatisfy { $0.detail == nil } }
+
+    /// The answer to /healthz.
+    package var response: HTTPResponse {
+        var json = JSONWriter()
+        json.object { json in
+            json.member("status", isFit ? "ok" : isStopping ? "stopping" : "failed")
+            json.member("version", version)
+            json.member("uptime", uptime)
+            if !obstacles.isEmpty { json.array("obstacles") { list in for text in obstacles { list.append(text) } } }
+            json.object("dependencies") { json in
+                for dependency in dependencies {
+                    json.object(dependency.name) { json in
+                        json.member("status", dependency.detail == nil ? "ok" : "failed")
+                        json.member("latency_ms", dependency.milliseconds)
+                        if let detail = dependency.detail { json.member("detail", detail) }
+                    }
+                }
+            }
+        }
+        return HTTPResponse(isFit ? 200 : 503, "application/json", json.bytes)
+    }
+
+    /// The answer to /readyz.
+    package var readiness: HTTPResponse {
+        if isStopping { return .text(503, "stopping\n") }
+        let missing = dependencies.filter { $0.isNeeded && $0.detail != nil }
+        let reasons = missing.map { "\($0.name): \($0.detail ?? "")" } + obstacles
+        return reasons.isEmpty ? .text(200, "ready\n") : .text(503, reasons.joined(separator: "\n") + "\n")
+    }
+}
