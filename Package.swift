@@ -66,6 +66,9 @@ let package = Package(
         // libpq in Swift.
         .target(name: "Postgres", dependencies: ["Platform", "CPostgres"], swiftSettings: strict),
 
+        // libcurl in Swift: requests that wait, and many transfers at once, mails among them.
+        .target(name: "Transfers", dependencies: ["Platform", "CCurl"], swiftSettings: strict),
+
         // libmicrohttpd in Swift.
         .target(name: "HTTP", dependencies: ["Platform", "CMicrohttpd"], swiftSettings: lending),
 
@@ -124,12 +127,13 @@ let package = Package(
             name: "Edge",
             dependencies: [
                 "AdminPort", "CCompression", "Contracts", "HTTP", "JOSE", "JSON", "Kafka", "Model", "Platform", "Redis",
+                "Transfers",
             ],
             swiftSettings: lending
         ),
 
-        // What sends events to an edge: libcurl in Swift, and lines of JSON.
-        .target(name: "EdgeClient", dependencies: ["CCurl", "JSON", "Platform"], swiftSettings: strict),
+        // What sends events to an edge: lines of JSON.
+        .target(name: "EdgeClient", dependencies: ["JSON", "Platform", "Transfers"], swiftSettings: strict),
 
         // The command line: the only place where ports meet adapters.
         .executableTarget(

@@ -52,7 +52,10 @@ package struct Access: Sendable {
             if let tokens, !word.hasPrefix("flk_") {
                 do throws(TokenRefusal) {
                     return try tokens.caller(of: word, now: now, wall: Time.wallMilliseconds)
-                } catch { throw refusal(error.detail) }
+                } catch {
+                    throw error.isTemporary
+                        ? Edge.Refused(Problem(503, error.detail, retryAfter: 1)) : refusal(error.detail)
+                }
             }
             // Where nobody is asked, what somebody says is not checked either.
             if let open { return open }

@@ -29,7 +29,10 @@ final class Edge: RequestHandler {
         publisher = Publisher(producer: producer)
         self.health = health
         memory = redis.map { IdempotencyMemory(redis: $0, prefix: configuration.catalog.namespace.key("edge:")) }
-        limiter = configuration.rate.map { RateLimiter(rate: $0) }
+        let prefix = configuration.catalog.namespace.key("edge:rate:")
+        limiter = configuration.rate.map { rate in
+            RateLimiter(rate: rate, shared: redis.map { SharedLimits(redis: $0, prefix: prefix, rate: rate) })
+        }
         let catalog = configuration.catalog
         topics = Dictionary(
             catalog.topics.filter { $0.publish != .no }.map { ($0.name, EdgeTopic($0, catalog.namespace)) },

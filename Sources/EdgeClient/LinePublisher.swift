@@ -1,5 +1,6 @@
 internal import JSON
 internal import Platform
+internal import Transfers
 
 /// Publishes lines of JSON through an edge, in requests of some thousand lines.
 ///
