@@ -134,7 +134,8 @@ final class Edge: RequestHandler {
             case .binaryCloudEvent:
                 let event = try CloudEvent(headers: exchange.request, body: body, topic)
                 let id = event.append(to: &batch, context)
-                once(context, body, exchange) { [publisher, batch] in publisher.publish(batch, id: id, topic, exchange)
+                once(.event(id: id, topic), context, body, exchange) { [publisher, batch] in
+                    publisher.publish(batch, id: id, topic, exchange)
                 }
             case .plain, .cloudEvent, .cloudEvents:
                 let root = try Self.parse(body)
@@ -142,12 +143,14 @@ final class Edge: RequestHandler {
                     if form == .cloudEvents { throw EventRefusal(.invalid, "", "must be an array of CloudEvents") }
                     let kind = form == .plain ? EventList.Form.plain : .cloud
                     let id = try EventList.append(root, kind, context, 0, to: &batch)
-                    return once(context, body, exchange) { [publisher, batch] in
+                    return once(.event(id: id, topic), context, body, exchange) { [publisher, batch] in
                         publisher.publish(batch, id: id, topic, exchange)
                     }
                 }
                 if let list = try list(root, form == .plain ? .plain : .cloud, context, exchange) {
-                    once(context, body, exchange) { [publisher] in publisher.publish(list, topic, exchange) }
+                    once(.list(list), context, body, exchange) { [publisher] in
+                        publisher.publish(list, topic, exchange)
+                    }
                 }
             case .lines: break
             }
@@ -185,7 +188,8 @@ final class Edge: RequestHandler {
 
     /// Publishes what is right, unless its Idempotency-Key says that it was, or is being, published before.
     private func once(
-        _ context: PublishContext, _ body: [UInt8], _ exchange: Exchange, _ publish: @escaping @Sendable () -> Void
+        _ events: RememberedEvents, _ context: PublishContext, _ body: [UInt8], _ exchange: Exchange,
+        _ publish: @escaping @Sendable () -> Void
     ) {
         guard let key = context.key else { return publish() }
         guard let memory else {
@@ -198,14 +202,16 @@ final class Edge: RequestHandler {
             case .first(let owner):
                 exchange.intercept { response in
                     Task {
-                        if await !memory.settle(name, owner: owner, response) { exchange.addHeaders([Self.unverified]) }
+                        if await !memory.settle(name, owner: owner, response, events) {
+                            exchange.addHeaders([Self.unverified])
+                        }
                         exchange.answer(response)
                     }
                 }
                 publish()
-            case .done(let response):
+            case .done(let status, let detail):
                 exchange.addHeaders([HTTPRequest.Field("Idempotent-Replayed", "true")])
-                exchange.answer(response)
+                exchange.answer(events.response(status, detail))
             case .busy:
                 exchange.answer(
                     Problem(409, "the first request under this Idempotency-Key is under way", retryAfter: 1).response)

@@ -1,6 +1,6 @@
 internal import JOSE
 internal import JSON
-package import Platform
+internal import Platform
 internal import Synchronization
 internal import Transfers
 
@@ -119,7 +119,8 @@ final class TokenKeys: Sendable {
             return try keys(bytes ?? [], of: path)
         case .url(let url): return try keys(ask(url), of: url)
         case .issuer(let issuer):
-            let page = (issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer) + "/.well-known/openid-configuration"
+            let page =
+                (issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer) + "/.well-known/openid-configuration"
             guard let document = try? JSONDocument(parsing: try ask(page)), let url = document.root["jwks_uri"]?.string
             else { throw TokenVerifier.Fault("\(page) has no jwks_uri") }
             // Else one provider could speak for another.
@@ -183,7 +184,7 @@ package enum TokenSource: Hashable, Sendable {
         guard parts[0] == "http:" else { return false }
         let end = parts[2].firstIndex { $0 == "?" || $0 == "#" } ?? parts[2].endIndex
         let place = parts[2][..<end]
-        if place.hasPrefix("[") { return place.hasPrefix("[::1]") }
+        if place.hasPrefix("[") { return place == "[::1]" || place.hasPrefix("[::1]:") }
         return EdgeConfiguration.isLoopback(String(place.prefix { $0 != ":" }))
     }
 }

@@ -86,7 +86,9 @@ struct HeaderBlock: Sendable {
         guard place.valueCount == text.utf8CodeUnitCount else { return false }
         let start = place.start + place.nameCount
         return unsafe bytes.withUnsafeBufferPointer { bytes in
-            for index in 0..<place.valueCount where unsafe bytes[start + index] != text.utf8Start[index] { return false }
+            for index in 0..<place.valueCount where unsafe bytes[start + index] != text.utf8Start[index] {
+                return false
+            }
             return true
         }
     }

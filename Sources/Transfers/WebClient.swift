@@ -42,7 +42,7 @@ internal import Platform
         unsafe answer.limit = limit
         defer { unsafe free(answer.body) }
         let code = unsafe flotilla_curl_get(curl, url, Int(clamping: time.milliseconds), &answer)
-        guard code == 0 else { throw unsafe Self.fault(code, &answer) }
+        guard code == 0 else { throw Self.fault(code, &answer) }
         let bytes = unsafe Array(UnsafeRawBufferPointer(start: answer.body, count: answer.count))
         return unsafe Answer(status: answer.status, retryAfter: 0, body: bytes)
     }
@@ -62,7 +62,7 @@ internal import Platform
             let start = unsafe bytes.baseAddress ?? UnsafeRawPointer(curl)
             return unsafe flotilla_curl_post(curl, url, list, start, bytes.count, milliseconds, &answer)
         }
-        guard code == 0 else { throw unsafe Self.fault(code, &answer) }
+        guard code == 0 else { throw Self.fault(code, &answer) }
         let bytes = unsafe Array(UnsafeRawBufferPointer(start: answer.body, count: answer.count))
         return unsafe Answer(status: answer.status, retryAfter: answer.retry_after, body: bytes)
     }

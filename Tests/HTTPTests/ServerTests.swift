@@ -133,7 +133,8 @@ import Testing
         let held = Mutex<[Exchange]>([])
         let plan: @Sendable (Exchange) -> BodyPlan = { exchange in
             guard exchange.request.path == "/hold" else { return TestServer.echo(exchange) }
-            return .collect(limit: 10, tooLarge: { .text(413, "") }) { exchange, _ in held.withLock { $0.append(exchange) }
+            return .collect(limit: 10, tooLarge: { .text(413, "") }) { exchange, _ in
+                held.withLock { $0.append(exchange) }
             }
         }
         try await TestServer.with(TestServer.patient, plan) { server, handler in

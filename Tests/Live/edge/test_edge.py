@@ -1,4 +1,4 @@
-"""The commands of docs/edge.md, run as they stand; the edge over TLS; and the edge under a broker that is killed."""
+"""The commands of docs/http.md, run as they stand; the edge over TLS; and the edge under a broker that is killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 FLOTILLA = ROOT / "bin" / "flotilla"
-PAGE = (ROOT / "docs" / "edge.md").read_text()
+PAGE = (ROOT / "docs" / "http.md").read_text()
 
 
 def until(condition: Callable[[], bool], what: str, limit: float = 60) -> None:
