@@ -2,8 +2,8 @@ internal import JSON
 
 /// Lines that are parsed together, as one array: a parse has a price of its own, which is more than a line's.
 ///
-/// Whether each line is a value by itself is told by where the values begin and end. Where one is not, and where the
-/// whole is no JSON at all, lines are to be parsed one by one.
+/// Whether each line is a value by itself is told by where the values begin and end. From the first one on that is not,
+/// and where the whole is no JSON at all, lines are to be parsed one by one.
 struct LineBlock {
     /// `[line,line,`
     private(set) var text: [UInt8] = []
@@ -31,10 +31,15 @@ struct LineBlock {
         }
     }
 
-    /// Whether a value lies within the line of that place.
+    /// Whether a value is all that the line of that place has.
     func holds(_ value: JSONValue, _ place: Int) -> Bool {
-        let range = value.sourceRange
-        return range.lowerBound >= ranges[place].lowerBound && range.upperBound <= ranges[place].upperBound
+        let (line, range) = (ranges[place], value.sourceRange)
+        guard range.lowerBound >= line.lowerBound, range.upperBound <= line.upperBound else { return false }
+        return isBlank(line.lowerBound..<range.lowerBound) && isBlank(range.upperBound..<line.upperBound)
+    }
+
+    private func isBlank(_ range: Range<Int>) -> Bool {
+        text[range].allSatisfy { $0 == 32 || $0 == 9 || $0 == 13 }
     }
 
     func withLine(_ place: Int, _ body: (RawSpan) -> Void) { unsafe body(text.span.bytes.extracting(ranges[place])) }
