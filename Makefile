@@ -60,8 +60,10 @@ live: build release
 faults: build release
 	Tests/swift-test.sh 600 --filter '^FaultTests[.]'
 
-prove: .build/setup release build  ## the long proofs: workers and all that they need killed fifty times under 200 000 events
+prove: .build/setup release build  ## the long proofs: workers and all that they need killed, under hundreds of thousands of events
 	FLOTILLA_KILLS=50 Tests/swift-test.sh 2400 --filter '^FaultTests[.]StatefulTests/theSums'
+	FLOTILLA_ORACLE_EVENTS=300000 FLOTILLA_KILLS=42 FLOTILLA_PATIENCE=300 timeout -k 10 3600 \
+	    $(PYTHON) -m pytest -q -s -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live -o faulthandler_timeout=0 Tests/Live/oracle
 	@echo "make prove: all passed"
 
 bench: .build/setup  ## measure, as tables with ratios; BENCH_ONLY=edge a part, BENCH_MINUTES=10 the edge for so long

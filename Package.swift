@@ -186,6 +186,16 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // What `aggregate` makes of points, against a COPY of them.
+        .executableTarget(
+            name: "AggregateBench",
+            dependencies: [
+                "Aggregate", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform", "Postgres",
+            ],
+            path: "Benchmarks/AggregateBench",
+            swiftSettings: strict
+        ),
+
         // Tests mirror Sources. What several of them need: folders that go, dice that a seed repeats.
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "ModelTests", dependencies: ["Model", "TestSupport"], swiftSettings: strict),

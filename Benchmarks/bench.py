@@ -218,6 +218,71 @@ def workers() -> None:
     table("From the assignment of partitions until a first event is done", firsts, False)
 
 
+class Postgres:
+    """A private cluster as the server comes, fsync and all, on a unix socket."""
+
+    BIN = Path("/usr/lib/postgresql/15/bin")
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="flotilla-bench-"))
+        self.other: list[str] = []
+        if os.getuid() == 0:
+            # It does not run as root.
+            shutil.chown(self.folder, "postgres", "postgres")
+            self.other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        self.folder.chmod(0o755)
+        data = self.folder / "data"
+        initdb = [self.BIN / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C"]
+        subprocess.run([*self.other, *initdb], check=True, capture_output=True)
+        server = [self.BIN / "postgres", "-D", data, "-k", self.folder, "-c", "listen_addresses=", "-c", "max_wal_size=4GB"]
+        self.process = subprocess.Popen([*self.other, *server], stderr=subprocess.DEVNULL)
+        while subprocess.run([self.BIN / "pg_isready", "-q", "-h", self.folder]).returncode != 0:
+            if self.process.poll() is not None:
+                raise SystemExit("bench: postgres does not start")
+            time.sleep(0.05)
+
+    def database(self) -> str:
+        """A new one, and nothing of the last one left to be written."""
+        for program, *words in (["dropdb", "--if-exists", "bench"], ["createdb", "bench"], ["psql", "-qc", "CHECKPOINT"]):
+            call = [self.BIN / program, "-h", self.folder, "-U", "postgres", *words]
+            subprocess.run(call, check=True, capture_output=True)
+        return f"postgresql:///bench?host={self.folder}&user=postgres"
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def aggregate() -> None:
+    """The points of 300 campaigns into their windows, and the same points by COPY into a table with no index."""
+    speeds = [Case("COPY", "points/s", lambda: 0), Case("aggregate alone", "points/s", lambda: 0)]
+    costs: dict[str, Case] = {}
+
+    def note(name: str, unit: str, figure: float) -> None:
+        costs.setdefault(name, Case(name, unit, lambda: 0)).figures.append(figure)
+
+    postgres = Postgres()
+    try:
+        for round_number in range(ROUNDS):
+            for number, (case, verb) in enumerate(zip(speeds, ("copy", "aggregate"))):
+                count, seconds, size, log, here, there = client(
+                    "AggregateBench", postgres.database(), verb, RECORDS)
+                case.figures.append(count / seconds)
+                millions = count / 1e6
+                note(f"{case.name}: in tables", "MB a million points", size / 1e6 / millions)
+                note(f"{case.name}: in the write-ahead log", "MB a million points", log / 1e6 / millions)
+                note(f"{case.name}: CPU of Postgres", "µs a point", there / millions)
+                if verb == "aggregate":
+                    note(f"{case.name}: CPU of its own", "µs a point", here / millions)
+                progress(round_number * 2 + number + 1, ROUNDS * 2, case.name)
+    finally:
+        postgres.close()
+    table("Points of 300 campaigns, 2 dimensions of 20 and 3 values: 9 windows each, 500 a transaction", speeds)
+    for unit in ("MB a million points", "µs a point"):
+        table(f"What that costs: {unit}", [case for case in costs.values() if case.unit == unit], False)
+
+
 def starts() -> None:
     """From the process's start until it answers: on nothing, and after kill -9 on a gigabyte."""
     empty = Case("empty folder", "ms", lambda: 0)
@@ -254,8 +319,12 @@ def log() -> None:
     starts()
 
 
+def pipeline() -> None:
+    subprocess.run([sys.executable, Path(__file__).with_name("pipeline.py")], check=True)
+
+
 def main() -> None:
-    parts = {"broker": log, "workers": workers, "edge": edge}
+    parts = {"broker": log, "workers": workers, "aggregate": aggregate, "pipeline": pipeline, "edge": edge}
     wanted = os.environ.get("BENCH_ONLY", ",".join(parts)).split(",")
     if unknown := [name for name in wanted if name not in parts]:
         raise SystemExit(f"bench: BENCH_ONLY={','.join(unknown)}: there is {', '.join(parts)}")

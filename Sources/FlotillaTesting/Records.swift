@@ -13,6 +13,16 @@ extension Record {
 }
 
 extension RecordBatch {
+    /// Records as they lie in a log, from an offset on: one batch, one memory.
+    package init(_ records: [OutgoingRecord], at place: TopicPartition, from offset: Int64) {
+        var builder = RecordArena.Builder(records: records.count)
+        let topic = builder.intern(place.topic)
+        for (index, record) in records.enumerated() {
+            builder.add(record, topic, place.partition, Offset(offset + Int64(index)), nil)
+        }
+        self.init(builder.finish())
+    }
+
     /// Records of one partition, as a consumer has them: one batch, one memory.
     init(_ records: ArraySlice<Record>) {
         var builder = RecordArena.Builder(records: records.count)

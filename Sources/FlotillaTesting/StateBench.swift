@@ -48,10 +48,13 @@ public final class StateBench<Tested: StatefulHandler>: Sendable {
         }
     }
 
-    /// Has a second pass for a partition; what the handler would publish.
+    /// Has a second pass for a partition; what the handler would publish. `quietSince`: since when the partition is read
+    /// and brings nothing; by default always, nil is one that is paused or has records that wait.
     @discardableResult
-    public func tick(_ now: Timestamp, _ partition: TopicPartition) async throws -> [PublishedEvent] {
-        let context = context(nil, 1, now)
+    public func tick(
+        _ now: Timestamp, _ partition: TopicPartition, quietSince: Timestamp? = Timestamp(milliseconds: 0)
+    ) async throws -> [PublishedEvent] {
+        let context = context(nil, 1, now, quietSince)
         return try await pool.transaction { transaction in
             try handler.published(try await handler.tick(now, partition, transaction, context))
         }
@@ -63,7 +66,9 @@ public final class StateBench<Tested: StatefulHandler>: Sendable {
         try await pool.transaction { try await $0.query(statement) }
     }
 
-    private func context(_ event: Event?, _ attempt: Int, _ now: Timestamp?) -> Context {
-        Context(sample: .stateful(handler), event, attempt: attempt, now: now)
+    private func context(
+        _ event: Event?, _ attempt: Int, _ now: Timestamp?, _ quietSince: Timestamp? = nil
+    ) -> Context {
+        Context(sample: .stateful(handler), event, attempt: attempt, now: now, quietSince: quietSince)
     }
 }

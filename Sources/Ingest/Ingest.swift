@@ -27,10 +27,13 @@ public struct Ingest: Handler {
         let value = try event.json()
         guard value.kind == .object else { throw Refusal.schemaInvalid("an event is an object, this is \(value.kind)") }
         if let twice = value.firstDuplicateKey(deep: false) { throw Refusal.schemaInvalid("\(twice): is there twice") }
-        let (bytes, time) = try normaliser.normalise(value, of: event, schema: raw)
-        try check(bytes)
-        try Lateness.judge(time, recorded: Self.recorded(event, context))
-        var output = Outgoing(to: Self.output, from: event, json: bytes).at("\(Timestamp(milliseconds: time))")
+        let normal = try normaliser.normalise(value, of: event, schema: raw)
+        try check(normal.bytes)
+        try Lateness.judge(normal.time, recorded: Self.recorded(event, context))
+        // By the campaign as it is called from here on: with the sender's key, "spring" and " spring" would be in two
+        // partitions, and changed by two workers.
+        var output = Outgoing(to: Self.output, from: event, key: normal.campaign, json: normal.bytes)
+            .at("\(Timestamp(milliseconds: normal.time))")
         if let schema = accepted.id { output = output.keeping(to: schema) }
         return [output]
     }

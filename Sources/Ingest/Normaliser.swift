@@ -16,12 +16,19 @@ struct Normaliser: Sendable {
             uniquingKeysWith: { first, _ in first })
     }
 
-    /// The event's bytes, and when it happened. Throws what the schema or the envelope does not allow.
-    func normalise(
-        _ value: JSONValue, of event: Event, schema: Schema
-    ) throws(Refusal) -> (bytes: [UInt8], time: Int64) {
+    /// An event in its one form.
+    struct Normal {
+        let bytes: [UInt8]
+        /// When it happened.
+        let time: Int64
+        let campaign: String?
+    }
+
+    /// Throws what the schema or the envelope does not allow.
+    func normalise(_ value: JSONValue, of event: Event, schema: Schema) throws(Refusal) -> Normal {
         var writer = JSONWriter(capacity: 512)
         var time: Int64?
+        var campaign: String?
         var missing: Set<String> = ["event_id", "event_type", "campaign_id"]
         var isChanged = false
         try writer.object { (json: inout JSONWriter) throws(Refusal) in
@@ -36,6 +43,7 @@ struct Normaliser: Sendable {
                 if let rule = texts[name], let text = member.value.string {
                     let normal = rule.apply(to: text)
                     isChanged = isChanged || normal != text
+                    if name == "campaign_id" { campaign = normal }
                     json.append(normal)
                 } else {
                     json.append(member.value)
@@ -44,7 +52,8 @@ struct Normaliser: Sendable {
             if missing.contains("event_id") { json.member("event_id", event.id) }
             if missing.contains("event_type") { json.member("event_type", normal("event_type", event.type)) }
             if missing.contains("campaign_id"), let subject = event.subject {
-                json.member("campaign_id", normal("campaign_id", subject))
+                campaign = normal("campaign_id", subject)
+                json.member("campaign_id", campaign ?? "")
             }
             if time == nil { time = try Self.time(event) }
             json.member("timestamp", time ?? 0)
@@ -52,7 +61,7 @@ struct Normaliser: Sendable {
         // The raw schema speaks of what came, once its texts are as they should have been.
         let violations = isChanged ? Self.violations(writer.bytes, schema) : schema.validate(value)
         guard violations.isEmpty else { throw .schemaInvalid(violations.text) }
-        return (writer.bytes, time ?? 0)
+        return Normal(bytes: writer.bytes, time: time ?? 0, campaign: campaign)
     }
 
     private func normal(_ name: String, _ text: String) -> String { texts[name]?.apply(to: text) ?? text }

@@ -64,3 +64,24 @@ public struct UUIDValue: Hashable, Sendable, CustomStringConvertible {
         value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
     }
 }
+
+extension UUIDValue {
+    /// Reads what `description` writes; nil for anything else.
+    public init?(text: String) {
+        let bytes = Array(text.utf8)
+        guard bytes.count == 36 else { return nil }
+        var (high, low): (UInt64, UInt64) = (0, 0)
+        for (index, byte) in bytes.enumerated() {
+            if [8, 13, 18, 23].contains(index) {
+                guard byte == UInt8(ascii: "-") else { return nil }
+                continue
+            }
+            guard let digit = Character(UnicodeScalar(byte)).hexDigitValue else { return nil }
+            (high, low) = (high << 4 | low >> 60, low << 4 | UInt64(digit))
+        }
+        self.init(high: high, low: low)
+    }
+
+    /// When a UUID of version 7 was made, in milliseconds since 1970; nil for other versions.
+    public var milliseconds: Int64? { high >> 12 & 0xf == 7 ? Int64(high >> 16) : nil }
+}

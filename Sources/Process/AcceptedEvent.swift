@@ -17,21 +17,25 @@ struct AcceptedEvent: Sendable {
     static let latest: Int64 = 253_402_300_799_999
 
     init(_ root: JSONValue) throws(Refusal) {
-        guard let type = root["event_type"]?.string, !type.isEmpty else {
-            throw .schemaInvalid("/event_type: must be a text with something in it")
+        guard root.kind == .object else { throw .schemaInvalid("must be an object") }
+        guard let type = try Self.text(root["event_type"], "/event_type", 255) else {
+            throw .schemaInvalid("/event_type: is missing")
         }
         guard let time = root["timestamp"]?.int64, (0...Self.latest).contains(time) else {
             throw .schemaInvalid("/timestamp: must be milliseconds since 1970")
         }
         self.type = type
         self.time = Timestamp(milliseconds: time)
-        campaign = try Self.text(root["campaign_id"], "/campaign_id")
+        campaign = try Self.text(root["campaign_id"], "/campaign_id", 1024)
         value = root["value"]
-        if let value, value.decimal(fractionDigits: Campaign.Plan.fractionDigits) == nil {
-            throw .schemaInvalid("/value: must be a decimal of at most 6 fraction digits")
+        if let value {
+            let micros = value.decimal(fractionDigits: Campaign.Plan.fractionDigits)
+            guard let micros, micros.magnitude < 1_000_000_000_000_000_000 else {
+                throw .schemaInvalid("/value: must be a decimal below 10^12 of at most 6 fraction digits")
+            }
         }
         user = root["user_id"]
-        _ = try Self.text(user, "/user_id")
+        _ = try Self.text(user, "/user_id", 1024)
         dimensions = root["dimensions"]
         if let dimensions {
             guard dimensions.kind == .object, dimensions.members.allSatisfy({ $0.value.kind == .string }) else {
@@ -42,11 +46,13 @@ struct AcceptedEvent: Sendable {
         if let data, data.kind != .object { throw .schemaInvalid("/data: must be an object") }
     }
 
-    private static func text(_ value: JSONValue?, _ pointer: String) throws(Refusal) -> String? {
+    private static func text(_ value: JSONValue?, _ pointer: String, _ limit: Int) throws(Refusal) -> String? {
         guard let value else { return nil }
-        guard let text = value.string, !text.isEmpty else {
-            throw .schemaInvalid("\(pointer): must be a text with something in it")
+        guard let text = value.string, (1...limit).contains(text.utf8.count) else {
+            throw .schemaInvalid("\(pointer): must be a text of 1 to \(limit) bytes")
         }
+        // No table can hold it, and whoever reads the points would refuse them.
+        guard !text.utf8.contains(0) else { throw .schemaInvalid("\(pointer): has a zero byte") }
         return text
     }
 }

@@ -1,3 +1,4 @@
+public import Model
 public import Platform
 
 /// A campaign: when it runs, what it may cost, what it is to reach, and how far it has come.
@@ -20,7 +21,7 @@ public struct Campaign: Hashable, Sendable {
     /// From here on it does not run any more.
     public private(set) var end: Timestamp?
     /// For each metric what is to be reached, in millionths.
-    public private(set) var goals: [String: Int64]
+    public private(set) var goals: [ByteText: Int64]
     /// 1 for a new one, one more with each change.
     public private(set) var version: Int64
     public private(set) var changed: Timestamp
@@ -35,7 +36,7 @@ public struct Campaign: Hashable, Sendable {
     /// A campaign as it was kept.
     public init(
         id: String, name: String?, state: State, budget: Int64?, start: Timestamp?, end: Timestamp?,
-        goals: [String: Int64], version: Int64, changed: Timestamp
+        goals: [ByteText: Int64], version: Int64, changed: Timestamp
     ) {
         self.id = id
         self.name = name
@@ -140,11 +141,11 @@ public struct Campaign: Hashable, Sendable {
         public var budget: Int64?
         public var start: Timestamp?
         public var end: Timestamp?
-        public var goals: [String: Int64]?
+        public var goals: [ByteText: Int64]?
 
         public init(
             name: String? = nil, budget: Int64? = nil, start: Timestamp? = nil, end: Timestamp? = nil,
-            goals: [String: Int64]? = nil
+            goals: [ByteText: Int64]? = nil
         ) {
             self.name = name
             self.budget = budget

@@ -1,5 +1,6 @@
 internal import Flotilla
 internal import JSON
+internal import Model
 internal import Platform
 
 /// A command to a campaign, as an event brings it: `campaign.create` and so on, with the plan in `data`.
@@ -9,7 +10,7 @@ struct CampaignCommand: Hashable, Sendable {
     }
 
     let verb: Verb
-    let campaign: String
+    let campaign: ByteText
     let plan: Campaign.Plan
     let time: Timestamp
 
@@ -25,7 +26,7 @@ struct CampaignCommand: Hashable, Sendable {
         }
         guard let campaign = event.campaign else { throw .permanent("\(event.type) names no campaign_id") }
         self.verb = verb
-        self.campaign = campaign
+        self.campaign = ByteText(campaign)
         time = event.time
         plan = try event.data.map { data throws(Refusal) in try Campaign.Plan(data) } ?? Campaign.Plan()
     }
@@ -34,7 +35,7 @@ struct CampaignCommand: Hashable, Sendable {
     func apply(to campaign: Campaign?) throws(Campaign.Fault) -> Campaign {
         guard var campaign else {
             guard verb == .create else { throw Campaign.Fault("is not known: create it first") }
-            return try Campaign.create(self.campaign, plan, at: time)
+            return try Campaign.create(self.campaign.text, plan, at: time)
         }
         switch verb {
         case .create: throw Campaign.Fault("is there already")
@@ -54,8 +55,8 @@ extension Campaign.Plan {
     init(_ data: JSONValue) throws(Refusal) {
         self.init()
         if let value = data["name"] {
-            guard let text = value.string, text.utf8.count <= 255 else {
-                throw .permanent("/data/name must be a text of at most 255 bytes")
+            guard let text = value.string, text.utf8.count <= 255, !text.utf8.contains(0) else {
+                throw .permanent("/data/name must be a text of at most 255 bytes, none of them zero")
             }
             name = text
         }
@@ -66,9 +67,12 @@ extension Campaign.Plan {
         guard value.kind == .object, value.count <= Self.mostGoals else {
             throw .permanent("/data/goals must be an object of at most \(Self.mostGoals) metrics")
         }
-        var goals: [String: Int64] = [:]
+        var goals: [ByteText: Int64] = [:]
         for member in value.members {
-            goals[member.name] = try Self.amount(member.value, "/data/goals/\(member.name)")
+            guard (1...255).contains(member.name.utf8.count), !member.name.utf8.contains(0) else {
+                throw .permanent("/data/goals must name metrics with 1 to 255 bytes, none of them zero")
+            }
+            goals[ByteText(member.name)] = try Self.amount(member.value, "/data/goals/\(member.name)")
         }
         self.goals = goals
     }

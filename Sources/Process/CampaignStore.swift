@@ -29,18 +29,31 @@ struct CampaignStore: Sendable {
             CREATE INDEX campaigns_due ON campaigns (partition, least(
                 CASE WHEN state = 'scheduled' THEN starts_at END, ends_at))
                 WHERE state IN ('scheduled', 'active', 'paused');
-            """)
+            """),
+        Migration(
+            "2 campaign_list",
+            """
+            -- For analysts: campaigns in plain numbers.
+            CREATE VIEW campaign_list AS
+                SELECT id, name, state, trim_scale(budget_micros::numeric / 1000000) AS budget, starts_at, ends_at,
+                    (SELECT jsonb_object_agg(key, trim_scale(value::numeric / 1000000)) FROM jsonb_each_text(goals)) AS goals,
+                    version, changed_at
+                FROM campaigns;
+            """),
     ]
 
     func find(_ id: String) async throws -> Campaign? {
-        try await transaction.query("SELECT *, goals::text AS goals_text FROM campaigns WHERE id = \(id)").first.map(
-            Campaign.init)
+        // Locked, because its commands may come by two partitions: somebody published them past the key.
+        try await transaction.query(
+            "SELECT *, goals::text AS goals_text FROM campaigns WHERE id = \(id) FOR UPDATE"
+        ).first.map(Campaign.init)
     }
 
     /// Which of these there are.
-    func known(_ ids: Set<String>) async throws -> Set<String> {
-        let rows = try await transaction.query("SELECT id FROM campaigns WHERE id = ANY(\(ids.sorted())::text[])")
-        return Set(try rows.map { try $0.value("id") })
+    func known(_ ids: Set<ByteText>) async throws -> Set<ByteText> {
+        let texts = BinaryArray(texts: ids.map(\.text))
+        let rows = try await transaction.query("SELECT id FROM campaigns WHERE id = ANY(\(texts)::text[])")
+        return Set(try rows.map { ByteText(try $0.value("id")) })
     }
 
     /// Those of a partition that time changes now, the first thousand.
@@ -50,17 +63,18 @@ struct CampaignStore: Sendable {
             SELECT *, goals::text AS goals_text FROM campaigns
             WHERE partition = \(partition.rawValue) AND state IN ('scheduled', 'active', 'paused')
             AND least(CASE WHEN state = 'scheduled' THEN starts_at END, ends_at) <= \(now)
-            ORDER BY id LIMIT 1000
+            ORDER BY id LIMIT 1000 FOR UPDATE
             """
         ).map(Campaign.init)
     }
 
-    func save(_ campaign: Campaign, _ partition: Partition) {
+    /// Writes a campaign's next version. One that is there already, or another one, has been made by somebody else.
+    func save(_ campaign: Campaign, _ partition: Partition) async throws {
         var goals = JSONWriter()
         goals.object { json in
-            for (metric, micros) in campaign.goals.sorted(by: { $0.key < $1.key }) { json.member(metric, micros) }
+            for (metric, micros) in campaign.goals.sorted(by: { $0.key < $1.key }) { json.member(metric.text, micros) }
         }
-        transaction.later(
+        let written = try await transaction.execute(
             """
             INSERT INTO campaigns
                 (id, partition, name, state, budget_micros, starts_at, ends_at, goals, version, changed_at)
@@ -69,15 +83,19 @@ struct CampaignStore: Sendable {
             ON CONFLICT (id) DO UPDATE SET partition = excluded.partition, name = excluded.name, state = excluded.state,
                 budget_micros = excluded.budget_micros, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
                 goals = excluded.goals, version = excluded.version, changed_at = excluded.changed_at
+                WHERE campaigns.version = excluded.version - 1
             """)
+        guard written == 1 else {
+            throw PostgresFault(.conflict, "the campaign became another one meanwhile: it is looked at again")
+        }
     }
 }
 
 extension Campaign {
     fileprivate init(_ row: PostgresRow) throws {
-        var goals: [String: Int64] = [:]
+        var goals: [ByteText: Int64] = [:]
         for member in try JSONDocument(parsing: row.value("goals_text", as: String.self)).root.members {
-            goals[member.name] = member.value.int64
+            goals[ByteText(member.name)] = member.value.int64
         }
         let state: String = try row.value("state")
         guard let known = State(rawValue: state) else {

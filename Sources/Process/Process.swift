@@ -37,26 +37,26 @@ public struct Process: StatefulHandler {
         let store = CampaignStore(transaction: transaction)
         var outputs: [Outgoing] = []
         // What commands of this batch have made of campaigns.
-        var changed: [String: Campaign] = [:]
+        var changed: [ByteText: Campaign] = [:]
         var known = try await self.known(events, store)
         for event in events {
             let accepted = try AcceptedEvent(try event.json())
             guard let command = try CampaignCommand(accepted) else {
-                if refusesUnknown, let id = accepted.campaign, !known.contains(id) {
+                if refusesUnknown, let id = accepted.campaign, !known.contains(ByteText(id)) {
                     throw Refusal.permanent("there is no campaign \(id)")
                 }
                 outputs += Points.of(accepted, event)
                 continue
             }
             var before = changed[command.campaign]
-            if before == nil { before = try await store.find(command.campaign) }
+            if before == nil { before = try await store.find(command.campaign.text) }
             let after: Campaign
             do throws(Campaign.Fault) {
                 after = try command.apply(to: before)
             } catch { throw Refusal.permanent("campaign \(command.campaign) \(error)") }
-            store.save(after, event.partition)
-            changed[after.id] = after
-            known.insert(after.id)
+            try await store.save(after, event.partition)
+            changed[command.campaign] = after
+            known.insert(command.campaign)
             outputs.append(
                 Outgoing(
                     to: Self.changes, from: event, type: "campaign.changed", key: after.id,
@@ -73,7 +73,7 @@ public struct Process: StatefulHandler {
         for var campaign in try await store.due(now, partition.partition) {
             let before = campaign.state
             guard campaign.pass(now) else { continue }
-            store.save(campaign, partition.partition)
+            try await store.save(campaign, partition.partition)
             outputs.append(
                 Outgoing(
                     to: Self.changes, named: "campaign \(campaign.id)", revision: Int(clamping: campaign.version),
@@ -83,9 +83,9 @@ public struct Process: StatefulHandler {
     }
 
     /// The campaigns of these events that exist; not asked where nobody wants to know.
-    private func known(_ events: [Event], _ store: CampaignStore) async throws -> Set<String> {
+    private func known(_ events: [Event], _ store: CampaignStore) async throws -> Set<ByteText> {
         guard refusesUnknown else { return [] }
-        let ids = Set(try events.compactMap { try $0.json()["campaign_id"]?.string })
+        let ids = Set(try events.compactMap { try $0.json()["campaign_id"]?.string }.map { ByteText($0) })
         return ids.isEmpty ? [] : try await store.known(ids)
     }
 }
@@ -110,7 +110,7 @@ extension Campaign {
             if let end { json.member("end", end.milliseconds) }
             json.object("goals") { json in
                 for (metric, micros) in goals.sorted(by: { $0.key < $1.key }) {
-                    json.name(metric)
+                    json.name(metric.text)
                     amount(micros, &json)
                 }
             }

@@ -44,18 +44,40 @@ extension Command {
             return try run { pool in
                 let rows = try await pool.transaction { transaction in
                     try await transaction.query(
-                        """
-                        SELECT *, sum_micros::text AS sum FROM windows
-                        WHERE metric = \(metric) AND step = \(step) AND dimension = \(dimension)
-                            AND window_start >= \(since) AND window_start < \(until)
-                            AND (\(campaign)::text IS NULL OR campaign = \(campaign))
-                        ORDER BY window_start, campaign, value
-                        """)
+                        windows(of: metric, campaign, step: step, dimension: dimension, since, until))
                 }
                 for row in rows { print(String(decoding: try WindowRow(row).json, as: UTF8.self)) }
                 return .ok
             }
         })
+
+    /// With a campaign and without are different statements, for which the tables have an index each.
+    private static func windows(
+        of metric: String, _ campaign: String?, step: String, dimension: String, _ since: Timestamp, _ until: Timestamp
+    ) -> SQL {
+        if let campaign {
+            return """
+                SELECT *, sum_micros::text AS sum FROM windows
+                WHERE campaign = \(campaign) AND metric = \(metric) AND step = \(step)
+                    AND window_start >= \(since) AND window_start < \(until) AND dimension = \(dimension)
+                ORDER BY window_start, value
+                """
+        }
+        if dimension.isEmpty {
+            return """
+                SELECT *, sum_micros::text AS sum FROM windows
+                WHERE metric = \(metric) AND step = \(step) AND dimension = ''
+                    AND window_start >= \(since) AND window_start < \(until)
+                ORDER BY window_start, campaign
+                """
+        }
+        return """
+            SELECT *, sum_micros::text AS sum FROM windows
+            WHERE metric = \(metric) AND step = \(step) AND dimension = \(dimension)
+                AND window_start >= \(since) AND window_start < \(until)
+            ORDER BY window_start, campaign, value
+            """
+    }
 
     private static func run(
         _ body: @escaping @Sendable (PostgresPool) async throws -> ExitCode

@@ -51,6 +51,16 @@ struct IngestTests {
         #expect(event.headers.contains(Header("ce_dataschema", "https://flotilla.dev/schemas/event.accepted/1")))
     }
 
+    @Test func theKeyIsTheCampaignAsItIsCalledFromThereOn() async throws {
+        #expect(try await accepted(#"{"campaign_id":" camp-1 "}"#, time: "2026-05-04T03:00:00Z").key == "camp-1")
+        #expect(try await accepted("{}", subject: "camp-1\t", time: "2026-05-04T03:00:00Z").key == "camp-1")
+        // Who names none keeps the sender's.
+        let sent = try Event.sample(
+            id: "e1", type: "click", time: "2026-05-04T03:00:00Z", key: "user-7", json: "{}", topic: "events.raw",
+            headers: [Header("ce_recordedtime", "\(Timestamp(milliseconds: Self.now))")])
+        #expect(try await ingest.outputs(of: sent).first?.key == "user-7")
+    }
+
     @Test func aValueIsBroughtIntoOneFormAndKeepsWhatNobodyKnows() async throws {
         let event = try await accepted(
             #"{"event_type": " Order.Created", "timestamp": "2026-05-04T03:02:00.5Z", "value": 1.100, "odd": {"a": [1, 2e0]}, "user_id": "ü🚢"}"#
@@ -75,6 +85,7 @@ struct IngestTests {
         (#"{"timestamp": 1777863721000, "value": 9223372036854775808}"#, "/value"),
         (#"{"timestamp": 1777863721000, "value": "7"}"#, "/value"),
         (#"{"timestamp": 1777863721000, "campaign_id": "  "}"#, "/campaign_id"),
+        (#"{"timestamp": 1777863721000, "campaign_id": "a\u0000"}"#, "/campaign_id"),
         (#"{"timestamp": 1777863721000, "dimensions": {"country": 1}}"#, "/dimensions/country"),
         (#"{"timestamp": 1777863721000, "dimensions": {"": "x"}}"#, "/dimensions"),
         (#"{"timestamp": 1777863721000, "data": []}"#, "/data"),

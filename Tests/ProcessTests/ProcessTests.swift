@@ -95,7 +95,15 @@ import Testing
         (#""event_type":"campaign.create","campaign_id":"c","data":{"start":"soon"}"#, "/data/start"),
         (#""event_type":"campaign.create","campaign_id":"c","data":{"goals":[1]}"#, "/data/goals"),
         (#""event_type":"campaign.create","campaign_id":"c","data":{"start":9,"end":8}"#, "before it starts"),
-        (#""event_type":"click","value":"1""#, "/value"),
+        (#""event_type":"click","value":"1""#, "/value"), (#""event_type":"click","value":1e308"#, "/value"),
+        (#""event_type":"click","value":1e12"#, "/value"), (#""event_type":"click","value":-1e12"#, "/value"),
+        (#""event_type":"click","value":9223372036854775808"#, "/value"),
+        (#""event_type":"click","campaign_id":"""#, "/campaign_id"),
+        (#""event_type":"click","campaign_id":"a\u0000""#, "/campaign_id"),
+        (#""event_type":"click","user_id":"""#, "/user_id"),
+        (#""event_type":"campaign.create","campaign_id":"c","data":{"budget":9223372036854775808}"#, "/data/budget"),
+        (#""event_type":"campaign.create","campaign_id":"c","data":{"start":253402300800000}"#, "/data/start"),
+        (#""event_type":"campaign.create","campaign_id":"c","data":{"goals":{"":1}}"#, "/data/goals"),
         (#""event_type":"click","dimensions":{"a":1}"#, "/dimensions"),
         (#""event_type":"""#, "/event_type"), (#""event_type":"click","campaign_id":7"#, "/campaign_id"),
         (#""event_type":"click","data":"x""#, "/data"),
@@ -106,6 +114,83 @@ import Testing
             #expect(refused?.reason.contains(reason) == true, "\(refused?.reason ?? "")")
             let rows = try await bench.query("SELECT 1 AS one FROM campaigns")
             #expect(rows.isEmpty)
+        }
+    }
+
+    /// Names that Swift takes for equal and Postgres does not are campaigns, and goals, of their own.
+    @Test func twoWaysToWriteAnAccentAreTwoCampaigns() async throws {
+        try await withBench(["unknownCampaign": "deadletter"]) { bench in
+            let spellings = ["caf\u{e9}", "cafe\u{301}"]
+            let goals = spellings.map { #""\#($0)":1"# }.joined(separator: ",")
+            let changes = try await bench.apply(
+                spellings.enumerated().map { number, name in
+                    try event(
+                        "\(number)",
+                        #""event_type":"campaign.create","campaign_id":"\#(name)","data":{"goals":{\#(goals)}}"#)
+                })
+            #expect(changes.count == 2)
+            let rows = try await bench.query(
+                """
+                SELECT octet_length(id) AS bytes, (SELECT count(*) FROM jsonb_object_keys(goals)) AS goals FROM campaigns
+                ORDER BY 1
+                """)
+            #expect(try rows.map { try $0.value("bytes", as: Int.self) } == [5, 6])
+            #expect(try rows.allSatisfy { try $0.value("goals") == 2 })
+            let pauses = try event(
+                "9", #""event_type":"campaign.activate","campaign_id":"\#(spellings[1])","data":{"budget":1}"#)
+            try await bench.apply([pauses])
+            let states = try await bench.query("SELECT state FROM campaigns ORDER BY octet_length(id)")
+            #expect(try states.map { try $0.value("state", as: String.self) } == ["draft", "active"])
+        }
+    }
+
+    /// What clients send when nobody looks becomes points as it is.
+    @Test func oddEventsBecomePointsAsTheyAre() async throws {
+        try await withBench { bench in
+            let many = (0..<1000).map { #""d\#($0)":"""# }.joined(separator: ",")
+            let points = try await bench.apply([
+                event("1", #""event_type":"click","value":-999999999999.999999"#),
+                event("2", #""event_type":"🚀","campaign_id":"‏حملة","user_id":"👩‍🚀""#),
+                event("3", #""event_type":"click","dimensions":{\#(many)}"#),
+                .sample(id: "4", json: #"{"event_type":"click","timestamp":0}"#, topic: "events.accepted"),
+                .sample(
+                    id: "5", json: #"{"event_type":"click","timestamp":253402300799999}"#, topic: "events.accepted"),
+                .sample(
+                    id: "6", json: #"{"event_type":"click","timestamp":\#(Self.noon / 1000)}"#, topic: "events.accepted"
+                ),
+            ])
+            let found = try points.map { try JSONDocument(parsing: $0.json).root }
+            #expect(found.count == 6)
+            #expect(found[0]["value"]?.numberText == "-999999999999.999999")
+            #expect(found[1]["metric"]?.string == "🚀" && found[1]["campaign_id"]?.string == "‏حملة")
+            #expect(found[2]["dimensions"]?.count == 1000)
+            #expect(found[3...].map { $0["timestamp"]?.int64 } == [0, 253_402_300_799_999, Self.noon / 1000])
+        }
+    }
+
+    /// Commands in another order than they were meant: each is refused or followed by the rules, and the rest goes on.
+    @Test func commandsOutOfOrderAreRefusedOneByOne() async throws {
+        try await withBench { bench in
+            func command(_ verb: String, _ data: String = "{}") throws -> Event {
+                try event(verb, #""event_type":"campaign.\#(verb)","campaign_id":"c","data":\#(data)"#)
+            }
+            func refused(_ verb: String, _ data: String = "{}") async throws -> String {
+                let event = try command(verb, data)
+                let refusal = await #expect(throws: Refusal.self) { try await bench.apply([event]) }
+                return refusal?.reason ?? ""
+            }
+            #expect(try await refused("activate").contains("is not known"))
+            #expect(try await refused("complete").contains("is not known"))
+            try await bench.apply([command("create")])
+            #expect(try await refused("create").contains("is there already"))
+            #expect(try await refused("pause").contains("it is draft"))
+            #expect(try await refused("schedule", #"{"start":0}"#).contains("without a budget"))
+            try await bench.apply([command("activate", #"{"budget":1}"#), command("pause"), command("complete")])
+            #expect(try await refused("activate").contains("it is completed"))
+            #expect(try await refused("schedule").contains("it is completed"))
+            let row = try await bench.query("SELECT state, version FROM campaigns")[0]
+            #expect(try row.value("state", as: String.self) == "completed")
+            #expect(try row.value("version") == 4)
         }
     }
 

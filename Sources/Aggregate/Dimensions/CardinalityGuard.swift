@@ -62,6 +62,9 @@ package struct CardinalityGuard: Hashable, Sendable {
     /// How many values of a dimension have windows of their own.
     package func count(of dimension: String) -> Int { dimensions[StableHash.of(dimension)]?.count ?? 0 }
 
+    /// About how much memory it takes.
+    var memory: Int { dimensions.values.reduce(100) { $0 + 100 + 8 * $1.count } }
+
     // MARK: Storing
 
     /// The same bytes for the same values, in whatever order they came.

@@ -24,6 +24,8 @@ package struct QuantileSketch: Hashable, Sendable {
 
     package var isEmpty: Bool { buckets.isEmpty }
     package var bucketCount: Int { buckets.count }
+    /// About how much memory it takes.
+    var memory: Int { 10 * buckets.count }
 
     /// How many values were put in.
     package var count: Int64 { counts.reduce(0, Self.sum) }

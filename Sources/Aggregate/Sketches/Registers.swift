@@ -7,8 +7,14 @@ struct Registers: Hashable, Sendable {
     static let highest: UInt8 = 51
 
     private(set) var values = [UInt8](repeating: 0, count: Registers.count)
+    /// How many registers have each value, kept up with every change: counting them anew costs more than all the rest
+    /// of an estimate.
+    private(set) var histogram: [Int]
 
-    init() {}
+    init() {
+        histogram = Array(repeating: 0, count: Int(Registers.highest) + 1)
+        histogram[0] = Self.count
+    }
 
     /// Nil when these are none.
     init?(values: [UInt8]) {
@@ -16,17 +22,23 @@ struct Registers: Hashable, Sendable {
         let all = values.span
         for register in 0..<Self.count where all[register] > Self.highest { return nil }
         self.values = values
+        histogram = Self.counted(values)
     }
 
     mutating func insert(_ hash: UInt64) {
         let register = Int(hash >> (64 - Self.precision))
         let zeros = min((hash << Self.precision).leadingZeroBitCount, Int(64 - Self.precision))
         let value = UInt8(zeros + 1)
-        if values[register] < value { values[register] = value }
+        let before = values[register]
+        guard before < value else { return }
+        values[register] = value
+        histogram[Int(before)] -= 1
+        histogram[Int(value)] += 1
     }
 
     mutating func formUnion(_ other: Registers) {
         for register in 0..<Self.count { values[register] = max(values[register], other.values[register]) }
+        histogram = Self.counted(values)
     }
 
     /// Ertl's improved raw estimator (arXiv 1702.01284, algorithm 6).
@@ -47,11 +59,11 @@ struct Registers: Hashable, Sendable {
         return size * size / sum * 0.721_347_520_444_481_7
     }
 
-    /// How many registers have each value. All values are below 64, and saying so spares the compiler its checks.
-    var histogram: [Int] {
+    /// All values are below 64, and saying so spares the compiler its checks.
+    private static func counted(_ values: [UInt8]) -> [Int] {
         var kinds = InlineArray<64, Int>(repeating: 0)
         for value in values { kinds[Int(value & 63)] &+= 1 }
-        return (0...Int(Self.highest)).map { kinds[$0] }
+        return (0...Int(highest)).map { kinds[$0] }
     }
 
     /// x + Σ x^(2^k) 2^(k-1): what the registers at zero say. Infinite when all are.

@@ -5,6 +5,7 @@ enum SealedKind: UInt64 {
     case uniques = 1
     case quantiles = 2
     case dimensions = 3
+    case journal = 4
 }
 
 /// Builds stored bytes.

@@ -55,6 +55,12 @@ struct SortedHashes: Hashable, Sendable {
 
     init() {}
 
+    /// Of hashes in any order, some of them more than once.
+    init(of any: [UInt64]) {
+        hashes.reserveCapacity(any.count)
+        for hash in any.sorted() where hashes.last != hash { hashes.append(hash) }
+    }
+
     init(from reader: inout SealedReader, limit: Int) throws(SketchFault) {
         let count = try reader.number()
         guard count <= UInt64(limit) else { throw .damaged }

@@ -44,6 +44,19 @@ package struct UniqueSketch: Hashable, Sendable {
         thicken()
     }
 
+    /// Many at once: one pass over what is there for all of them.
+    mutating func insert(hashes: [UInt64]) {
+        if registers == nil, hashes.count > 8 {
+            members.formUnion(SortedHashes(of: hashes))
+            thicken()
+        } else {
+            for hash in hashes { insert(hash: hash) }
+        }
+    }
+
+    /// About how much memory it takes.
+    var memory: Int { registers == nil ? 8 * members.count : Registers.count + 512 }
+
     /// Makes this one of the members of both.
     package mutating func merge(_ other: UniqueSketch) {
         guard registers == nil || other.registers == nil else {

@@ -1,4 +1,5 @@
 internal import JSON
+internal import Model
 package import Platform
 package import Postgres
 
@@ -62,8 +63,8 @@ package struct WindowRow: Sendable, Comparable {
         return writer.bytes
     }
 
-    private var order: (Timestamp, String, String, String, String) {
-        (start, step, campaign, metric, dimension + value)
+    private var order: (Timestamp, ByteText, ByteText, ByteText, ByteText) {
+        (start, ByteText(step), ByteText(campaign), ByteText(metric), ByteText("\(dimension)\u{0}\(value)"))
     }
 
     package static func < (left: WindowRow, right: WindowRow) -> Bool { left.order < right.order }

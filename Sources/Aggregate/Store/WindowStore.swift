@@ -7,49 +7,123 @@ internal import Postgres
 /// Windows in Postgres: many rows in one statement, by arrays.
 struct WindowStore: Sendable {
     let transaction: PostgresTransaction
-    let partition: Partition
+    let partition: Int32
 
-    /// Merges rollups into what is there. Every row that changes is to be told.
-    func merge(_ changes: [RollupKey: Rollup]) async throws {
-        let keys = Array(changes.keys)
-        var rollups = keys.map { changes[$0] ?? Rollup() }
-        let columns = Columns(keys)
+    private static let rows = 500
+
+    /// Writes what is dirty of a memory. `isKept`: windows for which it is false are too old to be made again.
+    ///
+    /// A thousand windows at a time, so that memory is bounded however many there are: `limit` is what all may take.
+    func write(_ memory: PartitionMemory, limit: Int, isKept: (Window) -> Bool) async throws {
+        var left = memory.toWrite()[...]
+        while !left.isEmpty {
+            let states = left.prefix(Self.rows)
+            left = left.dropFirst(states.count)
+            var kept: [WindowState] = []
+            for state in states {
+                if isKept(state.window) {
+                    kept.append(state)
+                } else {
+                    state.waiting = []
+                    state.stored = nil
+                }
+            }
+            try await load(kept.filter { $0.stored == nil })
+            for state in kept { state.settle() }
+            try await write(kept)
+            for state in kept {
+                if memory.bytes > limit { state.stored = nil }
+                memory.settled(state)
+            }
+        }
+        memory.wrote()
+        memory.shrink(to: limit)
+    }
+
+    // MARK: Reading
+
+    private func load(_ states: [WindowState]) async throws {
+        guard !states.isEmpty else { return }
+        let others = try await read(states)
+        guard !others.isEmpty else { return }
+        // Points of a campaign come by two partitions: somebody published them past the key, or the topic has more
+        // partitions now. Its windows are this one's from here on. What was read before the others were locked may not be
+        // true any more.
+        try await PartitionStore(transaction: transaction, partition: partition).disturb(others)
+        _ = try await read(states)
+        let columns = Columns(states)
+        try await transaction.execute(
+            """
+            UPDATE windows w SET partition = \(partition)
+            FROM unnest(\(columns.campaigns)::text[], \(columns.metrics)::text[], \(columns.steps)::text[],
+                \(columns.starts)::timestamptz[], \(columns.dimensions)::text[], \(columns.values)::text[])
+                AS k (campaign, metric, step, window_start, dimension, value)
+            WHERE w.campaign = k.campaign AND w.metric = k.metric AND w.step = k.step
+                AND w.window_start = k.window_start AND w.dimension = k.dimension AND w.value = k.value
+                AND w.partition <> \(partition)
+            """)
+    }
+
+    /// Reads windows into their states; whose else they are.
+    private func read(_ states: [WindowState]) async throws -> Set<Int32> {
+        let columns = Columns(states)
         let rows = try await transaction.query(
             """
-            SELECT k.n::bigint AS n, w.count, w.sum_micros::text AS sum, w.unique_sketch, w.quantile_sketch
+            SELECT k.n::bigint AS n, w.partition, w.count, w.sum_micros::text AS sum, w.unique_sketch, w.quantile_sketch
             FROM unnest(\(columns.campaigns)::text[], \(columns.metrics)::text[], \(columns.steps)::text[],
                 \(columns.starts)::timestamptz[], \(columns.dimensions)::text[], \(columns.values)::text[])
                 WITH ORDINALITY AS k (campaign, metric, step, window_start, dimension, value, n)
-            JOIN windows w USING (campaign, metric, step, window_start, dimension, value)
+            JOIN windows w ON w.campaign = k.campaign AND w.metric = k.metric AND w.step = k.step
+                AND w.window_start = k.window_start AND w.dimension = k.dimension AND w.value = k.value
             """)
+        for state in states { state.stored = Rollup() }
+        var others: Set<Int32> = []
         for row in rows {
             let number: Int = try row.value("n")
-            rollups[number - 1].merge(try Rollup(row))
+            guard states.indices.contains(number - 1) else { throw PostgresFault.unreadable("a row nobody asked for") }
+            states[number - 1].stored = try Rollup(row)
+            let owner: Int32 = try row.value("partition")
+            if owner != partition { others.insert(owner) }
         }
+        return others
+    }
+
+    // MARK: Writing
+
+    private func write(_ states: [WindowState]) async throws {
+        guard !states.isEmpty else { return }
+        let columns = Columns(states)
+        let rollups = states.map { $0.stored ?? Rollup() }
         let quantiles = rollups.map { $0.quantiles.quantiles(percents: [50, 95, 99]) }
-        func quantile(_ index: Int) -> [Int64?] { quantiles.map { $0.indices.contains(index) ? $0[index].units : nil } }
-        transaction.later(
+        func quantile(_ index: Int) -> BinaryArray {
+            BinaryArray(integers: quantiles.map { $0.indices.contains(index) ? $0[index].units : nil })
+        }
+        let written = try await transaction.execute(
             """
             INSERT INTO windows (campaign, metric, step, window_start, dimension, value, window_end, partition, count,
                 sum_micros, uniques, p50_micros, p95_micros, p99_micros, unique_sketch, quantile_sketch)
             SELECT k.campaign, k.metric, k.step, k.window_start, k.dimension, k.value, k.window_end,
-                \(partition.rawValue), k.count, k.sum, k.uniques, k.p50, k.p95, k.p99, k.unique_sketch, k.quantile_sketch
+                \(partition), k.count, k.sum::numeric, k.uniques, k.p50, k.p95, k.p99, k.unique_sketch, k.quantile_sketch
             FROM unnest(\(columns.campaigns)::text[], \(columns.metrics)::text[], \(columns.steps)::text[],
                 \(columns.starts)::timestamptz[], \(columns.dimensions)::text[], \(columns.values)::text[],
-                \(columns.ends)::timestamptz[], \(rollups.map(\.count))::bigint[],
-                \(rollups.map { SQLValue.text($0.sum.units.description) })::numeric[],
-                \(rollups.map { Int64($0.uniques.count) })::bigint[],
+                \(columns.ends)::timestamptz[], \(BinaryArray(integers: rollups.map(\.count)))::bigint[],
+                \(BinaryArray(texts: rollups.map { $0.sum.units.description }))::text[],
+                \(BinaryArray(integers: rollups.map { Int64($0.uniques.count) }))::bigint[],
                 \(quantile(0))::bigint[], \(quantile(1))::bigint[], \(quantile(2))::bigint[],
-                \(rollups.map { SQLValue.bytes($0.uniques.stored) })::bytea[],
-                \(rollups.map { SQLValue.bytes($0.quantiles.stored) })::bytea[])
+                \(BinaryArray(bytes: rollups.map(\.uniques.stored)))::bytea[],
+                \(BinaryArray(bytes: rollups.map(\.quantiles.stored)))::bytea[])
                 AS k (campaign, metric, step, window_start, dimension, value, window_end, count, sum, uniques, p50, p95, p99,
                     unique_sketch, quantile_sketch)
             ON CONFLICT (campaign, metric, step, window_start, dimension, value) DO UPDATE SET
-                partition = excluded.partition, count = excluded.count, sum_micros = excluded.sum_micros,
-                uniques = excluded.uniques, p50_micros = excluded.p50_micros, p95_micros = excluded.p95_micros,
-                p99_micros = excluded.p99_micros, unique_sketch = excluded.unique_sketch,
-                quantile_sketch = excluded.quantile_sketch, changed = true
+                count = excluded.count, sum_micros = excluded.sum_micros, uniques = excluded.uniques,
+                p50_micros = excluded.p50_micros, p95_micros = excluded.p95_micros, p99_micros = excluded.p99_micros,
+                unique_sketch = excluded.unique_sketch, quantile_sketch = excluded.quantile_sketch, changed = true
+                WHERE windows.partition = excluded.partition
             """)
+        // Another partition made one of them after we looked: the next attempt finds it there.
+        guard written == states.count else {
+            throw PostgresFault(.conflict, "windows of this partition became another one's meanwhile")
+        }
     }
 
     /// The windows that have ended and changed since they were told, the first thousand; they count as told.
@@ -58,80 +132,29 @@ struct WindowStore: Sendable {
             """
             WITH due AS (
                 SELECT campaign, metric, step, window_start, dimension, value FROM windows
-                WHERE partition = \(partition.rawValue) AND changed AND window_end <= \(Timestamp(milliseconds: closed))
+                WHERE partition = \(partition) AND changed AND window_end <= \(Timestamp(milliseconds: closed))
                 ORDER BY window_end LIMIT 1000
             )
             UPDATE windows w SET changed = false, revision = w.revision + 1 FROM due
             WHERE w.campaign = due.campaign AND w.metric = due.metric AND w.step = due.step
                 AND w.window_start = due.window_start AND w.dimension = due.dimension AND w.value = due.value
-            RETURNING w.*, w.sum_micros::text AS sum
+            RETURNING w.campaign, w.metric, w.step, w.window_start, w.dimension, w.value, w.revision, w.count, w.uniques,
+                w.p50_micros, w.p95_micros, w.p99_micros, w.sum_micros::text AS sum
             """)
         return try rows.map(WindowRow.init).sorted()
     }
 
-    // MARK: Watermarks
-
-    func watermark(_ limits: Watermark.Limits, now: Int64) async throws -> Watermark {
-        let row = try await transaction.query(
-            "SELECT closed_to, seen_at FROM watermarks WHERE partition = \(partition.rawValue)"
-        ).first
-        guard let row else { return Watermark(limits, now: now) }
-        let seen: Timestamp = try row.value("seen_at")
-        return Watermark(
-            limits, time: try row.optional("closed_to", as: Timestamp.self)?.milliseconds, now: seen.milliseconds)
-    }
-
-    /// `seenAt`: when the partition brought something, nil when it did not now.
-    func save(_ watermark: Watermark, seenAt: Int64?, now: Int64) {
-        transaction.later(
-            """
-            INSERT INTO watermarks (partition, closed_to, seen_at)
-            VALUES (\(partition.rawValue), \(watermark.time.map { Timestamp(milliseconds: $0) }),
-                \(Timestamp(milliseconds: seenAt ?? now)))
-            ON CONFLICT (partition) DO UPDATE SET closed_to = excluded.closed_to,
-                seen_at = CASE WHEN \(seenAt != nil) THEN excluded.seen_at ELSE watermarks.seen_at END
-            """)
-    }
-
-    // MARK: Guards
-
-    func guards(of campaigns: Set<String>) async throws -> [String: CardinalityGuard] {
-        guard !campaigns.isEmpty else { return [:] }
-        let rows = try await transaction.query(
-            "SELECT campaign, guard FROM dimension_guards WHERE campaign = ANY(\(campaigns.sorted())::text[])")
-        var guards: [String: CardinalityGuard] = [:]
-        for row in rows { guards[try row.value("campaign")] = try CardinalityGuard(stored: row.value("guard")) }
-        return guards
-    }
-
-    func save(_ guards: [String: CardinalityGuard]) {
-        guard !guards.isEmpty else { return }
-        let list = guards.sorted { $0.key < $1.key }
-        transaction.later(
-            """
-            INSERT INTO dimension_guards
-            SELECT * FROM unnest(\(list.map(\.key))::text[], \(list.map { SQLValue.bytes($0.value.stored) })::bytea[])
-            ON CONFLICT (campaign) DO UPDATE SET guard = excluded.guard
-            """)
-    }
-
     private struct Columns {
-        let campaigns: [String]
-        let metrics: [String]
-        let steps: [String]
-        let starts: [Timestamp]
-        let ends: [Timestamp]
-        let dimensions: [String]
-        let values: [String]
+        let campaigns, metrics, steps, starts, ends, dimensions, values: BinaryArray
 
-        init(_ keys: [RollupKey]) {
-            campaigns = keys.map(\.campaign)
-            metrics = keys.map(\.metric)
-            steps = keys.map(\.window.step.rawValue)
-            starts = keys.map(\.window.startTime)
-            ends = keys.map { Timestamp(milliseconds: $0.window.end) }
-            dimensions = keys.map(\.dimension)
-            values = keys.map(\.value)
+        init(_ states: some RandomAccessCollection<WindowState>) {
+            campaigns = BinaryArray(texts: states.map(\.series.campaign.text))
+            metrics = BinaryArray(texts: states.map(\.series.metric.text))
+            steps = BinaryArray(texts: states.map(\.window.step.rawValue))
+            starts = BinaryArray(times: states.map(\.window.startTime))
+            ends = BinaryArray(times: states.map { Timestamp(milliseconds: $0.window.end) })
+            dimensions = BinaryArray(texts: states.map { $0.series.part?.dimension.text ?? "" })
+            values = BinaryArray(texts: states.map { $0.series.part?.value.text ?? "" })
         }
     }
 }

@@ -157,8 +157,7 @@ struct SchemaNode: Sendable {
     }
 }
 
-/// A number that others are compared with, exactly: whole numbers as such, and those with fractions as the doubles that
-/// both are read as, so that 0.1 is 0.1.
+/// A number that others are compared with, exactly: by doubles where those differ, by all digits where they do not.
 struct NumberBound: Sendable {
     let text: String
     let exact: JSONDecimal
@@ -176,7 +175,8 @@ struct NumberBound: Sendable {
     /// Below zero when the value is smaller.
     func order(of value: JSONValue) -> Int {
         if let one = value.int64, let whole { return one < whole ? -1 : one > whole ? 1 : 0 }
-        if value.isDouble, let one = value.double { return one < double ? -1 : one > double ? 1 : 0 }
+        // Reading as a double keeps order, and makes equal what is close: 999999999999.999999 and 10^12.
+        if value.isDouble, let one = value.double, one != double { return one < double ? -1 : 1 }
         guard let one = value.exactNumber else { return 0 }
         return one < exact ? -1 : exact < one ? 1 : 0
     }

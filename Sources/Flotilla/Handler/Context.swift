@@ -5,12 +5,19 @@ public import Platform
 public struct Context: Sendable {
     /// Which call of the handler this is for the event, over all retries: 1 is the first.
     public let attempt: Int
+    /// In a tick: since when the partition is read without a break and brings nothing; nil while it does, while it is
+    /// paused, for whatever reason, and while records of it wait. Who does something because nothing comes goes by this:
+    /// that nothing came may also mean that nobody looked.
+    public let quietSince: Timestamp?
     private let until: Int64
     private let event: Event?
     private let scope: HandlerScope
 
-    init(attempt: Int, until monotonic: Int64, event: Event?, scope: HandlerScope) {
+    init(
+        attempt: Int, until monotonic: Int64, event: Event?, scope: HandlerScope, quietSince: Timestamp? = nil
+    ) {
         self.attempt = attempt
+        self.quietSince = quietSince
         until = monotonic
         self.event = event
         self.scope = scope
@@ -18,12 +25,13 @@ public struct Context: Sendable {
 
     /// What a handler is told that no worker calls: a test does.
     package init(
-        attempt: Int, deadline: Duration, event: Event?, handler: AnyHandler, clock: any WorkerClock, log: Log
+        attempt: Int, deadline: Duration, event: Event?, handler: AnyHandler, clock: any WorkerClock, log: Log,
+        quietSince: Timestamp? = nil
     ) {
         let encoder = EventEncoder(handler: handler.name, namespace: Namespace(), produces: [])
         self.init(
             attempt: attempt, until: clock.monotonicMilliseconds + deadline.milliseconds, event: event,
-            scope: HandlerScope(handler: handler, encoder: encoder, log: log, clock: clock))
+            scope: HandlerScope(handler: handler, encoder: encoder, log: log, clock: clock), quietSince: quietSince)
     }
 
     /// What time it is for this handler: the machine's time, or a test's.

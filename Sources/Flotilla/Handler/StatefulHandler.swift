@@ -33,6 +33,10 @@ public protocol StatefulHandler: HostedHandler {
         _ now: Timestamp, _ partition: TopicPartition, _ transaction: PostgresTransaction, _ context: Context
     ) async throws -> [Outgoing]
 
+    /// A partition is not this process' any more, and nothing of it is under way: what is remembered of it can go. Not
+    /// called when the process dies, so nothing may depend on it.
+    func left(_ partition: TopicPartition)
+
     /// Whether `tick` does anything: without it no transaction is spent on it.
     var ticks: Bool { get }
 }
@@ -40,6 +44,7 @@ public protocol StatefulHandler: HostedHandler {
 extension StatefulHandler {
     public var migrations: [Migration] { [] }
     public var ticks: Bool { false }
+    public func left(_ partition: TopicPartition) {}
 
     public func tick(
         _ now: Timestamp, _ partition: TopicPartition, _ transaction: PostgresTransaction, _ context: Context

@@ -1,4 +1,5 @@
 internal import Kafka
+internal import Platform
 internal import Synchronization
 
 /// What a partition of a handler with state remembers between the runs of its lane: how far it is applied, and which
@@ -19,6 +20,8 @@ final class StatefulLane: Sendable {
         /// Everything up to here is published, and is still in the outbox.
         var published: Int64?
         var hasToldGap = false
+        /// Since when nothing comes although the partition is read, and when that was seen last.
+        var quiet: (since: Timestamp, seen: Int64)?
     }
 
     init(_ store: StateStore) { self.store = store }
@@ -40,6 +43,22 @@ final class StatefulLane: Sendable {
         state.withLock { state in
             defer { state.isSecondOver = false }
             return state.isSecondOver
+        }
+    }
+
+    /// A look at whether the partition is being read and has nothing in it; since when, if it is so.
+    ///
+    /// A while in which nobody looked does not count: it may have been paused and gone on in there.
+    func look(isQuiet: Bool, now: Int64, wallNow: Int64) -> Timestamp? {
+        state.withLock { state in
+            guard isQuiet else {
+                state.quiet = nil
+                return nil
+            }
+            let isGap = state.quiet.map { now - $0.seen > 5000 } ?? true
+            let since = isGap ? nil : state.quiet?.since
+            state.quiet = (since ?? Timestamp(milliseconds: wallNow), now)
+            return state.quiet?.since
         }
     }
 

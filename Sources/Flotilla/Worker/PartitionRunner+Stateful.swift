@@ -297,15 +297,25 @@ extension PartitionRunner {
 
     /// A second has passed: the handler's timers, and the outbox.
     private func tick(_ handler: any StatefulHandler, _ lane: StatefulLane) async {
+        func look(_ isRead: Bool) -> Timestamp? {
+            let isQuiet = isRead && outstanding == 0 && !core.isPaused(place)
+            return lane.look(isQuiet: isQuiet, now: core.now, wallNow: core.wallNow)
+        }
         guard role.kind == .source, handler.ticks, !core.standsStill(place), let book = lane.book else {
+            _ = look(false)
             return await forgetPublished()
         }
-        if case .no = core.mayRun() { return }
+        if case .no = core.mayRun() {
+            _ = look(false)
+            return
+        }
+        let quietSince = look(true)
         let scope = core.scope
         let source = TopicPartition(role.family.source, place.partition)
         let result = await core.aloneness.shared {
             await transaction(lane, book, next: book.next) { transaction, until in
-                let context = Context(attempt: 1, until: until, event: nil, scope: scope)
+                let context = Context(
+                    attempt: 1, until: until, event: nil, scope: scope, quietSince: quietSince)
                 return try await handler.tick(context.now, source, transaction, context)
             }
         }

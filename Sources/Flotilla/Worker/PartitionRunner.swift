@@ -345,5 +345,7 @@ final class PartitionRunner: Sendable {
     func tidy() async {
         if mode == .draining { await forgetPublished() }
         await releaseAll()
+        guard role.kind == .source, case .stateful(let handler) = core.job.handler else { return }
+        handler.left(TopicPartition(role.family.source, place.partition))
     }
 }

@@ -107,6 +107,8 @@ final class WorkerCore: Sendable {
         pauses.withLock { $0.revoked(places) }
     }
 
+    func isPaused(_ place: TopicPartition) -> Bool { pauses.withLock { !$0[place].isEmpty } }
+
     var paused: [TopicPartition: PauseReasons] { pauses.withLock { $0.paused } }
 
     /// The consumer is told under the lock, or a pause and a resume could change places on their way to it. It only

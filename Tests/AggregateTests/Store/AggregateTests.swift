@@ -82,67 +82,101 @@ import Testing
         }
     }
 
-    /// Random points in random batches, some of them refused: every window holds what a plain count of them says.
-    @Test(arguments: TestDice.seeds(3)) func everyWindowHoldsWhatAPlainCountSays(_ seed: UInt64) async throws {
-        struct Plain {
-            var count: Int64 = 0
-            var micros: Int64 = 0
-            var users: Set<String> = []
+    /// A partition that stood still, or whose records wait, is not idle: the clock closes nothing there, and the whole
+    /// while is given again when it goes on.
+    @Test func aPartitionThatWasNotReadIsNotIdle() async throws {
+        try await withBench(["lateness": "1s", "idleAfter": "5s"]) { bench in
+            try await bench.apply([point("")], now: at(Self.noon))
+            var told = try await bench.tick(at(Self.noon + 600_000), place, quietSince: nil)
+            #expect(told.isEmpty)
+            // It has been read again for less than five seconds.
+            let back = Self.noon + 600_500
+            told = try await bench.tick(at(back + 4_999), place, quietSince: at(back))
+            #expect(told.isEmpty)
+            // What waited comes in time, although it is ten minutes old.
+            try await bench.apply([point("", at: Self.noon + 1000)], now: at(back + 4_999))
+            told = try await bench.tick(at(back + 8_000), place, quietSince: at(back))
+            #expect(told.isEmpty)
+            told = try await bench.tick(at(back + 10_000), place, quietSince: at(back))
+            #expect(try told.map { try JSONDocument(parsing: $0.json).root["count"]?.int64 } == [2])
         }
-        var dice = TestDice(seed: seed)
-        var plain: [String: Plain] = [:]
-        try await withBench(["dimensions": "country, device", "values": "3"]) { bench in
-            var seen: [String: [String]] = [:]
-            for _ in 0..<12 {
-                var events: [Event] = []
-                for _ in 0..<Int.random(in: 1...60, using: &dice) {
-                    let time = Self.noon + Int64.random(in: -90_000_000...90_000_000, using: &dice)
-                    let campaign = ["a", "b", "ü🚢"].randomElement(using: &dice) ?? ""
-                    let micros = Int64.random(in: -5_000_000...5_000_000, using: &dice)
-                    let user = "u\(Int.random(in: 0..<40, using: &dice))"
-                    let country = "c\(Int.random(in: 0..<5, using: &dice))"
-                    var writer = JSONWriter()
-                    writer.object { json in
-                        json.member("campaign_id", campaign)
-                        json.member("metric", "m")
-                        json.member("timestamp", time)
-                        json.name("value")
-                        json.append(micros, fractionDigits: 6)
-                        json.member("user_id", user)
-                        json.object("dimensions") { $0.member("country", country) }
-                    }
-                    events.append(try .sample(json: writer.text, topic: "metrics.points"))
-                    var known = seen[campaign] ?? []
-                    if !known.contains(country), known.count < 3 { known.append(country) }
-                    seen[campaign] = known
-                    let shown = known.contains(country) ? country : "other"
-                    for (step, length) in [("1m", Int64(60_000)), ("1h", 3_600_000), ("1d", 86_400_000)] {
-                        let start = time / length * length
-                        for part in ["", "country=\(shown)"] {
-                            var window = plain["\(campaign) \(step) \(start) \(part)"] ?? Plain()
-                            window.count += 1
-                            window.micros += micros
-                            window.users.insert(user)
-                            plain["\(campaign) \(step) \(start) \(part)"] = window
+    }
+
+    /// Names that Swift takes for equal and Postgres does not are names of their own, in whatever is remembered too.
+    @Test func twoWaysToWriteAnAccentAreTwoNames() async throws {
+        try await withBench(["dimensions": "country", "values": "1", "writeEvery": "10s"]) { bench in
+            let spellings = ["caf\u{e9}", "cafe\u{301}"]
+            #expect(spellings[0] == spellings[1])
+            for _ in 0..<2 {
+                try await bench.apply(
+                    spellings.flatMap { name in
+                        try [("c", name, "x"), (name, "m", "x"), ("d", "m", name)].map { campaign, metric, country in
+                            try .sample(
+                                json:
+                                    #"{"campaign_id":"\#(campaign)","metric":"\#(metric)","timestamp":\#(Self.noon),"dimensions":{"country":"\#(country)"}}"#,
+                                topic: "metrics.points")
                         }
-                    }
-                }
-                try await bench.apply(events, now: at(Self.noon))
+                    }, now: at(Self.noon))
             }
+            try await bench.tick(at(Self.noon + 20_000), place)
             let rows = try await bench.query(
                 """
-                SELECT campaign || ' ' || step || ' ' || (extract(epoch FROM window_start) * 1000)::bigint || ' '
-                    || dimension || CASE WHEN dimension = '' THEN '' ELSE '=' || value END AS name,
-                    count, sum_micros::bigint AS micros, uniques FROM windows
+                SELECT campaign, metric, value, count FROM windows WHERE step = '1d' AND dimension <> ''
+                ORDER BY octet_length(campaign), octet_length(metric), campaign, metric, value
                 """)
-            #expect(rows.count == plain.count)
-            for row in rows {
-                let name: String = try row.value("name")
-                let expected = try #require(plain[name], "seed \(seed): \(name)")
-                #expect(try row.value("count") == expected.count, "seed \(seed): \(name)")
-                #expect(try row.value("micros") == expected.micros, "seed \(seed): \(name)")
-                #expect(try row.value("uniques") == expected.users.count, "seed \(seed): \(name)")
+            let found = try rows.map { row in
+                try Array([row.value("campaign"), row.value("metric"), row.value("value")].joined(separator: "/").utf8)
             }
+            let expected = [
+                // The first spelling took the one place that there is.
+                "d/m/\(spellings[0])", "d/m/other", "c/\(spellings[0])/x", "c/\(spellings[1])/x", "\(spellings[0])/m/x",
+                "\(spellings[1])/m/x",
+            ]
+            #expect(Set(found) == Set(expected.map { Array($0.utf8) }))
+            #expect(rows.count == 6)
+            #expect(try rows.allSatisfy { try $0.value("count") == 2 })
+        }
+    }
+
+    /// What clients send when nobody looks: counted as it is, or refused with the place that is wrong.
+    @Test func oddPointsAreCountedAsTheyAre() async throws {
+        try await withBench(["dimensions": "country", "writeEvery": "0s"]) { bench in
+            let many = (0..<1000).map { #""d\#($0)":"v""# }.joined(separator: ",")
+            let odd: [(members: String, time: Int64)] = [
+                (#""value":-999999999999.999999"#, Self.noon),
+                (#""value":999999999999.999999"#, Self.noon),
+                (#""value":-0.000001"#, Self.noon),
+                (#""value":1e3,"user_id":"👩‍🚀""#, Self.noon),
+                (#""user_id":"مرحبا","dimensions":{"country":"‏ישראל"}"#, Self.noon),
+                (#""dimensions":{"country":""}"#, Self.noon),
+                (#""dimensions":{"country":"a\u0000b"}"#, Self.noon),
+                (#""dimensions":{\#(many),"country":"de"}"#, Self.noon),
+                // Seconds where milliseconds are meant, the first moment and the last.
+                ("", Self.noon / 1000), ("", 0), ("", 253_402_300_799_999),
+            ]
+            try await bench.apply(try odd.map { try point($0.members, at: $0.time) }, now: at(Self.noon))
+            let day = try await bench.query(
+                """
+                SELECT count, sum_micros::text AS sum, uniques FROM windows
+                WHERE step = '1d' AND dimension = '' AND window_start = '2026-05-04'
+                """)[0]
+            #expect(try day.value("count") == 8)
+            #expect(try day.value("sum") == "\(1_000_000_000 - 1)")
+            #expect(try day.value("uniques") == 2)
+            let starts = try await bench.query(
+                "SELECT window_start, count FROM windows WHERE step = '1d' AND dimension = '' ORDER BY window_start")
+            #expect(
+                try starts.map { try $0.value("window_start", as: String.self) } == [
+                    "1970-01-01 00:00:00+00", "1970-01-21 00:00:00+00", "2026-05-04 00:00:00+00",
+                    "9999-12-31 00:00:00+00",
+                ])
+            let values = try await bench.query(
+                "SELECT value FROM windows WHERE step = '1d' AND dimension = 'country' ORDER BY value")
+            #expect(
+                try Set(values.map { try $0.value("value", as: String.self) }) == ["", "de", "other", "\u{200f}ישראל"])
+            // Nothing of it keeps windows from being told.
+            let told = try await bench.tick(at(Self.noon + 600_000), place)
+            #expect(told.count > 10)
         }
     }
 
@@ -153,6 +187,14 @@ import Testing
         (#"{"campaign_id":"c","metric":"m","timestamp":253402300800000}"#, "/timestamp"),
         (#"{"campaign_id":"c","metric":"m","timestamp":1,"value":1e12}"#, "/value"),
         (#"{"campaign_id":"c","metric":"m","timestamp":1,"value":"1"}"#, "/value"),
+        (#"{"campaign_id":"c","metric":"m","timestamp":1,"value":1e308}"#, "/value"),
+        (#"{"campaign_id":"c","metric":"m","timestamp":1,"value":9223372036854775808}"#, "/value"),
+        (#"{"campaign_id":"c","metric":"m","timestamp":1,"value":0.0000001}"#, "/value"),
+        (#"{"campaign_id":"c","metric":"m","timestamp":9223372036854775808}"#, "/timestamp"),
+        (#"{"campaign_id":"","metric":"m","timestamp":1}"#, "/campaign_id"),
+        (#"{"campaign_id":"c","metric":"a\u0000b","timestamp":1}"#, "/metric"),
+        (#"{"campaign_id":"c","metric":"m","timestamp":1,"user_id":""}"#, "/user_id"),
+        (#"[]"#, "must be an object"), (#"7"#, "must be an object"), (#"null"#, "must be an object"),
         (#"{"campaign_id":"c","metric":"m","timestamp":1,"user_id":7}"#, "/user_id"),
         (#"{"campaign_id":"c","metric":"m","timestamp":1,"dimensions":[]}"#, "/dimensions"),
         (#"{"campaign_id":"c","metric":"m","timestamp":1,"dimensions":{"country":1}}"#, "/dimensions/country"),
@@ -165,7 +207,10 @@ import Testing
     }
 
     @Test func settingsSayWhatTheyTake() {
-        for settings in [["values": "0"], ["lateness": "soon"], ["dimension": "a"]] {
+        for settings in [
+            ["values": "0"], ["lateness": "soon"], ["dimension": "a"], ["dimensions": "a,a"], ["writeEvery": "1h"],
+            ["keepMinutes": "1h"], ["keepDays": "ever"],
+        ] {
             #expect(throws: SettingFault.self) { try Aggregate(settings: settings) }
         }
     }

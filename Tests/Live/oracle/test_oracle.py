@@ -1,0 +1,278 @@
+"""The whole pipeline against an oracle, which reckons what has to come out from what was drawn to go in.
+
+Events with repeats, late ones, early ones, faulty ones, in no order; commands to campaigns; a part through the edge, the
+others straight into `events.raw`. The fleet works them off, and then `flotilla query` has to say what the oracle says, to
+the unit; each event that is none is a dead letter with its reason, and no other; each window that ended was told, each
+change of a campaign as well, and nothing told is missing or contradicts itself.
+
+    FLOTILLA_ORACLE_EVENTS=300000 FLOTILLA_KILLS=40 FLOTILLA_SEED=7 pytest Tests/Live/oracle
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from events import DAY, NOISE, Expected, Generator
+from fleet import Background, Fleet
+from rollups import DIMENSIONS, OTHER, STEPS, Key, Window, end_of, faults, is_rough, key_of, text, windows
+
+EVENTS = int(os.environ.get("FLOTILLA_ORACLE_EVENTS", "6000"))
+KILLS = int(os.environ.get("FLOTILLA_KILLS", "4"))
+SEED = int(os.environ.get("FLOTILLA_SEED", "0")) or random.randrange(1, 1 << 32)
+# An hour is enough for any; a hang is told by how long nothing moves.
+PATIENCE = int(os.environ.get("FLOTILLA_PATIENCE", "120"))
+PARTITIONS = 6
+# Fewer than NOISE has.
+KEPT_VALUES = 20
+KILLED = ["ingest", "process", "redis", "aggregate", "broker", "postgres", "edge"]
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    fleet = Fleet(tmp_path, {"values": str(KEPT_VALUES), "lateness": "1s", "idleAfter": "2s"})
+    for handler in ("ingest", "process", "aggregate"):
+        fleet.work(handler, handler)
+    yield fleet
+    fleet.end()
+
+
+def test_the_fleet_answers_what_the_oracle_reckons(fleet: Fleet) -> None:
+    print(f"FLOTILLA_SEED={SEED} FLOTILLA_ORACLE_EVENTS={EVENTS} FLOTILLA_KILLS={KILLS}")
+    base = int(time.time() * 1000)
+    drawn = Generator(SEED, EVENTS, base)
+    expected = drawn.expected
+    counts = Counter(point.metric for point in expected.points)
+    publishing = Background(lambda: publish(fleet, drawn))
+    sending = Background(lambda: send(fleet, drawn.lines))
+    trouble = Background(lambda: make_trouble(fleet, counts))
+
+    began = moved = time.monotonic()
+    done = 0
+    while not (done >= sum(counts.values()) and publishing.is_done and sending.is_done and trouble.is_done):
+        now_done = worked_off(fleet, counts, done)
+        if now_done != done:
+            done, moved = now_done, time.monotonic()
+        for task in (publishing, sending, trouble):
+            task.check()
+        if time.monotonic() - moved > PATIENCE:
+            # Which windows it is says more than how many events.
+            check_answers(fleet, expected)
+            raise AssertionError(f"stuck at {done} of {sum(counts.values())}: {told(fleet)}")
+        time.sleep(0.3)
+    took = time.monotonic() - began
+    print(f"{len(drawn.records) + len(drawn.lines)} records worked off in {took:.0f} s, with "
+          + ", ".join(f"{part.kills} kills of {part.name}" for part in fleet.parts.values() if part.kills))
+    fleet.check_alive()
+
+    published = int(time.time() * 1000)
+    check_dead_letters(fleet, expected)
+    check_campaigns(fleet, expected)
+    answers = check_answers(fleet, expected)
+    check_told(fleet, answers, published)
+    # Nothing came twice meanwhile.
+    check_answers(fleet, expected)
+
+
+# MARK: What goes in
+
+
+def publish(fleet: Fleet, drawn: Generator) -> None:
+    """In the order in which they were drawn, by a producer that goes on until all are acknowledged."""
+    producer = Producer({
+        "bootstrap.servers": fleet.broker, "enable.idempotence": True, "linger.ms": 5, "message.timeout.ms": 600_000,
+        "reconnect.backoff.max.ms": 500, "queue.buffering.max.messages": 1_000_000,
+    })
+    refused: list[str] = []
+    for number, sent in enumerate(drawn.records):
+        producer.produce("events.raw", key=sent.key, value=sent.value, headers=sent.headers,
+                         on_delivery=lambda fault, _: refused.append(str(fault)) if fault else None)
+        producer.poll(0)
+        if number % 5000 == 4999:
+            producer.flush(300)
+    assert producer.flush(600) == 0
+    assert refused == []
+
+
+def send(fleet: Fleet, lines: list[str]) -> None:
+    file = fleet.folder / "lines.ndjson"
+    file.write_text("\n".join(lines))
+    sent = fleet.run("publish", "--file", str(file), timeout=1800)
+    assert sent.returncode == 0, sent.stderr[-2000:]
+
+
+def make_trouble(fleet: Fleet, counts: Counter[str]) -> None:
+    """Kills something each time so much more is worked off, at places and in an order that the seed says."""
+    # One metric tells how far it is.
+    (metric, total), = counts.most_common(1)
+    dice = random.Random(SEED + 1)
+    victims: list[str] = []
+    while len(victims) < KILLS:
+        round_of_all = KILLED.copy()
+        dice.shuffle(round_of_all)
+        victims += round_of_all
+    done = 0
+    for number, victim in enumerate(victims[:KILLS]):
+        due = total * (number + dice.random()) / (KILLS + 1)
+        while done < due:
+            time.sleep(0.1)
+            done = worked_off(fleet, Counter({metric: total}), done)
+        fleet.parts[victim].kill()
+
+
+def worked_off(fleet: Fleet, metrics: Counter[str], otherwise: int) -> int:
+    """How many points are in the windows, by the product's own answer; as before while it has none."""
+    found = 0
+    for metric in metrics:
+        answer = fleet.run("query", "--metric", metric, "--step", "1d", "--since", "3d", "--json")
+        if answer.returncode != 0:
+            return otherwise
+        found += sum(json.loads(line)["count"] for line in answer.stdout.splitlines())
+    return found
+
+
+# MARK: What comes out
+
+
+def check_answers(fleet: Fleet, expected: Expected) -> dict[Key, dict]:
+    """All that `query` says is as the oracle reckons, and nothing that the oracle reckons is missing."""
+    answers: dict[Key, dict] = {}
+    for metric in {point.metric for point in expected.points}:
+        for step in STEPS:
+            for dimension in ["", *DIMENSIONS]:
+                words = ["--by", dimension] if dimension else []
+                answer = fleet.run("query", "--metric", metric, "--step", step, "--since", "3d", "--json", *words)
+                assert answer.returncode == 0, answer.stderr
+                for line in answer.stdout.splitlines():
+                    row = json.loads(line, parse_float=Decimal)
+                    assert key_of(row) not in answers, f"twice: {line}"
+                    answers[key_of(row)] = row
+    # Which of too many values came first is not the oracle's to say; that there are so many, and who is the rest, is.
+    kept = {("noisy", "country"): {key[5] for key in answers if key[0] == "noisy" and key[4] == "country"} - {OTHER}}
+    noise = {point.dimensions["country"] for point in expected.points
+             if point.campaign == "noisy" and "country" in point.dimensions}
+    assert len(kept["noisy", "country"]) == min(KEPT_VALUES, len(noise)) and len(NOISE) > KEPT_VALUES
+    reckoned = windows(expected.points, kept)
+    wrong = {key: faults(window, answers[key]) for key, window in reckoned.items() if key in answers}
+    assert_none({key: found for key, found in wrong.items() if found}, "are not as reckoned")
+    assert_none({key: str(window.count) for key, window in reckoned.items() if key not in answers}, "are missing")
+    assert_none({key: str(row) for key, row in answers.items() if key not in reckoned}, "should not be there")
+    large = [key for key, window in reckoned.items() if len(window.users) > 1000]
+    rough = [key for key in large if is_rough(reckoned[key], answers[key])]
+    assert len(rough) <= max(1, len(large) / 50), f"{len(rough)} of {len(large)} windows are off by more than 2 %"
+    print(f"{len(answers)} windows are as reckoned, {len(large)} of them of more than 1000 users")
+    return answers
+
+
+def check_told(fleet: Fleet, answers: dict[Key, dict], until_time: int) -> None:
+    """Each window that had ended is in `metrics.windows`: every revision of it, the last as `query` answers."""
+    topic = Topic(fleet, "metrics.windows")
+    told: dict[Key, dict[int, dict]] = defaultdict(dict)
+    due = {key for key in answers if end_of(key) <= until_time}
+
+    def is_told(key: Key) -> bool:
+        if key not in told:
+            return False
+        last = told[key][max(told[key])]
+        return {**answers[key], "revision": 0} == {**last, "revision": 0}
+
+    missing, moved = set(due), time.monotonic()
+    while missing:
+        touched = set()
+        for message in topic.read():
+            row = json.loads(message.value(), parse_float=Decimal)
+            key = key_of(row)
+            before = told[key].setdefault(row["revision"], row)
+            assert before == row, f"told twice, and otherwise: {before} {row}"
+            touched.add(key)
+        # Amendments come after what they amend, and whoever reads keeps the highest.
+        left = {key for key in missing if key not in touched} | {key for key in touched & due if not is_told(key)}
+        if left != missing:
+            missing, moved = left, time.monotonic()
+        if time.monotonic() - moved > PATIENCE:
+            key = next(iter(missing))
+            raise AssertionError(f"{len(missing)} windows are not told as they are, as {key}: {answers[key]} {told[key]}")
+    for key, revisions in told.items():
+        assert sorted(revisions) == list(range(1, max(revisions) + 1)), f"{key} was told as {sorted(revisions)}"
+        assert key in answers, f"{key} was told and is not there"
+    later = [key for key in told if key not in due]
+    print(f"{len(due)} windows were told when they had ended, in {sum(len(row) for row in told.values())} revisions; "
+          f"{len(later)} ended since")
+
+
+def check_campaigns(fleet: Fleet, expected: Expected) -> None:
+    """Every version of every campaign is in `campaigns.changed`, once, and in the order of the versions."""
+    topic = Topic(fleet, "campaigns.changed")
+    versions: dict[str, dict[int, str]] = defaultdict(dict)
+    end = time.monotonic() + PATIENCE
+    total = sum(len(states) for states in expected.campaigns.values())
+    while sum(len(found) for found in versions.values()) < total and time.monotonic() < end:
+        for message in topic.read():
+            row = json.loads(message.value())
+            assert versions[row["campaign_id"]].setdefault(row["version"], row["state"]) == row["state"]
+    found = {name: [states[version] for version in sorted(states)] for name, states in versions.items()}
+    assert found == expected.campaigns, told(fleet)
+    assert all(sorted(states) == list(range(1, len(states) + 1)) for states in versions.values())
+
+
+def check_dead_letters(fleet: Fleet, expected: Expected) -> None:
+    """Those that have to be there with their reason, and no other; each known by one id however often it was written."""
+
+    def mark(headers: dict[str, str]) -> str:
+        return headers["oracle"]
+
+    def identity(headers: dict[str, str]) -> str:
+        return headers["ce_id"]
+
+    for topic, wanted, name in (
+        ("events.raw.ingest.dlq", expected.refused, mark),
+        ("events.accepted.process.dlq", expected.refused_by_process, identity),
+        ("metrics.points.aggregate.dlq", {}, identity),
+    ):
+        reader = Topic(fleet, topic)
+        reasons: dict[str, set[str]] = defaultdict(set)
+        moved = time.monotonic()
+        while reasons.keys() != wanted.keys() and time.monotonic() - moved < 60:
+            for message in reader.read():
+                # Two headers of one name: the first is the event's.
+                headers: dict[str, str] = {}
+                for header, value in message.headers():
+                    headers.setdefault(header, (value or b"").decode())
+                reasons[name(headers)].add(headers["dlq-reason"])
+                moved = time.monotonic()
+        found = {key: "/".join(sorted(each)) for key, each in reasons.items()}
+        assert_none({key: reason for key, reason in found.items() if wanted.get(key) != reason}, f"too much in {topic}")
+        assert_none({key: reason for key, reason in wanted.items() if key not in found}, f"missing in {topic}")
+        print(f"{len(found)} dead letters in {topic}: {dict(Counter(found.values()))}")
+
+
+class Topic:
+    """A topic from its start; each look brings what has come since."""
+
+    def __init__(self, fleet: Fleet, name: str) -> None:
+        self.consumer = Consumer({"bootstrap.servers": fleet.broker, "group.id": "oracle", "enable.auto.commit": False})
+        self.consumer.assign([TopicPartition(name, number, 0) for number in range(PARTITIONS)])
+
+    def read(self) -> list:
+        found = self.consumer.consume(10_000, 0.5)
+        return [message for message in found if message.error() is None]
+
+
+def assert_none(found: dict, what: str) -> None:
+    shown = "\n".join(
+        f"  {(*key[:3], text(key[3]), *key[4:]) if isinstance(key, tuple) else key}: {fault}"
+        for key, fault in list(found.items())[:10])
+    assert not found, f"{len(found)} {what}:\n{shown}"
+
+
+def told(fleet: Fleet) -> str:
+    return "\n".join(f"{part.name}: {part.said()[-1500:]}" for part in fleet.parts.values())
