@@ -111,6 +111,11 @@ let package = Package(
             name: "Aggregate", dependencies: ["Flotilla", "JSON", "Model", "Platform", "Postgres"],
             swiftSettings: strict
         ),
+        .target(
+            name: "Notify",
+            dependencies: ["Flotilla", "Contracts", "JSON", "Model", "Platform", "Postgres", "Transfers"],
+            swiftSettings: strict
+        ),
 
         // The embedded log that speaks Kafka's protocol.
         .target(
@@ -141,7 +146,7 @@ let package = Package(
             dependencies: [
                 "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
                 "Contracts",
-                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate",
+                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify",
             ],
             swiftSettings: strict
         ),
@@ -259,6 +264,17 @@ let package = Package(
             dependencies: [
                 "Aggregate", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform", "Postgres", "TestServers",
                 "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "TransfersTests", dependencies: ["Transfers", "Platform", "TestSupport"], swiftSettings: strict
+        ),
+        .testTarget(
+            name: "NotifyTests",
+            dependencies: [
+                "Notify", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform", "Postgres",
+                "TestServers", "TestSupport", "Transfers",
             ],
             swiftSettings: strict
         ),

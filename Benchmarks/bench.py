@@ -6,6 +6,7 @@ the table has each case's median and its ratio to the first. Put another broker 
 BENCH_KAFKA=HOST:PORT (Apache Kafka, say: it is then what the others are compared with).
 
     make bench
+    BENCH_ONLY=workers make bench
     BENCH_ROUNDS=9 BENCH_RECORDS=2000000 BENCH_KAFKA=127.0.0.1:9092 make bench
     BENCH_ONLY=edge BENCH_MINUTES=10 make bench      a part; and the edge under load for ten minutes, for its memory
 """
@@ -181,40 +182,51 @@ def latency(brokers: list[Broker]) -> None:
 
 
 def workers() -> None:
-    """A worker whose handler does next to nothing, over events with a CloudEvents envelope of six headers."""
+    """A worker whose handler does next to nothing, over events with a CloudEvents envelope of six headers; then what the
+    envelope makes of it."""
     broker = Broker("worker", fsync="interval")
     folder = Path(tempfile.mkdtemp(prefix="flotilla-bench-"))
     redis = subprocess.Popen(
         ["redis-server", "--port", "0", "--unixsocket", folder / "redis.sock", "--dir", folder, "--save", ""],
         stdout=subprocess.DEVNULL)
     url = f"unix://{folder}/redis.sock"
-    kinds = [
-        ("C, reads and drops", "RawClient", ("bench.events", "consume"), {}),
-        ("C, unpacks the headers too", "RawClient", ("bench.events", "headers"), {}),
-        ("Swift client, copies the headers too", "WorkerBench", ("read",), {}),
-        ("worker, no-op", "WorkerBench", ("noop",), {}),
-        ("worker, 2 fields, 1 output", "WorkerBench", ("transform",), {}),
-        ("worker, no-op, once", "WorkerBench", ("noop",), {"REDIS_URL": url}),
-        ("worker, 2 fields, 1 output, once", "WorkerBench", ("transform",), {"REDIS_URL": url}),
-    ]
-    cases = [Case(name, "events/s of 300 bytes, 6 partitions", lambda: 0) for name, *_ in kinds]
-    firsts = [Case(name, "ms", lambda: 0) for name, *_ in kinds if name.startswith("worker")]
+    groups = [("One worker process; once: remembered in a Redis beside it", [
+        ("C, reads and drops", "RawClient", ("bench.events", "consume"), (), {}),
+        ("C, unpacks the headers too", "RawClient", ("bench.events", "headers"), (), {}),
+        ("Swift client, copies the headers too", "WorkerBench", ("read",), (), {}),
+        ("worker, no-op", "WorkerBench", ("noop",), (), {}),
+        ("worker, 2 fields, 1 output", "WorkerBench", ("transform",), (), {}),
+        ("worker, no-op, once", "WorkerBench", ("noop",), (), {"REDIS_URL": url}),
+        ("worker, 2 fields, 1 output, once", "WorkerBench", ("transform",), (), {"REDIS_URL": url}),
+    ])]
+    for envelope, what in (("minimal", "the 4 attributes that CloudEvents requires"), ("edge", "the edge's 9 headers")):
+        groups.append((f"The same with {what}", [
+            ("C, reads and drops", "RawClient", (f"bench.{envelope}", "consume"), (), {}),
+            ("C, unpacks the headers too", "RawClient", (f"bench.{envelope}", "headers"), (), {}),
+            ("worker, no-op", "WorkerBench", ("noop",), (envelope,), {}),
+        ]))
+    tables = [(title, [Case(name, "events/s of 300 bytes, 6 partitions", lambda: 0) for name, *_ in kinds])
+              for title, kinds in groups]
+    firsts = [Case(case.name, "ms", lambda: 0) for case in tables[0][1] if case.name.startswith("worker")]
+    runs = [(case, kind) for (_, cases), (_, kinds) in zip(tables, groups) for case, kind in zip(cases, kinds)]
     try:
-        client("WorkerBench", broker.address, "fill", RECORDS)
+        for envelope in ("usual", "minimal", "edge"):
+            client("WorkerBench", broker.address, "fill", RECORDS, envelope)
         for round_number in range(ROUNDS):
-            for number, (case, (_, program, verb, settings)) in enumerate(zip(cases, kinds)):
-                count, seconds, *first = client(program, broker.address, *verb, RECORDS, **settings)
+            for number, (case, (_, program, verb, more, settings)) in enumerate(runs):
+                count, seconds, *first = client(program, broker.address, *verb, RECORDS, *more, **settings)
                 case.figures.append(count / seconds)
                 for one in firsts:
-                    if one.name == case.name:
+                    if number < len(groups[0][1]) and one.name == case.name:
                         one.figures.append(first[0])
-                progress(round_number * len(cases) + number + 1, ROUNDS * len(cases), case.name)
+                progress(round_number * len(runs) + number + 1, ROUNDS * len(runs), case.name)
     finally:
         redis.terminate()
         redis.wait()
         broker.close()
         shutil.rmtree(folder, ignore_errors=True)
-    table("One worker process; once: remembered in a Redis beside it", cases)
+    for title, cases in tables:
+        table(title, cases)
     table("From the assignment of partitions until a first event is done", firsts, False)
 
 
@@ -305,6 +317,8 @@ def starts() -> None:
 
 def log() -> None:
     print(f"{ROUNDS} rounds of {RECORDS:,} records, {os.cpu_count()} cores shared by broker and client")
+    if os.environ.get("BENCH_ONLY") == "workers":
+        return workers()
     brokers: list[Broker] = []
     try:
         if other := os.environ.get("BENCH_KAFKA"):

@@ -1,10 +1,12 @@
 // A worker under load: what the runtime adds to a client that only reads.
 //
-//   worker-bench BROKERS fill COUNT              publishes COUNT events of 300 bytes to bench.events
-//   worker-bench BROKERS read COUNT              reads them through the Swift client alone
-//   worker-bench BROKERS noop COUNT              has a handler see them that does nothing
-//   worker-bench BROKERS transform COUNT         … that reads two fields and publishes one output for each
+//   worker-bench BROKERS fill COUNT [ENVELOPE]       publishes COUNT events of 300 bytes to bench.events
+//   worker-bench BROKERS read COUNT [ENVELOPE]       reads them through the Swift client alone
+//   worker-bench BROKERS noop COUNT [ENVELOPE]       has a handler see them that does nothing
+//   worker-bench BROKERS transform COUNT [ENVELOPE]  … that reads two fields and publishes one output for each
 //
+// ENVELOPE: `minimal` for the four attributes that CloudEvents requires, in bench.minimal; `edge` for the nine headers
+// that the edge writes, in bench.edge; by default six, those four with time and content type.
 // With REDIS_URL set, the handler remembers there what it has done.
 // Prints: records, seconds, and the milliseconds from the partitions' assignment until a first event was done
 
@@ -18,7 +20,6 @@ import Synchronization
 
 @main
 enum WorkerBench {
-    static let source = TopicName("bench.events")
     static let target = TopicName("bench.outputs")
     static let partitions = 6
 
@@ -27,14 +28,19 @@ enum WorkerBench {
         guard arguments.count >= 4, let count = Int(arguments[3]) else {
             return fail("see the first lines of the source")
         }
+        guard let envelope = BenchEnvelope(arguments.dropFirst(4).first) else {
+            return fail("there is no such envelope")
+        }
+        // As a worker's process does.
+        FreedMemory.keep()
         let client = ClientConfiguration(brokers: [arguments[1]])
         do {
             let (seconds, firstAfter): (Double, Double) =
                 switch arguments[2] {
-                case "fill": (try await fill(client, count), 0)
-                case "read": (try await read(client, count), 0)
-                case "noop": try await work(client, count, Seen(publishes: false))
-                case "transform": try await work(client, count, Seen(publishes: true))
+                case "fill": (try await fill(client, count, envelope), 0)
+                case "read": (try await read(client, count, envelope), 0)
+                case "noop": try await work(client, count, envelope, Seen(publishes: false))
+                case "transform": try await work(client, count, envelope, Seen(publishes: true))
                 case let other: throw Unknown(verb: other)
                 }
             print("\(count) \(seconds) \(firstAfter)")
@@ -45,9 +51,11 @@ enum WorkerBench {
 
     struct Unknown: Error { let verb: String }
 
-    private static func fill(_ client: ClientConfiguration, _ count: Int) async throws -> Double {
+    private static func fill(
+        _ client: ClientConfiguration, _ count: Int, _ envelope: BenchEnvelope
+    ) async throws -> Double {
         let admin = try Admin(client)
-        _ = try await admin.create([source, target].map { NewTopic($0, partitions: partitions) })
+        _ = try await admin.create([envelope.topic, target].map { NewTopic($0, partitions: partitions) })
         await admin.close()
         var configuration = ProducerConfiguration(client)
         configuration.maxQueuedRecords = 1_000_000
@@ -62,15 +70,10 @@ enum WorkerBench {
                     "{\"event_id\":\"\(number)\",\"event_type\":\"click\",\"campaign_id\":\"c\(number % 1000)\",\"value\":\(number).25,\"dimensions\":{\"country\":\"de\"},\"padding\":\"\(padding)\"}"
                 batch.append(
                     OutgoingRecord(
-                        topic: source, partition: Partition(Int32(number % partitions)),
+                        topic: envelope.topic, partition: Partition(Int32(number % partitions)),
                         key: Array("c\(number % 1000)".utf8),
                         value: Array(value.utf8),
-                        headers: [
-                            Header("ce_specversion", "1.0"), Header("ce_id", "\(number)"),
-                            Header("ce_source", "/bench"),
-                            Header("ce_type", "click"), Header("ce_time", "2026-01-01T00:00:00Z"),
-                            Header("content-type", "application/json"),
-                        ]))
+                        headers: envelope.headers(number)))
             }
             let report = try await producer.send(batch)
             if let failure = report.failures.first { throw failure.fault }
@@ -87,10 +90,12 @@ enum WorkerBench {
         return HandlerWorker.consuming(client, group: group)
     }
 
-    private static func read(_ client: ClientConfiguration, _ count: Int) async throws -> Double {
+    private static func read(
+        _ client: ClientConfiguration, _ count: Int, _ envelope: BenchEnvelope
+    ) async throws -> Double {
         let consumer = try Consumer(consuming(client, group: GroupID("bench.read.\(getpid())")))
         var places: [TopicPartition: Consumer.StartingPoint] = [:]
-        for number in 0..<partitions { places[TopicPartition(source, Partition(Int32(number)))] = .earliest }
+        for number in 0..<partitions { places[TopicPartition(envelope.topic, Partition(Int32(number)))] = .earliest }
         try await consumer.assign(places)
         var start: Int64 = 0
         var seen = 0
@@ -107,13 +112,13 @@ enum WorkerBench {
     }
 
     private static func work(
-        _ client: ClientConfiguration, _ count: Int, _ handler: Seen
+        _ client: ClientConfiguration, _ count: Int, _ envelope: BenchEnvelope, _ handler: Seen
     ) async throws -> (seconds: Double, firstAfter: Double) {
         var policy = ConsumerPolicy(handler: handler.name)
         policy.retry.tiers = []
         policy.once.ttl = nil
         policy.produces = [target]
-        let job = HandlerJob(.events(handler), namespace: Namespace(), policies: [source: policy])
+        let job = HandlerJob(.events(handler), namespace: Namespace(), policies: [envelope.topic: policy])
         let admin = try Admin(client)
         _ = try await admin.create(job.topics.keys.map { NewTopic($0, partitions: partitions) })
         await admin.close()
@@ -158,6 +163,41 @@ enum WorkerBench {
     }
 }
 
+/// How much envelope the events have, and the topic that has such.
+enum BenchEnvelope: String {
+    case minimal, usual, edge
+
+    init?(_ name: String?) {
+        guard let name else {
+            self = .usual
+            return
+        }
+        self.init(rawValue: name)
+    }
+
+    var topic: TopicName {
+        switch self {
+        case .minimal: "bench.minimal"
+        case .usual: "bench.events"
+        case .edge: "bench.edge"
+        }
+    }
+
+    func headers(_ number: Int) -> [Header] {
+        var headers = [
+            Header("ce_specversion", "1.0"), Header("ce_id", "\(number)"), Header("ce_source", "/bench"),
+            Header("ce_type", "click"),
+        ]
+        if self == .minimal { return headers }
+        headers += [Header("ce_time", "2026-01-01T00:00:00Z"), Header("content-type", "application/json")]
+        if self == .usual { return headers }
+        return headers + [
+            Header("ce_subject", "c\(number % 1000)"), Header("ce_recordedtime", "2026-01-01T00:00:00.123Z"),
+            Header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ]
+    }
+}
+
 /// Sees events; with outputs it reads two fields of each and publishes them.
 struct Seen: Handler {
     let name = HandlerName("bench\(getpid())")
@@ -169,10 +209,11 @@ struct Seen: Handler {
         guard let campaign = json["campaign_id"]?.string, let value = json["value"]?.double else {
             throw Refusal.schemaInvalid("campaign_id and value are missing")
         }
-        return [
-            Outgoing(
-                to: WorkerBench.target, from: event, type: "point",
-                json: Array("{\"campaign\":\"\(campaign)\",\"value\":\(value)}".utf8))
-        ]
+        var point = JSONWriter(capacity: 64)
+        point.object { point in
+            point.member("campaign", campaign)
+            point.member("value", value)
+        }
+        return [Outgoing(to: WorkerBench.target, from: event, type: "point", json: point.bytes)]
     }
 }

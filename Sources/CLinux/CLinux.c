@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/random.h>
 #include <sys/epoll.h>
@@ -82,6 +83,15 @@ static int64_t now(clockid_t clock) {
 
 int64_t flotilla_monotonic_nanoseconds(void) { return now(CLOCK_MONOTONIC); }
 int64_t flotilla_wall_nanoseconds(void) { return now(CLOCK_REALTIME); }
+
+void flotilla_keep_freed_memory(void) {
+#ifdef M_TRIM_THRESHOLD
+    // Setting either ends that the allocator moves both by what it sees freed; blocks of a megabyte, as they are fetched
+    // and sent, would be mapped and unmapped each time.
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 32 << 20);
+#endif
+}
 
 int flotilla_random(void *bytes, size_t count) {
     for (size_t done = 0; done < count;) {

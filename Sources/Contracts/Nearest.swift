@@ -1,7 +1,7 @@
 /// Finds what someone may have meant.
-enum Nearest {
+package enum Nearest {
     /// The known name that is the fewest changes away from a wrong one; nil when none is near.
-    static func name(to wrong: String, in known: some Sequence<String>) -> String? {
+    package static func name(to wrong: String, in known: some Sequence<String>) -> String? {
         if wrong.utf8.count > 2, let longer = known.first(where: { $0.hasPrefix(wrong) }) { return longer }
         let limit = max(1, wrong.utf8.count / 3)
         var best: (name: String, distance: Int)?
@@ -13,7 +13,7 @@ enum Nearest {
     }
 
     /// `; did you mean "x"?` or what there is, to end a sentence with.
-    static func hint(_ wrong: String, _ known: [String]) -> String {
+    package static func hint(_ wrong: String, _ known: [String]) -> String {
         if let name = name(to: wrong, in: known) { return "did you mean \(name)?" }
         return "known are \(known.joined(separator: ", "))"
     }

@@ -1,4 +1,5 @@
 internal import JSON
+internal import Platform
 
 extension CloudEvent {
     /// An event in structured mode: `application/cloudevents+json`, or one of a batch.
@@ -60,45 +61,6 @@ extension CloudEvent {
             } else {
                 refuse(EventFault("/data", "must be a text, because datacontenttype is not JSON"))
             }
-        }
-    }
-}
-
-/// RFC 4648, the alphabet with + and /.
-enum Base64 {
-    /// Nil when it is none.
-    static func decode(_ text: borrowing Span<UInt8>) -> [UInt8]? {
-        guard text.count % 4 == 0 else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.count / 4 * 3)
-        var (word, padding): (UInt32, Int) = (0, 0)
-        for index in text.indices {
-            let byte = text[index]
-            if byte == UInt8(ascii: "="), index >= text.count - 2 {
-                padding += 1
-                word <<= 6
-            } else {
-                guard padding == 0, let digit = digit(byte) else { return nil }
-                word = word << 6 | digit
-            }
-            guard index % 4 == 3 else { continue }
-            bytes.append(UInt8(truncatingIfNeeded: word >> 16))
-            bytes.append(UInt8(truncatingIfNeeded: word >> 8))
-            bytes.append(UInt8(truncatingIfNeeded: word))
-            word = 0
-        }
-        bytes.removeLast(padding)
-        return bytes
-    }
-
-    private static func digit(_ byte: UInt8) -> UInt32? {
-        switch byte {
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt32(byte - UInt8(ascii: "A"))
-        case UInt8(ascii: "a")...UInt8(ascii: "z"): UInt32(byte - UInt8(ascii: "a")) + 26
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt32(byte - UInt8(ascii: "0")) + 52
-        case UInt8(ascii: "+"): 62
-        case UInt8(ascii: "/"): 63
-        case _: nil
         }
     }
 }

@@ -44,7 +44,7 @@ public struct JSONWriter: Sendable {
 
     public mutating func append(_ number: some BinaryInteger) {
         comma()
-        bytes.append(contentsOf: "\(number)".utf8)
+        plain(String(number))
     }
 
     /// What most numbers are, and no generic call.
@@ -64,7 +64,7 @@ public struct JSONWriter: Sendable {
         comma()
         guard number.isFinite else { return raw("null") }
         // The shortest text that reads as the same number; JSON allows its forms.
-        bytes.append(contentsOf: number.description.utf8)
+        plain(number.description)
     }
 
     /// A number of units of 10^-`fractionDigits`, written exactly: 12 500 000 with 6 is `12.5`.
@@ -190,22 +190,47 @@ public struct JSONWriter: Sendable {
         unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
+    /// Text that needs no quotes.
+    private mutating func plain(_ text: String) {
+        var text = text
+        text.withUTF8 { unsafe bytes.append(contentsOf: $0) }
+    }
+
     private mutating func quote(_ text: String) {
         var text = text
-        bytes.append(UInt8(ascii: "\""))
         text.withUTF8 { utf8 in
-            // In runs: what needs no escape is copied as it is.
-            var start = 0
-            for index in utf8.indices {
-                let byte = unsafe utf8[index]
-                guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
-                unsafe bytes.append(contentsOf: utf8[start..<index])
-                escape(byte)
-                start = index + 1
+            // Most texts need no escape: room is asked for once, and they are copied as they are.
+            guard unsafe utf8.allSatisfy({ !Self.needsEscape($0) }) else { return unsafe quoteEscaping(utf8) }
+            bytes.append(addingCapacity: utf8.count + 2) { output in
+                unsafe output.withUnsafeMutableBufferPointer { room, count in
+                    let target = UnsafeMutableRawBufferPointer(room)
+                    unsafe target[0] = UInt8(ascii: "\"")
+                    unsafe UnsafeMutableRawBufferPointer(rebasing: target[1...])
+                        .copyMemory(from: UnsafeRawBufferPointer(utf8))
+                    unsafe target[utf8.count + 1] = UInt8(ascii: "\"")
+                    count = utf8.count + 2
+                }
             }
-            unsafe bytes.append(contentsOf: utf8[start...])
         }
+    }
+
+    private mutating func quoteEscaping(_ utf8: UnsafeBufferPointer<UInt8>) {
         bytes.append(UInt8(ascii: "\""))
+        // In runs: what needs no escape is copied as it is.
+        var start = 0
+        for index in utf8.indices {
+            let byte = unsafe utf8[index]
+            guard Self.needsEscape(byte) else { continue }
+            unsafe bytes.append(contentsOf: utf8[start..<index])
+            escape(byte)
+            start = index + 1
+        }
+        unsafe bytes.append(contentsOf: utf8[start...])
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static func needsEscape(_ byte: UInt8) -> Bool {
+        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
     }
 
     private mutating func escape(_ byte: UInt8) {

@@ -59,7 +59,7 @@ extension ConsumerCore {
                 if let known = boxes.firstIndex(where: { unsafe $0.isOf(message) }) {
                     last = known
                 } else {
-                    unsafe boxes.append(FillerBox(for: message, capacity: max))
+                    unsafe boxes.append(FillerBox(for: message, room: room))
                     last = boxes.count - 1
                 }
                 swap(&filler, &boxes[last].filler)
@@ -68,6 +68,7 @@ extension ConsumerCore {
             count += 1
         }
         if !boxes.isEmpty { swap(&filler, &boxes[last].filler) }
+        if let largest = boxes.map({ $0.filler.size }).max(by: { $0.bytes < $1.bytes }) { room = largest }
         return boxes.map { $0.finish() }
     }
 
@@ -108,8 +109,8 @@ extension ConsumerCore {
     private let topic: OpaquePointer?
     private let partition: Int32
 
-    init(for first: ConsumerCore.Message, capacity: Int) {
-        filler = BatchFiller(capacity: capacity)
+    init(for first: ConsumerCore.Message, room: BatchRoom) {
+        filler = BatchFiller(room)
         unsafe topic = first.pointee.rkt
         partition = unsafe first.pointee.partition
     }
@@ -125,14 +126,21 @@ extension ConsumerCore {
     }
 }
 
+/// How much a batch has room for at first: as much as the last one needed, since growing copies what is there.
+struct BatchRoom {
+    var records = 64
+    var headers = 0
+    var bytes = 16 * 1024
+}
+
 /// Copies messages into an arena.
 @safe private struct BatchFiller: ~Copyable {
     private var builder: RecordArena.Builder
     /// The topics met so far, by librdkafka's handle, which stays the same while its partitions are assigned.
     private var handles: [OpaquePointer]
 
-    init(capacity: Int) {
-        builder = RecordArena.Builder(records: min(capacity, 512))
+    init(_ room: BatchRoom) {
+        builder = RecordArena.Builder(records: room.records, bytes: room.bytes, headers: room.headers)
         unsafe handles = []
     }
 
@@ -143,6 +151,10 @@ extension ConsumerCore {
 
     /// Stands where no batch is.
     static var none: BatchFiller { BatchFiller() }
+
+    var size: BatchRoom {
+        BatchRoom(records: builder.count, headers: builder.headerTotal, bytes: builder.byteCount)
+    }
 
     consuming func finish() -> RecordBatch { RecordBatch(builder.finish()) }
 

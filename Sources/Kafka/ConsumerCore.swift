@@ -74,6 +74,7 @@ internal import Synchronization
     var events: [ConsumerEvent] = []
     var waiters: [Waiter] = []
     var strays: [UnsafeMutablePointer<rd_kafka_message_t>]
+    var room = BatchRoom()
     var seeks: [PendingSeek] = []
     var assigning: PendingAssignment?
     var commits: [UInt: Reply<Void>?] = [:]

@@ -47,6 +47,10 @@ public struct Event: Sendable {
         @_lifetime(borrow self)
         get { envelope.subject < 0 ? nil : header(envelope.subject) }
     }
+    package var traceParentBytes: RawSpan? {
+        @_lifetime(borrow self)
+        get { envelope.traceParent < 0 ? nil : header(envelope.traceParent) }
+    }
     public var typeBytes: RawSpan {
         @_lifetime(borrow self)
         get { header(envelope.type) }

@@ -104,10 +104,12 @@ public struct OutgoingBatch: Sendable {
     /// Appends a header of the record that `append(_:headersFrom:)` will name, with no array in between.
     package mutating func addHeader(_ name: StaticString, _ value: RawSpan) {
         let start = bytes.count
-        unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-        let count = add(value as RawSpan?)
+        let text = unsafe UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+        unsafe value.withUnsafeBytes { unsafe add(text, $0) }
         headers.append(
-            HeaderEntry(start: start, nameCount: Int32(clamping: name.utf8CodeUnitCount), valueCount: count))
+            HeaderEntry(
+                start: start, nameCount: Int32(clamping: name.utf8CodeUnitCount),
+                valueCount: Int32(clamping: value.byteCount)))
     }
 
     package mutating func addHeader(_ name: StaticString, _ value: String) {
@@ -121,13 +123,25 @@ public struct OutgoingBatch: Sendable {
         topic: TopicName, partition: Partition? = nil, key: RawSpan?, value: RawSpan?, headersFrom mark: Int
     ) {
         let start = bytes.count
-        let keyCount = add(key)
-        let valueCount = add(value)
+        let (keyCount, valueCount) = (Self.count(key), Self.count(value))
+        unsafe Self.lend(key) { key in unsafe Self.lend(value) { unsafe add(key, $0) } }
         entries.append(
             Entry(
                 topic: number(of: topic), partition: partition?.rawValue ?? Self.unset, start: start,
                 keyCount: keyCount, valueCount: valueCount, firstHeader: Int32(clamping: mark),
                 headerCount: Int32(clamping: headers.count - mark), timestamp: Int64(Self.unset)))
+    }
+
+    /// Appends two runs of bytes. Room is asked for once: it costs more than the copies.
+    private mutating func add(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) {
+        bytes.append(addingCapacity: first.count + second.count) { output in
+            unsafe output.withUnsafeMutableBufferPointer { room, count in
+                let target = UnsafeMutableRawBufferPointer(room)
+                unsafe target.copyMemory(from: first)
+                unsafe UnsafeMutableRawBufferPointer(rebasing: target[first.count...]).copyMemory(from: second)
+                count = first.count + second.count
+            }
+        }
     }
 
     /// Some of the records, by their places, in the order given; the bytes are shared.
@@ -188,6 +202,16 @@ public struct OutgoingBatch: Sendable {
         guard let span else { return Self.unset }
         unsafe span.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
         return Int32(clamping: span.byteCount)
+    }
+
+    private static func count(_ span: RawSpan?) -> Int32 {
+        guard let span else { return unset }
+        return Int32(clamping: span.byteCount)
+    }
+
+    private static func lend(_ span: RawSpan?, _ body: (UnsafeRawBufferPointer) -> Void) {
+        guard let span else { return unsafe body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+        unsafe span.withUnsafeBytes { unsafe body($0) }
     }
 
     /// A batch has few topics and mostly goes on with its last one, so a look from the end is cheaper than a hash.

@@ -54,9 +54,10 @@ internal import Glibc
         private var headers: [HeaderEntry] = []
         private var topics: [TopicName] = []
 
-        package init(records: Int, bytes: Int = 16 * 1024) {
+        package init(records: Int, bytes: Int = 16 * 1024, headers: Int = 0) {
             memory = Memory(capacity: max(bytes, 1))
             entries.reserveCapacity(records)
+            self.headers.reserveCapacity(headers)
         }
 
         package var count: Int { entries.count }
@@ -83,6 +84,7 @@ internal import Glibc
         package var headerTotal: Int { headers.count }
 
         /// Copies a header of the record that comes next; a value of nil is null.
+        @inline(__always)
         package mutating func addHeader(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer?) {
             let start = byteCount
             let counts = unsafe (append(name), append(value))

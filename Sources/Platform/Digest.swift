@@ -69,6 +69,25 @@ internal import COpenSSL
     }
 }
 
+/// HMAC of RFC 2104 with SHA-256: proof that whoever made it knows the key.
+public enum HMAC {
+    public static func sha256(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
+        var code = [UInt8](repeating: 0, count: 32)
+        var count = 0
+        // An empty array has no address, and OpenSSL takes a key without one for none at all.
+        let made = unsafe (key.isEmpty ? [0] : key).withUnsafeBufferPointer { secret in
+            unsafe message.withUnsafeBufferPointer { text in
+                unsafe EVP_Q_mac(
+                    nil, "HMAC", nil, "SHA256", nil, secret.baseAddress, key.count, text.baseAddress, text.count, &code,
+                    code.count, &count)
+            }
+        }
+        // In the default provider of every OpenSSL.
+        guard unsafe made != nil, count == code.count else { fatalError("OpenSSL has no HMAC with SHA-256") }
+        return code
+    }
+}
+
 extension InlineArray where Element == UInt8 {
     /// In lower-case hexadecimal digits, the first `count` bytes of it.
     public func hex(first count: Int = Self.count) -> String {

@@ -49,19 +49,30 @@ public struct UUIDValue: Hashable, Sendable, CustomStringConvertible {
     /// What `description` says, with no string made of it.
     public var utf8: InlineArray<36, UInt8> {
         var text = InlineArray<36, UInt8>(repeating: UInt8(ascii: "-"))
-        var at = 0
-        for index in 0..<16 {
-            if index == 4 || index == 6 || index == 8 || index == 10 { at += 1 }
-            let byte = UInt8(truncatingIfNeeded: (index < 8 ? high : low) >> UInt64(56 - 8 * (index % 8)))
-            text[at] = Self.digit(byte >> 4)
-            text[at + 1] = Self.digit(byte & 15)
-            at += 2
-        }
+        // Eight digits each; of some four go before a dash and four behind it.
+        let digits = (
+            Self.digits(high >> 32), Self.digits(high), Self.digits(low >> 32), Self.digits(low)
+        )
+        var span = text.mutableSpan
+        var bytes = unsafe span.mutableBytes
+        bytes.storeBytes(of: digits.0, toByteOffset: 0, as: UInt64.self)
+        bytes.storeBytes(of: UInt32(truncatingIfNeeded: digits.1), toByteOffset: 9, as: UInt32.self)
+        bytes.storeBytes(of: UInt32(truncatingIfNeeded: digits.1 >> 32), toByteOffset: 14, as: UInt32.self)
+        bytes.storeBytes(of: UInt32(truncatingIfNeeded: digits.2), toByteOffset: 19, as: UInt32.self)
+        bytes.storeBytes(of: UInt32(truncatingIfNeeded: digits.2 >> 32), toByteOffset: 24, as: UInt32.self)
+        bytes.storeBytes(of: digits.3, toByteOffset: 28, as: UInt64.self)
         return text
     }
 
-    private static func digit(_ value: UInt8) -> UInt8 {
-        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
+    /// The hexadecimal digits of the lower 32 bits, as they lie in memory: all eight at once, a byte each.
+    private static func digits(_ value: UInt64) -> UInt64 {
+        var nibbles = value & 0xffff_ffff
+        nibbles = (nibbles | nibbles << 16) & 0x0000_ffff_0000_ffff
+        nibbles = (nibbles | nibbles << 8) & 0x00ff_00ff_00ff_00ff
+        nibbles = (nibbles | nibbles << 4) & 0x0f0f_0f0f_0f0f_0f0f
+        // Of ten and more, adding six sets the bit above.
+        let letters = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return (nibbles + 0x3030_3030_3030_3030 + letters * 39).bigEndian
     }
 }
 

@@ -27,8 +27,24 @@ extension PostgresPool {
             transaction.later("SELECT set_config('lock_timeout', \(patience), true)")
             transaction.later("SELECT pg_advisory_xact_lock(hashtextextended(\("flotilla migrations \(schema)"), 0))")
             transaction.later("SELECT set_config('lock_timeout', \(lockTimeout), true)")
-            let known = try await transaction.query("SELECT 1 AS one FROM pg_namespace WHERE nspname = \(schema)")
-            if known.isEmpty { transaction.later("CREATE SCHEMA \(identifier: schema)") }
+            let known = try await transaction.query(
+                """
+                SELECT current_user AS role, has_schema_privilege(oid, 'USAGE') AND has_schema_privilege(oid, 'CREATE') AS may
+                FROM pg_namespace WHERE nspname = \(schema)
+                """
+            ).first
+            if let known {
+                // Postgres would look for another schema in silence, and say that there is none.
+                guard try known.value("may") else {
+                    throw PostgresFault(
+                        .refused,
+                        "permission denied for schema \(schema): the role \(try known.value("role", as: String.self)) may not "
+                            + "use it. Is it another handler's? Else, as its owner: GRANT USAGE, CREATE ON SCHEMA \"\(schema)\""
+                    )
+                }
+            } else {
+                transaction.later("CREATE SCHEMA \(identifier: schema)")
+            }
             transaction.later(
                 """
                 CREATE TABLE IF NOT EXISTS flotilla_migrations (

@@ -3,11 +3,13 @@ internal import Contracts
 internal import Flotilla
 internal import Ingest
 internal import Model
+internal import Notify
+internal import Platform
 internal import Process
 
 /// The handlers that come with Flotilla, made of what the topic files say.
 enum FleetHandlers {
-    static let names: [HandlerName] = ["ingest", "process", "aggregate"]
+    static let names: [HandlerName] = ["ingest", "process", "aggregate", "notify"]
 
     @Sendable static func make(_ name: HandlerName, _ catalog: TopicCatalog) throws -> AnyHandler? {
         switch name {
@@ -19,8 +21,27 @@ enum FleetHandlers {
             .stateful(try Process(settings: catalog["events.accepted"]?.settings(of: name) ?? [:]))
         case "aggregate":
             .stateful(try Aggregate(settings: catalog["metrics.points"]?.settings(of: name) ?? [:]))
+        case "notify": .stateful(try notify(catalog))
         case _: nil
         }
+    }
+
+    /// What is wrong with the rules of notifications, for whoever checks the files beside them.
+    @Sendable static func faults(in folder: String, _ catalog: TopicCatalog) -> [TopicFault] {
+        do throws(TopicFaults) {
+            _ = try RulesReader.read(folder: folder, catalog: catalog)
+            return []
+        } catch { return error.faults }
+    }
+
+    private static func notify(_ catalog: TopicCatalog) throws -> Notify {
+        var settings = Settings.fromEnvironment()
+        let folder = TopicsPlace.files(&settings).folder
+        var asked = settings
+        let rules = try RulesReader.read(folder: folder, catalog: catalog) { asked.text($0) }
+        let secrets = NotifySecrets(&settings, for: rules)
+        try settings.check()
+        return Notify(rules, secrets, namespace: catalog.namespace)
     }
 
     private static func schema(of topic: TopicName, _ catalog: TopicCatalog) throws -> Schema {

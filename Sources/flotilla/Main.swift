@@ -11,8 +11,8 @@ enum Main {
             about: "a fleet of Kafka workers", version: version,
             commands: [
                 .broker, .edge, .work(FleetHandlers.names, build: version, make: FleetHandlers.make), .topicsPlan,
-                .topicsApply, .topicsCheck, .publish, .tail, .trace, .query, .pause, .resume, .workers, .keysCreate,
-                .keysList,
+                .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query, .pause, .resume,
+                .workers, .keysCreate, .keysList,
                 .keysRevoke, .new, .doctor([]),
             ]
         ).main()

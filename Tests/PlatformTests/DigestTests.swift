@@ -17,6 +17,43 @@ import Testing
         }
     }
 
+    @Test func everyDigitOfAUUIDIsWrittenWhereItBelongs() {
+        let value = UUIDValue(high: 0x0123_4567_89ab_cdef, low: 0xfedc_ba98_7654_3210)
+        #expect(value.description == "01234567-89ab-cdef-fedc-ba9876543210")
+        #expect(UUIDValue(high: 0, low: .max).description == "00000000-0000-0000-ffff-ffffffffffff")
+        for digit in UInt64(0)..<16 {
+            let text = UUIDValue(high: digit * 0x1111_1111_1111_1111, low: digit * 0x1111_1111_1111_1111).description
+            let expected = String(digit, radix: 16)
+            #expect(text.filter { $0 != "-" } == String(repeating: expected, count: 32))
+        }
+    }
+
+    @Test func aCodeOfAKeyIsThatOfTheStandard() {
+        // RFC 4231, cases 2 and 6; and a key of nothing.
+        func code(_ message: String, _ key: [UInt8]) -> String {
+            HMAC.sha256(Array(message.utf8), key: key).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        }
+        #expect(
+            code("what do ya want for nothing?", Array("Jefe".utf8))
+                == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
+        #expect(
+            code("Test Using Larger Than Block-Size Key - Hash Key First", [UInt8](repeating: 0xaa, count: 131))
+                == "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
+        #expect(code("", []) == "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad")
+    }
+
+    @Test func bytesComeBackFromBase64AsTheyWere() {
+        // RFC 4648, 10.
+        let known = ["": "", "f": "Zg==", "fo": "Zm8=", "foo": "Zm9v", "foob": "Zm9vYg==", "foobar": "Zm9vYmFy"]
+        for (plain, text) in known { #expect(Base64.encode(Array(plain.utf8)) == text) }
+        let all = (0...255).map { UInt8($0) }
+        for count in 0...all.count {
+            let bytes = Array(all.prefix(count))
+            #expect(Base64.decode(Base64.encode(bytes)) == bytes)
+        }
+        for text in ["Z", "Zg=", "Zg==Zg==", "Z===", "Zm9*", "=Zm9"] { #expect(Base64.decode(text) == nil, "\(text)") }
+    }
+
     @Test func aNameAlwaysHasTheSameUUID() {
         // RFC 9562, A.4: www.example.com in the namespace of domain names.
         let domains = UUIDValue(high: 0x6ba7_b810_9dad_11d1, low: 0x80b4_00c0_4fd4_30c8)

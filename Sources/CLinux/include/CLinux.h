@@ -32,6 +32,8 @@ long flotilla_sendfile(int socket, int file, long offset, size_t count);
 int flotilla_try_lock(int fd);
 int64_t flotilla_monotonic_nanoseconds(void);
 int64_t flotilla_wall_nanoseconds(void);
+/// Has malloc keep what is freed, up to 32 MiB a heap, where it can be told so.
+void flotilla_keep_freed_memory(void);
 /// Fills memory with random bytes: 0 or an errno.
 int flotilla_random(void *bytes, size_t count);
 /// The variables of this process, `NAME=VALUE` each, ended by a null.

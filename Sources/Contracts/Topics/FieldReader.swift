@@ -3,27 +3,27 @@ internal import Platform
 /// Reads the members of one map of a topic file, and notes everything that is wrong with them.
 ///
 /// A fault leaves the default in its place and reading goes on: all faults of all files are told at once.
-struct FieldReader {
+package struct FieldReader {
     /// What a file's readers share.
-    final class Notes {
-        let file: String
-        var faults: [TopicFault] = []
-        var places: [String: FilePlace] = [:]
+    package final class Notes {
+        package let file: String
+        package var faults: [TopicFault] = []
+        package var places: [String: FilePlace] = [:]
 
-        init(file: String) { self.file = file }
+        package init(file: String) { self.file = file }
 
-        func refuse(_ place: FilePlace, _ reason: String) {
+        package func refuse(_ place: FilePlace, _ reason: String) {
             faults.append(TopicFault(file: file, place: place, reason: reason))
         }
     }
 
-    let notes: Notes
+    package let notes: Notes
     /// Where this map is in the file: `consumers[0].`, or nothing.
-    let path: String
+    package let path: String
     private let members: [YamlNode.Member]
 
     /// A value that is not a map is a fault and has no members; so is a name that is not known.
-    init(_ node: YamlNode, path: String, known: [String], notes: Notes) {
+    package init(_ node: YamlNode, path: String, known: [String], notes: Notes) {
         self.notes = notes
         self.path = path
         guard case .map(let members) = node.content else {
@@ -41,7 +41,7 @@ struct FieldReader {
     }
 
     /// The value of a member; one without a value is a fault.
-    func node(_ name: String) -> YamlNode? {
+    package func node(_ name: String) -> YamlNode? {
         guard let node = members.first(where: { $0.name == name })?.value else { return nil }
         if case .scalar(let text, isPlain: true) = node.content, ["", "~", "null"].contains(text) {
             refuse(node, name, "has no value: give it one, or take it out")
@@ -50,12 +50,12 @@ struct FieldReader {
         return node
     }
 
-    func refuse(_ node: YamlNode, _ name: String, _ reason: String) {
+    package func refuse(_ node: YamlNode, _ name: String, _ reason: String) {
         notes.refuse(node.place, "\(path)\(name) \(reason)")
     }
 
     /// A member made a value of by `parse`; `expected` completes the sentence about what it refuses.
-    func value<Value>(_ name: String, _ expected: String, _ parse: (_ text: String, _ isPlain: Bool) -> Value?)
+    package func value<Value>(_ name: String, _ expected: String, _ parse: (_ text: String, _ isPlain: Bool) -> Value?)
         -> Value?
     {
         guard let node = node(name) else { return nil }
@@ -64,37 +64,38 @@ struct FieldReader {
         return nil
     }
 
-    func text(_ name: String) -> String? {
+    package func text(_ name: String) -> String? {
         value(name, "a text") { text, _ in text.isEmpty ? nil : text }
     }
 
-    func integer(_ name: String, _ range: ClosedRange<Int>) -> Int? {
+    package func integer(_ name: String, _ range: ClosedRange<Int>) -> Int? {
         value(name, "a whole number from \(range.lowerBound) to \(range.upperBound)") { text, isPlain in
             guard isPlain, let number = Int(text), range.contains(number) else { return nil }
             return number
         }
     }
 
-    func flag(_ name: String) -> Bool? {
+    package func flag(_ name: String) -> Bool? {
         value(name, "true or false, without quotes") { text, isPlain in
             guard isPlain else { return nil }
             return text == "true" ? true : text == "false" ? false : nil
         }
     }
 
-    func duration(_ name: String, _ range: ClosedRange<Duration>) -> Duration? {
+    package func duration(_ name: String, _ range: ClosedRange<Duration>) -> Duration? {
         value(name, "a time from \(range.lowerBound.text) to \(range.upperBound.text), as 500ms, 30s, 5m, 12h or 7d") {
             text, _ in
             Duration(text: text).flatMap { range.contains($0) ? $0 : nil }
         }
     }
 
-    func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, _ type: Choice.Type) -> Choice? {
+    package func choice<Choice: RawRepresentable<String> & CaseIterable>(_ name: String, _ type: Choice.Type) -> Choice?
+    {
         value(name, Choice.allCases.map(\.rawValue).joined(separator: " or ")) { text, _ in Choice(rawValue: text) }
     }
 
     /// The elements of a list; anything else is a fault.
-    func list(_ name: String) -> [YamlNode]? {
+    package func list(_ name: String) -> [YamlNode]? {
         guard let node = node(name) else { return nil }
         if case .list(let elements) = node.content { return elements }
         refuse(node, name, "must be a list, is \(node.kind)")
@@ -102,7 +103,7 @@ struct FieldReader {
     }
 
     /// A list of texts that `parse` takes each.
-    func list<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) -> [Value]? {
+    package func list<Value>(_ name: String, _ expected: String, _ parse: (String) -> Value?) -> [Value]? {
         list(name)?.compactMap { element in
             if case .scalar(let text, _) = element.content, let value = parse(text) { return value }
             refuse(element, name, "must be a list of \(expected), and has \(element.kind)")

@@ -14,25 +14,25 @@ public struct FilePlace: Hashable, Sendable, Comparable {
 }
 
 /// Something written in a YAML file, and where.
-struct YamlNode: Sendable {
-    let place: FilePlace
-    let content: Content
+package struct YamlNode: Sendable {
+    package let place: FilePlace
+    package let content: Content
 
-    enum Content: Sendable {
+    package enum Content: Sendable {
         /// `isPlain`: without quotes, so that `true` and `7` mean what they look like.
         case scalar(String, isPlain: Bool)
         case list([YamlNode])
         case map([Member])
     }
 
-    struct Member: Sendable {
-        let name: String
-        let place: FilePlace
-        let value: YamlNode
+    package struct Member: Sendable {
+        package let name: String
+        package let place: FilePlace
+        package let value: YamlNode
     }
 
     /// What it is, for a sentence.
-    var kind: String {
+    package var kind: String {
         switch content {
         case .scalar("", isPlain: true): "nothing"
         case .scalar(let text, _): text.count > 40 ? "a long text" : text.debugDescription

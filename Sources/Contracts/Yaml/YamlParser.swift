@@ -4,10 +4,10 @@ internal import CYaml
 ///
 /// What YAML has beyond that is refused where it stands: anchors and aliases, by which a small file becomes a huge one;
 /// tags, merge keys and further documents, which nobody expects in a settings file.
-@safe struct YamlParser: ~Copyable {
-    struct Fault: Error {
-        let place: FilePlace
-        let reason: String
+@safe package struct YamlParser: ~Copyable {
+    package struct Fault: Error {
+        package let place: FilePlace
+        package let reason: String
     }
 
     private static let depthLimit = 16
@@ -18,7 +18,7 @@ internal import CYaml
     private var nodes = 0
 
     /// The value of a whole file.
-    static func parse(_ text: [UInt8]) throws(Fault) -> YamlNode {
+    package static func parse(_ text: [UInt8]) throws(Fault) -> YamlNode {
         guard String(validating: text, as: UTF8.self) != nil else {
             throw Fault(place: FilePlace(line: 1, column: 1), reason: "the file is not UTF-8 text")
         }

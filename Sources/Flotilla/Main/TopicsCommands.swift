@@ -1,5 +1,5 @@
 package import Commands
-internal import Contracts
+package import Contracts
 internal import JSON
 internal import Kafka
 internal import Model
@@ -67,27 +67,38 @@ extension Command {
         }
     }
 
-    package static let topicsCheck = Command(
-        name: "topics check",
-        summary: "whether the topic files are right, and what they break",
-        details: """
-            \(files)
-            Asks no broker. With --against it compares with an older version of the files, and ends with 1 when the
-            new one breaks what the old one allowed.
-            """,
-        options: [
-            Option(name: "against", value: "DIR", help: "an older version of the topic files"), json,
-        ],
-        run: check
-    )
+    package static let topicsCheck = topicsCheck { _, _ in [] }
 
-    @Sendable private static func check(_ arguments: Arguments) throws -> ExitCode {
+    /// The same with what stands beside the topic files and `faults` knows to read.
+    package static func topicsCheck(
+        and faults: @escaping @Sendable (_ folder: String, _ catalog: TopicCatalog) -> [TopicFault]
+    ) -> Command {
+        Command(
+            name: "topics check",
+            summary: "whether the topic files are right, and what they break",
+            details: """
+                \(files)
+                Asks no broker. With --against it compares with an older version of the files, and ends with 1 when the
+                new one breaks what the old one allowed.
+                """,
+            options: [
+                Option(name: "against", value: "DIR", help: "an older version of the topic files"), json,
+            ],
+            run: { try check($0, faults) }
+        )
+    }
+
+    private static func check(
+        _ arguments: Arguments, _ others: (_ folder: String, _ catalog: TopicCatalog) -> [TopicFault]
+    ) throws -> ExitCode {
         var settings = Settings.fromEnvironment()
         let (folder, namespace) = TopicsPlace.files(&settings)
         try settings.check()
         let isJSON = arguments.has("json")
         do throws(TopicFaults) {
             let new = try TopicCatalog(folder: folder, namespace: namespace)
+            let faults = others(folder, new)
+            guard faults.isEmpty else { throw TopicFaults(faults: faults) }
             var changes: [ContractChange] = []
             if let against = arguments["against"] {
                 changes = new.changes(since: try TopicCatalog(folder: against, namespace: namespace))

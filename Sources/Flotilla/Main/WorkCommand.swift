@@ -46,6 +46,7 @@ extension Command {
         for name in wanted where !handlers.contains(HandlerName(name)) {
             throw arguments.fault("there is no handler \(name.debugDescription)")
         }
+        FreedMemory.keep()
         var concurrency: Int?
         if let text = arguments["concurrency"] {
             guard let number = Int(text), (1...1000).contains(number) else {

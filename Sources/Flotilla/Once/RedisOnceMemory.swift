@@ -64,22 +64,11 @@ package struct RedisOnceMemory: OnceMemory {
     package func finish(
         _ events: [(hold: OnceHold, ending: OnceEnding)], owner: OnceOwner
     ) async throws(OnceFault) -> [Bool] {
-        var endings: [UInt8] = []
-        var attempts: [UInt8] = []
-        for (_, ending) in events {
-            var count = 0
-            switch ending {
-            case .done: endings.append(UInt8(ascii: "D"))
-            case .dead: endings.append(UInt8(ascii: "X"))
-            case .released(let attempts):
-                endings.append(UInt8(ascii: "R"))
-                count = attempts
-            }
-            let bounded = UInt16(clamping: count)
-            attempts += [UInt8(bounded >> 8), UInt8(bounded & 255)]
-        }
+        // Mostly all of them are done, which goes without saying.
+        let isPlain = events.allSatisfy { $0.ending == .done }
         return try await ask(
-            "finish", owner, keys: events.map(\.hold.key), numbers: events.map(\.hold.fence), endings, attempts
+            "finish", owner, keys: events.map(\.hold.key), numbers: events.map(\.hold.fence),
+            endings: isPlain ? nil : events.map(\.ending)
         ).map(\.isYes)
     }
 
@@ -91,48 +80,88 @@ package struct RedisOnceMemory: OnceMemory {
     // MARK: The call
 
     private struct Answer {
-        let letter: UInt8
-        let number: UInt32
-        let attempts: Int
-        let rest: UInt8
+        var letter: UInt8 = 0
+        var number: UInt32 = 0
+        var attempts = 0
+        var rest: UInt8 = 0
+
+        init() {}
+
+        /// Its 8 bytes are the first of these.
+        init(_ bytes: ArraySlice<UInt8>) {
+            let at = bytes.startIndex
+            letter = bytes[at]
+            number = bytes[at + 1..<at + 5].reduce(0) { $0 << 8 | UInt32($1) }
+            attempts = Int(bytes[at + 5]) << 8 | Int(bytes[at + 6])
+            rest = bytes[at + 7]
+        }
 
         var isYes: Bool { letter == UInt8(ascii: "Y") }
     }
 
+    /// Ids in the order of their shards, each shard's in the order they came in.
+    private struct ShardOrder {
+        var places: [Int]
+        /// How many each shard has, 2 bytes each.
+        var sizes: [UInt8] = []
+
+        init(_ keys: [OnceKey]) {
+            var counts = [Int](repeating: 0, count: OnceScript.shards)
+            for key in keys { counts[OnceScript.shard(of: key)] += 1 }
+            var starts: [Int] = []
+            var end = 0
+            for count in counts {
+                sizes.append(number: UInt16(clamping: count))
+                starts.append(end)
+                end += count
+            }
+            places = [Int](repeating: 0, count: keys.count)
+            for (place, key) in keys.enumerated() {
+                let shard = OnceScript.shard(of: key)
+                places[starts[shard]] = place
+                starts[shard] += 1
+            }
+        }
+    }
+
+    /// `numbers` is what the script takes for granted when it is nil or says nothing else.
     private func ask(
-        _ verb: String, _ owner: OnceOwner, keys: [OnceKey], numbers: [UInt32]?, _ more: [UInt8]...
+        _ verb: String, _ owner: OnceOwner, keys: [OnceKey], numbers: [UInt32]?, endings: [OnceEnding]? = nil
     ) async throws(OnceFault) -> [Answer] {
         guard !keys.isEmpty else { return [] }
-        var ids: [UInt8] = []
+        let usual: UInt32 = verb == "claim" ? 0 : 1
+        let order = ShardOrder(keys)
+        var (ids, packed, letters, attempts): ([UInt8], [UInt8], [UInt8], [UInt8]) = ([], [], [], [])
         ids.reserveCapacity(16 * keys.count)
-        for key in keys { key.append(to: &ids) }
-        var packed: [UInt8] = []
-        for number in numbers ?? [] {
-            packed += [
-                UInt8(truncatingIfNeeded: number >> 24), UInt8(truncatingIfNeeded: number >> 16),
-                UInt8(truncatingIfNeeded: number >> 8), UInt8(truncatingIfNeeded: number),
-            ]
+        for place in order.places { keys[place].append(to: &ids) }
+        if let numbers, numbers.contains(where: { $0 != usual }) {
+            for place in order.places { packed.append(number: numbers[place]) }
         }
-        let answer = try await evaluate { [ids, packed] command in
-            command.reserve(arguments: 12, bytes: ids.count + packed.count + 256)
+        if let endings {
+            for place in order.places {
+                letters.append(endings[place].letter)
+                attempts.append(number: endings[place].attempts)
+            }
+        }
+        let answer = try await evaluate { [ids, packed, letters, attempts] command in
+            command.reserve(arguments: 14, bytes: ids.count + packed.count + letters.count + attempts.count + 256)
             command.add(verb)
             command.add(Self.digest(of: owner.partition))
             command.add(owner.generation)
             command.add(window)
             command.add(lease)
             command.add(ids)
+            command.add(order.sizes)
             command.add(packed)
-            for argument in more { command.add(argument) }
+            command.add(letters)
+            command.add(attempts)
         }
         guard answer.count == 8 * keys.count else {
             throw OnceFault(.unreachable, "redis answered \(answer.count) bytes for \(keys.count) events")
         }
-        return stride(from: 0, to: answer.count, by: 8).map { at in
-            let number = answer[at + 1..<at + 5].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-            return Answer(
-                letter: answer[at], number: number, attempts: Int(answer[at + 5]) << 8 | Int(answer[at + 6]),
-                rest: answer[at + 7])
-        }
+        var answers = [Answer](repeating: Answer(), count: keys.count)
+        for (number, place) in order.places.enumerated() { answers[place] = Answer(answer[(8 * number)...]) }
+        return answers
     }
 
     private func evaluate(_ arguments: (inout RedisCommand) -> Void) async throws(OnceFault) -> [UInt8] {
@@ -156,12 +185,29 @@ package struct RedisOnceMemory: OnceMemory {
 
 extension OnceKey {
     fileprivate func append(to bytes: inout [UInt8]) {
-        for shift in stride(from: UInt64(56), through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: high >> shift))
+        bytes.append(number: high)
+        bytes.append(number: low)
+    }
+}
+
+extension OnceEnding {
+    fileprivate var letter: UInt8 {
+        switch self {
+        case .done: UInt8(ascii: "D")
+        case .dead: UInt8(ascii: "X")
+        case .released: UInt8(ascii: "R")
         }
-        for shift in stride(from: UInt64(56), through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: low >> shift))
-        }
+    }
+
+    fileprivate var attempts: UInt16 {
+        if case .released(let attempts) = self { UInt16(clamping: attempts) } else { 0 }
+    }
+}
+
+extension [UInt8] {
+    /// Big-endian, as the script reads it.
+    fileprivate mutating func append(number: some FixedWidthInteger) {
+        unsafe Swift.withUnsafeBytes(of: number.bigEndian) { unsafe append(contentsOf: $0) }
     }
 }
 

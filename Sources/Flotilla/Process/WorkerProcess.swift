@@ -11,17 +11,18 @@ internal import Synchronization
 ///
 /// All handlers share one producer and one Redis client; each has a consumer of its own, because each is a group.
 package final class WorkerProcess: Sendable {
-    private let handlers: [AnyHandler]
-    private let settings: WorkSettings
+    let handlers: [AnyHandler]
+    let settings: WorkSettings
     private let catalog: [HandlerName: [TopicName: ConsumerPolicy]]
     private let largest: [TopicName: Int]
-    private let log: Log
-    private let identity: WorkerIdentity
+    let log: Log
+    let identity: WorkerIdentity
     private let admin: (host: String, port: UInt16)?
     private let state = Mutex(State())
 
     private struct State {
         var workers: [HandlerWorker] = []
+        var services: [ServiceRun] = []
         var stores: [HandlerName: StateStore] = [:]
         /// What the start waits for.
         var opening: Task<Void, any Error>?
@@ -91,7 +92,7 @@ package final class WorkerProcess: Sendable {
             ]
             if let pages { fields.append(("admin", pages.address)) }
             log.info("working", fields)
-            try await run(workers, control, pages)
+            try await withServices(workers) { try await run(workers, control, pages) }
             await producer.close()
             log.info("stopped", [("worker", identity.id)])
         } catch {
@@ -100,13 +101,22 @@ package final class WorkerProcess: Sendable {
         }
     }
 
+    /// Notes what is to be told of the end. True when that has come.
+    func note(_ services: [ServiceRun]) -> Bool {
+        state.withLock { state in
+            state.services = services
+            return state.isStopping
+        }
+    }
+
     /// Has `run` finish what is under way and return.
     package func stop() {
-        let (workers, opening) = state.withLock { state in
+        let (workers, services, opening) = state.withLock { state in
             state.isStopping = true
-            return (state.workers, state.opening)
+            return (state.workers, state.services, state.opening)
         }
         opening?.cancel()
+        for service in services { service.stop() }
         for worker in workers { worker.stop() }
     }
 
@@ -203,7 +213,7 @@ package final class WorkerProcess: Sendable {
         var stores: [HandlerName: StateStore] = [:]
         do {
             for case .stateful(let handler) in handlers {
-                guard var configuration = settings.databases[handler.name] else {
+                guard let place = settings.databases[handler.name] else {
                     throw Fault("\(handler.name) keeps state and has no database: set DATABASE_URL")
                 }
                 for (topic, policy) in catalog[handler.name] ?? [:] where policy.ordering != .partition {
@@ -214,8 +224,7 @@ package final class WorkerProcess: Sendable {
                 let schema = settings.namespace.schema(handler.name)
                 // Postgres would cut the name off, and two handlers could meet in one schema.
                 guard schema.utf8.count <= 63 else { throw Fault("the schema \(schema) has more than 63 bytes") }
-                configuration.schema = schema
-                configuration.applicationName = "flotilla \(handler.name)"
+                let configuration = stateful(handler, place)
                 let store = StateStore(try PostgresPool(configuration), worker: identity.id)
                 stores[handler.name] = store
                 state.withLock { $0.stores[handler.name] = store }

@@ -59,29 +59,27 @@ package struct EventEncoder: Sendable {
         unsafe batch.addHeader("ce_id", id.span.bytes)
         unsafe batch.addHeader("ce_source", source.span.bytes)
         batch.addHeader("ce_type", output.type)
-        switch (output.time, output.cause) {
-        case (.text(let text), _): if let text { batch.addHeader("ce_time", text) }
-        case (.ofCause, .event(let cause)): if let time = cause.timeBytes { batch.addHeader("ce_time", time) }
-        case (.ofCause, .named): break
+        // Taken out once: each look into the enumeration counts its references anew.
+        var cause: Event?
+        if case .event(let event) = output.cause { cause = event }
+        switch output.time {
+        case .text(let text): if let text { batch.addHeader("ce_time", text) }
+        case .ofCause: if let time = cause?.timeBytes { batch.addHeader("ce_time", time) }
         }
-        switch (output.subject, output.cause) {
-        case (.text(let text), _): if let text { batch.addHeader("ce_subject", text) }
-        case (.ofCause, .event(let cause)):
-            if let subject = cause.subjectBytes { batch.addHeader("ce_subject", subject) }
-        case (.ofCause, .named): break
+        switch output.subject {
+        case .text(let text): if let text { batch.addHeader("ce_subject", text) }
+        case .ofCause: if let subject = cause?.subjectBytes { batch.addHeader("ce_subject", subject) }
         }
         if let schema = output.schema { batch.addHeader("ce_dataschema", schema) }
         batch.addHeader("content-type", output.contentType)
-        if case .event(let cause) = output.cause, let trace = cause.traceParent {
-            batch.addHeader("traceparent", trace)
-        }
-        switch (output.key, output.cause) {
-        case (.bytes(let key), _):
+        if let trace = cause?.traceParentBytes { batch.addHeader("traceparent", trace) }
+        switch output.key {
+        case .bytes(let key):
             unsafe batch.append(topic: target, key: key.span.bytes, value: output.value.span.bytes, headersFrom: mark)
-        case (.ofCause, .event(let cause)):
-            unsafe batch.append(topic: target, key: cause.record.key, value: output.value.span.bytes, headersFrom: mark)
-        case (.ofCause, .named), (.none, _):
-            unsafe batch.append(topic: target, key: nil, value: output.value.span.bytes, headersFrom: mark)
+        case .ofCause:
+            unsafe batch.append(
+                topic: target, key: cause?.record.key, value: output.value.span.bytes, headersFrom: mark)
+        case .none: unsafe batch.append(topic: target, key: nil, value: output.value.span.bytes, headersFrom: mark)
         }
     }
 

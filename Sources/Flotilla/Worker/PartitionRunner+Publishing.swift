@@ -17,7 +17,8 @@ extension PartitionRunner {
     /// Hands a run's outputs over, with the outcomes of replays, behind those of earlier runs.
     func beginPublishing(_ run: HandlerRun, _ judgement: Judgement) -> Publication {
         var batch = run.outputs
-        for (job, _) in judgement.done { addOutcome("done", of: job, to: &batch) }
+        // Only replays have an outcome to be told, and they do not come by a source topic.
+        if role.kind != .source { for (job, _) in judgement.done { addOutcome("done", of: job, to: &batch) } }
         return core.publisher.begin(batch)
     }
 

@@ -6,9 +6,7 @@ import contextlib
 import http.client
 import json
 import os
-import pwd
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,36 +16,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
 
-from outside import ROOT  # noqa: E402
-from processes import Site, free_port, header, until  # noqa: E402
-
-POSTGRES = Path("/usr/lib/postgresql/15/bin")
-
-
-class Fleet(Site):
-    """A broker, a Redis and a Postgres; the worker is `flotilla`."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, ROOT / "bin/flotilla", ROOT / "topics")
-        data = folder / "postgres"
-        data.mkdir(0o700)
-        self.other: list[str] = []
-        if os.getuid() == 0:
-            # Postgres does not run as root, and its user has to reach the data through the folders above.
-            account = pwd.getpwnam("postgres")
-            os.chown(data, account.pw_uid, account.pw_gid)
-            for above in (folder, *folder.parents):
-                if above.stat().st_uid == 0 and above != Path("/"):
-                    above.chmod(above.stat().st_mode | 0o011)
-            self.other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        initdb = [POSTGRES / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N"]
-        subprocess.run([*self.other, *initdb], check=True, capture_output=True)
-        options = ["-c", "listen_addresses=", "-c", "fsync=off"]
-        self.start(*self.other, POSTGRES / "postgres", "-D", data, "-k", data, *options)
-        ready = [POSTGRES / "pg_isready", "-q", "-h", data]
-        until(lambda: subprocess.run(ready).returncode == 0, "postgres")
-        self.environment["DATABASE_URL"] = f"postgresql:///postgres?host={data}&user=postgres"
-
+from handlers import Fleet  # noqa: E402
+from outside import ROOT  # noqa: E402, F401
+from processes import free_port, header, until  # noqa: E402
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:

@@ -20,7 +20,7 @@ def statements(mention: str) -> str:
 
 
 def psql(fleet: Fleet, role: str, sql: str) -> subprocess.CompletedProcess[str]:
-    host = re.search(r"host=([^&]*)", fleet.environment["DATABASE_URL"]).group(1)
+    host = re.search(r"host=([^&]*)", fleet.environment.get("DATABASE_URL") or fleet.environment["AGGREGATE_DATABASE_URL"]).group(1)
     words = [PSQL, "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", host, "-U", role, "-d", "postgres", "-c", sql]
     return subprocess.run(words, capture_output=True, text=True)
 
@@ -29,10 +29,10 @@ def test_each_handler_has_its_own_role_and_is_refused_the_others(fleet: Fleet) -
     made = psql(fleet, "postgres", statements("CREATE ROLE flotilla_process"))
     assert made.returncode == 0, made.stderr
     url = fleet.environment.pop("DATABASE_URL")
-    for handler in ("process", "aggregate"):
+    for handler in ("process", "aggregate", "notify"):
         fleet.environment[f"{handler.upper()}_DATABASE_URL"] = url.replace("user=postgres", f"user=flotilla_{handler}")
     assert fleet.run("topics", "apply").returncode == 0
-    fleet.start(fleet.worker, "work", "ingest", "process", "aggregate")
+    fleet.start(fleet.worker, "work", "ingest", "process", "aggregate", "notify")
     now = int(time.time() * 1000)
     events: list[tuple[str, object]] = [
         (f"e{n}", {"event_type": "click", "timestamp": now, "campaign_id": "c"}) for n in range(100)
@@ -47,8 +47,9 @@ def test_each_handler_has_its_own_role_and_is_refused_the_others(fleet: Fleet) -
     until(lambda: counted() == 100, "the clicks")
     owners = psql(
         fleet, "postgres",
-        "SELECT DISTINCT schemaname || ' ' || tableowner FROM pg_tables WHERE schemaname IN ('process', 'aggregate')")
-    assert sorted(owners.stdout.split("\n")[:-1]) == ["aggregate flotilla_aggregate", "process flotilla_process"]
+        "SELECT DISTINCT schemaname || ' ' || tableowner FROM pg_tables WHERE schemaname IN ('process', 'aggregate', 'notify')")
+    assert sorted(owners.stdout.split("\n")[:-1]) == [
+        "aggregate flotilla_aggregate", "notify flotilla_notify", "process flotilla_process"]
 
     # What is another's is refused, for reading and for writing, and nobody makes a schema or a table elsewhere.
     for role, sql in [
@@ -57,11 +58,13 @@ def test_each_handler_has_its_own_role_and_is_refused_the_others(fleet: Fleet) -
         ("flotilla_process", "CREATE TABLE aggregate.mine (n int)"),
         ("flotilla_aggregate", "SELECT * FROM process.campaigns"),
         ("flotilla_aggregate", "UPDATE process.flotilla_positions SET next_offset = 0"),
+        ("flotilla_aggregate", "SELECT * FROM notify.deliveries"),
+        ("flotilla_notify", "SELECT * FROM aggregate.windows"),
     ]:
         refused = psql(fleet, role, sql)
         assert refused.returncode != 0
-        assert re.search("permission denied for schema (aggregate|process)", refused.stderr), refused.stderr
-    for role in ("flotilla_process", "flotilla_aggregate"):
+        assert re.search("permission denied for schema (aggregate|process|notify)", refused.stderr), refused.stderr
+    for role in ("flotilla_process", "flotilla_aggregate", "flotilla_notify"):
         assert "permission denied" in psql(fleet, role, "CREATE SCHEMA mine").stderr
         assert "permission denied" in psql(fleet, role, "CREATE TABLE public.mine (n int)").stderr
 

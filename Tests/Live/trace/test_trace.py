@@ -49,13 +49,16 @@ def test_an_event_is_followed_to_its_windows_its_dead_letter_and_its_retry(fleet
         for record in told["records"]]
     assert len(told["records"]) == 2
 
-    for handler in ("ingest", "process", "aggregate"):
+    for handler in ("ingest", "process", "aggregate", "notify"):
         fleet.work(handler, handler)
 
     def windows() -> list[dict]:
         return [found for found in trace(fleet, "order-1")["state"] if found["what"] == "window"]
 
     until(lambda: any(window["revision"] == "1" for window in windows()), "the minute to be told")
+    until(
+        lambda: all(step["state"] == "done" for record in trace(fleet, "order-1")["records"] for step in record["handlers"]),
+        "all handlers")
     told = trace(fleet, "order-1")
     assert [(record["topic"], record["from"] and (record["from"]["handler"], record["from"]["output"])) for record in told["records"]] == [
         ("events.raw", None), ("events.raw", None), ("events.accepted", ("ingest", 0)),

@@ -1,0 +1,46 @@
+import JSON
+import Testing
+
+@testable import Notify
+
+@Suite struct TemplateTests {
+    private let event = Result {
+        try JSONDocument(parsing: #"{"campaign_id":"ü🚢","value":12.50,"data":{"a":{"b":true},"n":null,"l":[1]}}"#).root
+    }
+
+    private func render(_ text: String, _ computed: [String: String] = [:]) throws -> String {
+        try Template(text, names: ["campaign_id", "value", "data", "rule", "suppressed"]).render(computed, event.get())
+    }
+
+    @Test func placesShowWhatTheEventHas() throws {
+        #expect(try render("{{campaign_id}}: {{ value }}, {{ data.a.b }}!") == "ü🚢: 12.50, true!")
+        #expect(try render("plain") == "plain")
+        #expect(try render("") == "")
+        #expect(try render("{ {} } {{ rule }}", ["rule": "r"]) == "{ {} } r")
+    }
+
+    @Test func whatIsMissingShowsAndNothingFails() throws {
+        #expect(try render("{{ data.x }} {{ data.n }} {{ data.l }}") == "(data.x) (data.n) (data.l)")
+        #expect(try render("{{ data.x | nobody at all }}{{ rule | }}") == "nobody at all")
+        #expect(try Template("{{ value }}", names: ["value"]).render([:], nil) == "(value)")
+    }
+
+    @Test func whatIsComputedGoesFirst() throws {
+        #expect(try render("{{ value }}", ["value": "7"]) == "7")
+    }
+
+    @Test func whatIsTooLongIsCutAndNoCharacterWithIt() throws {
+        let shown = try Template("{{ rule }}", names: ["rule"]).render(
+            ["rule": String(repeating: "🚢", count: 100)], nil, limit: 31)
+        #expect(shown == String(repeating: "🚢", count: 7) + "…")
+        #expect(Template.cut("abc", 3) == "abc")
+        #expect(Template.cut("abcd", 3) == "…")
+    }
+
+    @Test func inJSONPlacesAreEscaped() throws {
+        let template = try Template(#"{"text": "{{ text }}"}"#, names: ["text"])
+        let text = "\"}\u{0}\n\\ ü🚢 \u{202e}"
+        let value = try JSONDocument(parsing: template.renderJSON(["text": text])).root
+        #expect(value["text"]?.string == text)
+    }
+}
