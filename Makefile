@@ -3,7 +3,7 @@
 PACKAGES := librdkafka-dev libisal-dev zlib1g-dev libsnappy-dev liblz4-dev libzstd-dev libhiredis-dev \
             libsimdjson-dev libyaml-dev libpcre2-dev libssl-dev libpq-dev libmicrohttpd-dev \
             libcurl4-openssl-dev libcjose-dev pkg-config \
-            redis-server postgresql-15 kcat python3-venv
+            redis-server postgresql-15 kcat nginx-light wrk python3-venv
 VENV     := .build/venv
 PYTHON   := $(VENV)/bin/python
 SOURCES  := Package.swift Sources Tests Benchmarks
@@ -66,7 +66,7 @@ prove: .build/setup release build  ## the long proofs: workers and all that they
 	    $(PYTHON) -m pytest -q -s -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live -o faulthandler_timeout=0 Tests/Live/oracle
 	@echo "make prove: all passed"
 
-bench: .build/setup  ## measure, as tables with ratios; BENCH_KAFKA=HOST:PORT puts another broker beside it
+bench: .build/setup  ## measure, as tables with ratios; BENCH_ONLY=edge a part, BENCH_MINUTES=10 the edge for so long
 	swift build -c release $(CHECKED)
 	@$(PYTHON) Benchmarks/bench.py
 

@@ -132,6 +132,7 @@ let package = Package(
             name: "Edge",
             dependencies: [
                 "AdminPort", "CCompression", "Contracts", "HTTP", "JOSE", "JSON", "Kafka", "Model", "Platform", "Redis",
+                "Transfers",
             ],
             swiftSettings: lending
         ),
@@ -156,6 +157,14 @@ let package = Package(
             dependencies: ["CRdKafka"],
             path: "Benchmarks/RawClient",
             linkerSettings: [.linkedLibrary("rdkafka")]
+        ),
+
+        // The shortest edge that libmicrohttpd and librdkafka allow, in C.
+        .executableTarget(
+            name: "RawEdge",
+            dependencies: ["CRdKafka", "CMicrohttpd"],
+            path: "Benchmarks/RawEdge",
+            linkerSettings: [.linkedLibrary("rdkafka"), .linkedLibrary("microhttpd")]
         ),
 
         // The same loops through the Swift client.

@@ -8,6 +8,7 @@ BENCH_KAFKA=HOST:PORT (Apache Kafka, say: it is then what the others are compare
     make bench
     BENCH_ONLY=workers make bench
     BENCH_ROUNDS=9 BENCH_RECORDS=2000000 BENCH_KAFKA=127.0.0.1:9092 make bench
+    BENCH_ONLY=edge BENCH_MINUTES=10 make bench      a part; and the edge under load for ten minutes, for its memory
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from edge import edge
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build" / "release"
@@ -312,7 +315,7 @@ def starts() -> None:
     table("Start, until the first request is answered", [empty, full], False)
 
 
-def main() -> None:
+def log() -> None:
     print(f"{ROUNDS} rounds of {RECORDS:,} records, {os.cpu_count()} cores shared by broker and client")
     if os.environ.get("BENCH_ONLY") == "workers":
         return workers()
@@ -327,10 +330,20 @@ def main() -> None:
     finally:
         for broker in brokers:
             broker.close()
-    workers()
-    aggregate()
     starts()
+
+
+def pipeline() -> None:
     subprocess.run([sys.executable, Path(__file__).with_name("pipeline.py")], check=True)
+
+
+def main() -> None:
+    parts = {"broker": log, "workers": workers, "aggregate": aggregate, "pipeline": pipeline, "edge": edge}
+    wanted = os.environ.get("BENCH_ONLY", ",".join(parts)).split(",")
+    if unknown := [name for name in wanted if name not in parts]:
+        raise SystemExit(f"bench: BENCH_ONLY={','.join(unknown)}: there is {', '.join(parts)}")
+    for name in wanted:
+        parts[name]()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,19 @@ package struct MetricsText: Sendable {
         add(name, kind, help, [([], value)])
     }
 
+    /// How often something took how long. `counts` has one place more than `bounds`, in seconds, for what took longer.
+    package mutating func addHistogram(
+        _ name: String, _ help: String, bounds: [Double], counts: [Int], sum: Double
+    ) {
+        text += "# HELP \(name) \(help)\n# TYPE \(name) histogram\n"
+        var total = 0
+        for (bound, count) in zip(bounds.map { "\($0)" } + ["+Inf"], counts) {
+            total += count
+            text += "\(name)_bucket{le=\"\(bound)\"} \(total)\n"
+        }
+        text += "\(name)_sum \(Self.number(sum))\n\(name)_count \(total)\n"
+    }
+
     /// What every process tells of itself, under the names that all of Prometheus' libraries use.
     package mutating func addProcess() {
         let page = Double(sysconf(Int32(_SC_PAGESIZE)))

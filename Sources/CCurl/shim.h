@@ -34,6 +34,24 @@ static inline size_t flotilla_curl_take(char *bytes, size_t size, size_t count, 
     return more;
 }
 
+// Asks for what is at a URL, without following where it points to. As below otherwise.
+static inline int flotilla_curl_get(CURL *curl, const char *url, long milliseconds, flotilla_curl_answer *answer) {
+    curl_easy_reset(curl);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, milliseconds);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, milliseconds);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, answer->error);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, flotilla_curl_take);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+    int code = curl_easy_perform(curl);
+    if (code && !answer->error[0]) strncpy(answer->error, curl_easy_strerror(code), CURL_ERROR_SIZE - 1);
+    if (!code) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer->status);
+    return code;
+}
+
 // Posts a body and waits for the answer. 0 or curl's code; `answer->body` is the caller's to free.
 static inline int flotilla_curl_post(CURL *curl, const char *url, struct curl_slist *headers, const void *body,
                                      size_t count, long milliseconds, flotilla_curl_answer *answer) {

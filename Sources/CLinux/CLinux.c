@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sys/random.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -90,4 +91,13 @@ void flotilla_keep_freed_memory(void) {
     mallopt(M_MMAP_THRESHOLD, 32 << 20);
     mallopt(M_TRIM_THRESHOLD, 32 << 20);
 #endif
+}
+
+int flotilla_random(void *bytes, size_t count) {
+    for (size_t done = 0; done < count;) {
+        ssize_t more = getrandom((char *)bytes + done, count - done, 0);
+        if (more < 0 && errno != EINTR) return errno;
+        if (more > 0) done += (size_t)more;
+    }
+    return 0;
 }

@@ -18,6 +18,11 @@ enum BodyForm: Sendable {
     ]
 
     init(_ request: HTTPRequest) throws(Edge.Refused) {
+        // What most send.
+        if request.isHeader("content-type", "application/json"), !CloudEvent.isBinary(request) {
+            self = .plain
+            return
+        }
         let types = request.values("content-type")
         guard types.count <= 1 else { throw Edge.Refused(Problem(400, "content-type is there more than once")) }
         let type = types.first.map { MediaType($0) }

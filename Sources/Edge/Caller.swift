@@ -7,10 +7,13 @@ package struct Caller: Hashable, Sendable {
     package let name: String
     /// Topics that they may publish to; nil is all that are open.
     package let topics: Set<String>?
+    /// `ce_source` of events that name none: nobody can speak in another's name, nor claim its ids.
+    let source: String
 
     package init(_ name: String, topics: Set<String>? = nil) {
         self.name = name
         self.topics = topics
+        source = "/flotilla/\(name)"
     }
 
     /// Whether a name can be part of a source and of a line of the file of keys.
@@ -39,18 +42,20 @@ package struct Access: Sendable {
     package init() {}
 
     func caller(of request: HTTPRequest, now: Int64) throws(Edge.Refused) -> Caller {
-        let given = request.values("authorization")
-        guard given.count <= 1 else { throw refusal("authorization is there more than once") }
-        if let text = given.first {
-            let words = text.split(separator: " ", maxSplits: 1)
-            guard words.count == 2, words[0].lowercased() == "bearer" else {
+        if let text = request.header("authorization") {
+            guard request.count("authorization") == 1 else { throw refusal("authorization is there more than once") }
+            guard let end = text.utf8.firstIndex(of: 32), text[..<end].lowercased() == "bearer" else {
                 throw refusal("authorization is to be: Bearer KEY")
             }
-            if let keys, let caller = keys.caller(of: words[1].trimmed, now: now) { return caller }
-            if let tokens, !words[1].hasPrefix("flk_") {
+            let word = text[end...].trimmed
+            if let keys, let caller = keys.caller(of: word, now: now) { return caller }
+            if let tokens, !word.hasPrefix("flk_") {
                 do throws(TokenRefusal) {
-                    return try tokens.caller(of: words[1].trimmed, now: now, wall: Time.wallMilliseconds)
-                } catch { throw refusal(error.detail) }
+                    return try tokens.caller(of: word, now: now, wall: Time.wallMilliseconds)
+                } catch {
+                    throw error.isTemporary
+                        ? Edge.Refused(Problem(503, error.detail, retryAfter: 1)) : refusal(error.detail)
+                }
             }
             // Where nobody is asked, what somebody says is not checked either.
             if let open { return open }

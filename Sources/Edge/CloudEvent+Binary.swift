@@ -4,7 +4,7 @@ internal import JSON
 extension CloudEvent {
     /// Whether a request is an event in binary mode: attributes in headers, data as the body.
     static func isBinary(_ request: HTTPRequest) -> Bool {
-        request.headers.contains { $0.name == "ce-specversion" || $0.name == "ce-id" || $0.name == "ce-type" }
+        request.hasHeader("ce-specversion") || request.hasHeader("ce-id") || request.hasHeader("ce-type")
     }
 
     /// An event in binary mode.

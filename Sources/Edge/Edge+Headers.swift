@@ -3,6 +3,7 @@ internal import HTTP
 // What the headers of a request ask for.
 extension Edge {
     static func isGzip(_ request: HTTPRequest) throws(Refused) -> Bool {
+        guard request.hasHeader("content-encoding") else { return false }
         switch request.header("content-encoding")?.lowercased() {
         case nil, "", "identity": return false
         case "gzip", "x-gzip": return true
@@ -15,6 +16,7 @@ extension Edge {
 
     /// Idempotency-Key as its draft has it, in quotes, or plain as most send it.
     static func key(_ request: HTTPRequest) throws(Refused) -> String? {
+        guard request.hasHeader("idempotency-key") else { return nil }
         let values = request.values("idempotency-key")
         guard let value = values.first else { return nil }
         var key = value.trimmed

@@ -29,7 +29,10 @@ final class Edge: RequestHandler {
         publisher = Publisher(producer: producer)
         self.health = health
         memory = redis.map { IdempotencyMemory(redis: $0, prefix: configuration.catalog.namespace.key("edge:")) }
-        limiter = configuration.rate.map { RateLimiter(rate: $0) }
+        let prefix = configuration.catalog.namespace.key("edge:rate:")
+        limiter = configuration.rate.map { rate in
+            RateLimiter(rate: rate, shared: redis.map { SharedLimits(redis: $0, prefix: prefix, rate: rate) })
+        }
         let catalog = configuration.catalog
         topics = Dictionary(
             catalog.topics.filter { $0.publish != .no }.map { ($0.name, EdgeTopic($0, catalog.namespace)) },
@@ -98,7 +101,7 @@ final class Edge: RequestHandler {
                 guard form == .binaryCloudEvent else { throw Refused(Problem(400, "the body is empty: send an event")) }
             }
             let context = PublishContext(
-                topic, caller: caller.name, now: Time.wallMilliseconds, traceParent: request.header("traceparent"),
+                topic, caller: caller, now: Time.wallMilliseconds, traceParent: request.header("traceparent"),
                 key: try Self.key(request))
             let isGzip = try Self.isGzip(request)
             if form == .lines {
@@ -107,8 +110,10 @@ final class Edge: RequestHandler {
                 } catch { throw Refused(LineReader.problem(error)) }
             }
             let limit = form.isList ? Limits.list : topic.eventLimit
-            let tooLarge = Problem(413, "the body has more than the \(limit) bytes allowed")
-            return .collect(limit: limit, tooLarge: tooLarge.response) { [self] exchange, body in
+            let tooLarge: @Sendable () -> HTTPResponse = {
+                Problem(413, "the body has more than the \(limit) bytes allowed").response
+            }
+            return .collect(limit: limit, tooLarge: tooLarge) { [self] exchange, body in
                 do throws(Refused) {
                     let plain = isGzip ? try Self.gunzip(body, limit) : body
                     try publish(plain, form, context, exchange)
@@ -123,11 +128,14 @@ final class Edge: RequestHandler {
         let topic = context.topic
         do throws(EventRefusal) {
             var batch = OutgoingBatch()
+            // The value, and room for its envelope.
+            batch.reserveCapacity(records: 1, headers: 10, bytes: body.count + 512)
             switch form {
             case .binaryCloudEvent:
                 let event = try CloudEvent(headers: exchange.request, body: body, topic)
                 let id = event.append(to: &batch, context)
-                once(context, body, exchange) { [publisher, batch] in publisher.publish(batch, id: id, topic, exchange)
+                once(.event(id: id, topic), context, body, exchange) { [publisher, batch] in
+                    publisher.publish(batch, id: id, topic, exchange)
                 }
             case .plain, .cloudEvent, .cloudEvents:
                 let root = try Self.parse(body)
@@ -135,12 +143,14 @@ final class Edge: RequestHandler {
                     if form == .cloudEvents { throw EventRefusal(.invalid, "", "must be an array of CloudEvents") }
                     let kind = form == .plain ? EventList.Form.plain : .cloud
                     let id = try EventList.append(root, kind, context, 0, to: &batch)
-                    return once(context, body, exchange) { [publisher, batch] in
+                    return once(.event(id: id, topic), context, body, exchange) { [publisher, batch] in
                         publisher.publish(batch, id: id, topic, exchange)
                     }
                 }
                 if let list = try list(root, form == .plain ? .plain : .cloud, context, exchange) {
-                    once(context, body, exchange) { [publisher] in publisher.publish(list, topic, exchange) }
+                    once(.list(list), context, body, exchange) { [publisher] in
+                        publisher.publish(list, topic, exchange)
+                    }
                 }
             case .lines: break
             }
@@ -178,27 +188,30 @@ final class Edge: RequestHandler {
 
     /// Publishes what is right, unless its Idempotency-Key says that it was, or is being, published before.
     private func once(
-        _ context: PublishContext, _ body: [UInt8], _ exchange: Exchange, _ publish: @escaping @Sendable () -> Void
+        _ events: RememberedEvents, _ context: PublishContext, _ body: [UInt8], _ exchange: Exchange,
+        _ publish: @escaping @Sendable () -> Void
     ) {
         guard let key = context.key else { return publish() }
         guard let memory else {
             exchange.addHeaders([Self.unverified])
             return publish()
         }
-        let name = memory.name(caller: context.caller, key: key, path: exchange.request.path)
+        let name = memory.name(caller: context.caller.name, key: key, path: exchange.request.path)
         Task {
             switch await memory.claim(name, body: body) {
             case .first(let owner):
                 exchange.intercept { response in
                     Task {
-                        if await !memory.settle(name, owner: owner, response) { exchange.addHeaders([Self.unverified]) }
+                        if await !memory.settle(name, owner: owner, response, events) {
+                            exchange.addHeaders([Self.unverified])
+                        }
                         exchange.answer(response)
                     }
                 }
                 publish()
-            case .done(let response):
+            case .done(let status, let detail):
                 exchange.addHeaders([HTTPRequest.Field("Idempotent-Replayed", "true")])
-                exchange.answer(response)
+                exchange.answer(events.response(status, detail))
             case .busy:
                 exchange.answer(
                     Problem(409, "the first request under this Idempotency-Key is under way", retryAfter: 1).response)
@@ -256,7 +269,6 @@ final class Edge: RequestHandler {
 
     func dressed(_ response: HTTPResponse, for request: HTTPRequest) -> HTTPResponse {
         var response = response
-        response.headers += Self.securityHeaders
         if let origin = request.header("origin"), configuration.allows(origin) {
             response.headers.append(HTTPRequest.Field("Access-Control-Allow-Origin", origin))
             response.headers.append(HTTPRequest.Field("Vary", "Origin"))
@@ -268,7 +280,7 @@ final class Edge: RequestHandler {
         return response
     }
 
-    private static let securityHeaders = [
+    static let securityHeaders = [
         HTTPRequest.Field("X-Content-Type-Options", "nosniff"), HTTPRequest.Field("Cache-Control", "no-store"),
         HTTPRequest.Field("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ]

@@ -18,11 +18,14 @@ package struct EdgeConfiguration: Sendable {
         self.catalog = catalog
         // Five seconds, less what the server's sweeper may be late.
         http.answerTimeout = .milliseconds(4700)
+        http.answerHeaders = Edge.securityHeaders
     }
 
     /// Whether only this machine can reach a host.
     package static func isLoopback(_ host: String) -> Bool {
-        host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        // A name may begin with these digits too.
+        host == "localhost" || host == "::1"
+            || host.hasPrefix("127.") && host.utf8.allSatisfy { $0 == 0x2e || (0x30...0x39).contains($0) }
     }
 
     func allows(_ origin: String) -> Bool { origins.contains(origin) || origins.contains("*") }

@@ -1,30 +1,44 @@
 internal import AdminPort
 internal import Synchronization
 
-/// What /metrics tells of requests.
+/// What /metrics tells of requests: how many, with which answers, how long they took.
 final class EdgeCounts: Sendable {
-    private let answers = Mutex<[Int: Int]>([:])
-    private let broken = Atomic<Int>(0)
-    private let milliseconds = Atomic<Int>(0)
+    private struct State {
+        var answers: [Int: Int] = [:]
+        var broken = 0
+        var milliseconds = 0
+        /// One place for each of `bounds`, and one beyond.
+        var times = [Int](repeating: 0, count: EdgeCounts.bounds.count + 1)
+    }
+
+    private let state = Mutex(State())
+
+    /// Milliseconds.
+    private static let bounds: [Int64] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000]
 
     func note(_ status: Int?, milliseconds: Int64) {
-        self.milliseconds.add(Int(milliseconds), ordering: .relaxed)
-        guard let status else { return _ = broken.add(1, ordering: .relaxed) }
-        answers.withLock { $0[status, default: 0] += 1 }
+        // Few requests get far.
+        let place = Self.bounds.firstIndex { milliseconds < $0 } ?? Self.bounds.count
+        state.withLock { state in
+            guard let status else { return state.broken += 1 }
+            state.answers[status, default: 0] += 1
+            state.milliseconds += Int(milliseconds)
+            state.times[place] += 1
+        }
     }
 
     func write(to metrics: inout MetricsText, connections: Int) {
-        let answers = answers.withLock { $0 }.sorted { $0.key < $1.key }
+        let state = state.withLock { $0 }
         metrics.add(
             "flotilla_edge_requests_total", .counter, "Requests by the status of their answer.",
-            answers.map { ([("status", "\($0.key)")], Double($0.value)) })
+            state.answers.sorted { $0.key < $1.key }.map { ([("status", "\($0.key)")], Double($0.value)) })
         metrics.add(
             "flotilla_edge_requests_broken_total", .counter, "Requests whose connection broke before the answer.",
-            Double(broken.load(ordering: .relaxed)))
-        metrics.add(
-            "flotilla_edge_request_seconds_total", .counter,
-            "What requests took in all, from their headers to their answer.",
-            Double(milliseconds.load(ordering: .relaxed)) / 1000)
+            Double(state.broken))
+        metrics.addHistogram(
+            "flotilla_edge_request_seconds", "How long requests took, from their headers to their answer.",
+            bounds: Self.bounds.map { Double($0) / 1000 }, counts: state.times,
+            sum: Double(state.milliseconds) / 1000)
         metrics.add("flotilla_edge_connections", .gauge, "Open connections.", Double(connections))
     }
 }

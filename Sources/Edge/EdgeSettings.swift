@@ -1,3 +1,4 @@
+internal import Contracts
 package import HTTP
 package import Kafka
 package import Model
@@ -13,8 +14,8 @@ package struct EdgeSettings: Sendable {
     package let tls: HTTPConfiguration.TLS?
     /// The file of API keys.
     package let keys: String?
-    /// The file of keys that tokens are signed with, who signs them, and for whom.
-    package let tokens: (path: String, issuer: String?, audience: String)?
+    /// Where the keys are that tokens are signed with, who signs them, and for whom.
+    package let tokens: (source: TokenSource, issuer: String?, audience: String)?
     /// Where Idempotency-Keys are remembered, if anywhere.
     package let redis: RedisConfiguration?
     /// Requests a second of each caller, if it is set.
@@ -24,11 +25,7 @@ package struct EdgeSettings: Sendable {
     package init(_ settings: Settings) throws(SettingFaults) {
         var settings = settings
         let client = ClientConfiguration.from(&settings)
-        topicsFolder = settings.text("FLOTILLA_TOPICS") ?? "./topics"
-        let name = settings.value("FLOTILLA_NAMESPACE", expected: "lower-case letters, digits and dashes") { text in
-            text.utf8.allSatisfy(Self.isNameByte) ? text : nil
-        }
-        namespace = Namespace(name ?? "")
+        (topicsFolder, namespace) = TopicCatalog.place(&settings)
         origins = Set(settings.list("FLOTILLA_CORS") ?? [])
         for origin in origins.sorted() where origin != "*" && !Self.isOrigin(origin) {
             settings.refuse("FLOTILLA_CORS", "has \(origin): expected * or https://HOST, without a path")
@@ -47,27 +44,36 @@ package struct EdgeSettings: Sendable {
         self.client = client
     }
 
-    private static func isNameByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"): true
-        case _: false
-        }
-    }
-
     private static func isOrigin(_ text: String) -> Bool {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         return parts.count == 3 && (parts[0] == "https:" || parts[0] == "http:") && parts[1].isEmpty
             && !parts[2].isEmpty
     }
 
-    private static func tokens(_ settings: inout Settings) -> (path: String, issuer: String?, audience: String)? {
-        guard let path = settings.all["FLOTILLA_JWKS"] else { return nil }
-        if path.hasPrefix("http:") || path.hasPrefix("https:") {
-            settings.refuse("FLOTILLA_JWKS", "is a URL: this version reads a file")
+    private static func tokens(
+        _ settings: inout Settings
+    ) -> (source: TokenSource, issuer: String?, audience: String)? {
+        let issuer = settings.text("FLOTILLA_ISSUER")
+        // Where the keys are is a place, so `FLOTILLA_JWKS_FILE` would be the path of a path.
+        let source: TokenSource
+        if let place = settings.all["FLOTILLA_JWKS"] {
+            source = place.contains("://") ? .url(place) : .file(place)
+        } else if let issuer {
+            source = .issuer(issuer)
+        } else {
+            return nil
+        }
+        switch source {
+        case .url(let url) where !TokenSource.isSafe(url):
+            settings.refuse("FLOTILLA_JWKS", "is neither a file nor an https URL (http is for this machine alone)")
+        case .issuer(let issuer) where !TokenSource.isSafe(issuer):
+            settings.refuse(
+                "FLOTILLA_ISSUER", "is no https URL (http is for this machine alone), and FLOTILLA_JWKS is not set")
+        case .file, .url, .issuer: break
         }
         // Else a token for any other service of the same issuer would be good here.
         let audience = settings.required("FLOTILLA_AUDIENCE", "whom tokens are for: their aud")
-        return audience.map { (path, settings.text("FLOTILLA_ISSUER"), $0) }
+        return audience.map { (source, issuer, $0) }
     }
 
     private static func redis(_ settings: inout Settings) -> RedisConfiguration? {

@@ -29,14 +29,14 @@ struct EventList {
     static func append(
         _ value: JSONValue, _ form: Form, _ context: PublishContext, _ index: Int, to batch: inout OutgoingBatch
     ) throws(EventRefusal) -> String {
-        let size = value.withSource { $0.byteCount }
-        guard size <= context.topic.eventLimit else {
+        let source = value.sourceRange
+        guard source.count <= context.topic.eventLimit else {
             throw EventRefusal(
-                .tooLarge, "", "the event has \(size) bytes, more than the \(context.topic.eventLimit) allowed")
+                .tooLarge, "", "the event has \(source.count) bytes, more than the \(context.topic.eventLimit) allowed")
         }
         switch form {
         case .plain:
-            return try PlainEvent(value, schema: context.topic).append(to: &batch, context, index: index)
+            return try PlainEvent(value, schema: context.topic).append(to: &batch, context, source, index)
         case .cloud: return try CloudEvent(structured: value, context.topic).append(to: &batch, context)
         }
     }
@@ -57,25 +57,45 @@ struct EventList {
     }
 
     /// What is told when all that are right are in the log.
-    var response: HTTPResponse {
+    var response: HTTPResponse { response(nil) }
+
+    /// As above, with what was refused at an earlier time; nil is what is refused now.
+    func response(_ known: [Int: String]?) -> HTTPResponse {
+        let errors = results.enumerated().map { index, result -> String? in
+            if let known { return known[index] }
+            guard case .failure(let refusal) = result else { return nil }
+            return refusal.text
+        }
+        let refused = errors.count { $0 != nil }
         let results = results
         let write: @Sendable (inout JSONWriter) -> Void = { json in
-            let refused = results.count { result in if case .failure = result { true } else { false } }
             json.member("accepted", results.count - refused)
             json.member("rejected", refused)
             json.array("results") { list in
                 for (index, result) in results.enumerated() {
                     list.object { json in
                         json.member("index", index)
-                        switch result {
-                        case .success(let id): json.member("id", id)
-                        case .failure(let refusal): json.member("error", refusal.text)
+                        if let error = errors[index] {
+                            json.member("error", error)
+                        } else if case .success(let id) = result {
+                            json.member("id", id)
                         }
                     }
                 }
             }
         }
-        return Self.response(accepted: places.count, refused: refusedCount, write)
+        return Self.response(accepted: results.count - refused, refused: refused, write)
+    }
+
+    /// Those that are refused, and why.
+    func writeRefusals(to list: inout JSONWriter) {
+        for (index, result) in results.enumerated() {
+            guard case .failure(let refusal) = result else { continue }
+            list.object { json in
+                json.member("index", index)
+                json.member("error", refusal.text)
+            }
+        }
     }
 
     /// 202 when all are in the log, 207 when some are, 422 when none is.

@@ -6,7 +6,8 @@ internal import Redis
 ///
 /// A request claims its key for as long as it may take; its answer replaces the claim when the log has acknowledged, and
 /// the claim goes when it has not, so that a repeat is published again, under the same ids. The body's digest tells a
-/// repeat from another request.
+/// repeat from another request. Of the answer only what does not follow from the request is kept: where one event went,
+/// and which of several were refused.
 struct IdempotencyMemory: Sendable {
     let redis: RedisClient
     let prefix: String
@@ -14,8 +15,8 @@ struct IdempotencyMemory: Sendable {
     enum Verdict: Sendable {
         /// Nobody had it: `owner` says that the claim is ours.
         case first(owner: String)
-        /// What the first one was answered.
-        case done(HTTPResponse)
+        /// What the first one was answered: its status, and what does not follow from the request.
+        case done(status: Int, detail: [UInt8])
         /// The first one is under way.
         case busy
         /// The first one had another body.
@@ -26,8 +27,6 @@ struct IdempotencyMemory: Sendable {
 
     private static let lease: Int64 = 30_000
     private static let lifetime: Int64 = 86_400_000
-    /// Longer than this an answer never is: 500 results of an id each.
-    private static let answerLimit = 512 << 10
     /// Redis has a part of the five seconds that a request has.
     private static let patience = Duration.seconds(1)
 
@@ -80,21 +79,23 @@ struct IdempotencyMemory: Sendable {
             guard parts.count == 3, let status = parts[1].text.flatMap({ Int($0) }), let body = parts[2].bytes else {
                 return .unknown
             }
-            return .done(HTTPResponse(status, "application/json", body))
+            return .done(status: status, detail: body)
         case _: return .unknown
         }
     }
 
     /// Keeps what was published, or gives up the claim. False when Redis has not done so.
-    func settle(_ name: String, owner: String, _ response: HTTPResponse) async -> Bool {
-        let isDone = response.status < 300 && response.body.count <= Self.answerLimit
+    func settle(
+        _ name: String, owner: String, _ response: HTTPResponse, _ events: RememberedEvents
+    ) async -> Bool {
+        let isDone = response.status < 300
         do throws(RedisFault) {
             _ = try await redis.evaluate(
                 Self.settleScript, keys: [name],
                 { command in
                     command.add(owner)
                     command.add(isDone ? "\(response.status)" : "")
-                    command.add(isDone ? response.body : [])
+                    command.add(isDone ? events.detail(of: response) : [])
                     command.add(Self.lifetime)
                 }, within: Self.patience)
             return true
@@ -102,7 +103,6 @@ struct IdempotencyMemory: Sendable {
     }
 
     private static func digest(_ bytes: [UInt8]) -> String {
-        let digest = unsafe Digest.sha256(bytes.span.bytes)
-        return digest.indices.map { (digest[$0] < 16 ? "0" : "") + String(digest[$0], radix: 16) }.joined()
+        unsafe Digest.sha256(bytes.span.bytes).hex()
     }
 }

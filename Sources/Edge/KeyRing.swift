@@ -16,6 +16,16 @@ package final class KeyRing: Sendable {
         package let topics: Set<String>?
         let digest: [UInt8]
         package let created: String
+        let caller: Caller
+
+        init(id: String, name: String, topics: Set<String>?, digest: [UInt8], created: String) {
+            self.id = id
+            self.name = name
+            self.topics = topics
+            self.digest = digest
+            self.created = created
+            caller = Caller(name, topics: topics)
+        }
 
         var line: String {
             let digits = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
@@ -38,6 +48,8 @@ package final class KeyRing: Sendable {
     private let path: String
     private let log: Log
     private let state: Mutex<State>
+    /// One for all, because making one costs more than a digest.
+    private let sha256 = Mutex(Digest(.sha256))
 
     private static let fileLimit = 4 << 20
     private static let patience: Int64 = 2000
@@ -50,17 +62,25 @@ package final class KeyRing: Sendable {
 
     /// Whom a key belongs to. `now` is the monotonic clock's.
     func caller(of key: String, now: Int64) -> Caller? {
-        let parts = key.split(separator: "_", omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0] == "flk", key.utf8.count < 200 else { return nil }
+        guard key.hasPrefix("flk_"), key.utf8.count < 200 else { return nil }
+        let rest = key.dropFirst(4)
+        guard let end = rest.utf8.firstIndex(of: UInt8(ascii: "_")) else { return nil }
+        let id = String(rest[..<end])
         let isDue = state.withLock { state in
             guard now - state.looked > Self.patience else { return false }
             state.looked = now
             return true
         }
         if isDue { look() }
-        guard let entry = state.withLock({ $0.entries[String(parts[1])] }) else { return nil }
-        guard Self.isEqual(Self.digest(key), entry.digest) else { return nil }
-        return Caller(entry.name, topics: entry.topics)
+        guard let entry = state.withLock({ $0.entries[id] }) else { return nil }
+        let digest = sha256.withLock { digest in
+            digest.start()
+            var key = key
+            key.withUTF8 { digest.add(unsafe RawSpan(_unsafeElements: $0)) }
+            return digest.finishBytes()
+        }
+        guard Self.isEqual(digest, entry.digest) else { return nil }
+        return entry.caller
     }
 
     private func look() {
@@ -80,7 +100,7 @@ package final class KeyRing: Sendable {
     }
 
     /// Looks at every byte, however early they differ.
-    static func isEqual(_ one: [UInt8], _ other: [UInt8]) -> Bool {
+    static func isEqual(_ one: InlineArray<32, UInt8>, _ other: [UInt8]) -> Bool {
         guard one.count == other.count else { return false }
         var difference: UInt8 = 0
         for index in one.indices { difference |= one[index] ^ other[index] }

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import HTTP
 internal import JSON
 internal import Kafka
@@ -23,6 +24,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
     private var isSkipping = false
     /// The number of the line that comes next, from 0.
     private var line = 0
+    private var block = LineBlock()
     private var batch = OutgoingBatch()
     /// The lines that the batch's records were in.
     private var lines: [Int] = []
@@ -41,6 +43,8 @@ final class LineReader: BodyReader, @unchecked Sendable {
         var firstLost = Int.max
     }
 
+    /// What the parser takes at once: larger ones leave the processor's cache.
+    private static let blockBytes = 32 << 10
     private static let batchBytes = 256 << 10
     private static let batchRecords = 2000
     private static let windowBytes = 2 << 20
@@ -81,7 +85,8 @@ final class LineReader: BodyReader, @unchecked Sendable {
 
     func end(_ exchange: Exchange) {
         if let gunzip, !gunzip.isAtEnd { fail(Self.problem(.notGzip)) }
-        if !unfinished.isEmpty { finishLine() }
+        if !unfinished.isEmpty || isSkipping { finishLine() }
+        publishBlock()
         submit(exchange)
         let isDone = state.withLock { state in
             state.hasEnded = true
@@ -101,24 +106,33 @@ final class LineReader: BodyReader, @unchecked Sendable {
         var start = 0
         unsafe piece.withUnsafeBytes { bytes in
             while start < bytes.count {
-                guard let end = unsafe bytes[start...].firstIndex(of: 10) else { break }
+                guard let end = unsafe Self.newline(bytes, from: start) else { break }
+                let text = unsafe UnsafeRawBufferPointer(rebasing: bytes[start..<end])
                 if unfinished.isEmpty, !isSkipping {
-                    publish(unsafe RawSpan(_unsafeBytes: bytes[start..<end]))
+                    add(unsafe RawSpan(_unsafeBytes: text))
                 } else {
-                    unsafe keep(bytes[start..<end])
+                    unsafe keep(text)
                     finishLine()
                 }
                 start = end + 1
             }
-            if start < bytes.count { unsafe keep(bytes[start...]) }
+            if start < bytes.count { unsafe keep(UnsafeRawBufferPointer(rebasing: bytes[start...])) }
         }
+        publishBlock()
+    }
+
+    private static func newline(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
+        guard let base = bytes.baseAddress, let found = unsafe memchr(base + start, 10, bytes.count - start) else {
+            return nil
+        }
+        return unsafe UnsafeRawPointer(found) - base
     }
 
     /// Keeps a part of a line until the rest comes.
-    private func keep(_ part: Slice<UnsafeRawBufferPointer>) {
+    private func keep(_ part: UnsafeRawBufferPointer) {
         guard !isSkipping else { return }
         // A line may have spaces around its event; more than a few are no event.
-        if unsafe part.count > topic.eventLimit + 1024 - unfinished.count {
+        if part.count > topic.eventLimit + 1024 - unfinished.count {
             isSkipping = true
             unfinished = []
         } else {
@@ -128,24 +142,61 @@ final class LineReader: BodyReader, @unchecked Sendable {
 
     private func finishLine() {
         if isSkipping {
+            publishBlock()
             refuse("the event has more than the \(topic.eventLimit) bytes allowed")
+            line += 1
         } else {
-            unsafe publish(unfinished.span.bytes)
+            unsafe add(unfinished.span.bytes)
         }
         isSkipping = false
         unfinished.removeAll(keepingCapacity: true)
     }
 
-    private func publish(_ text: RawSpan) {
+    /// Adds a line to the block, or publishes a line by itself that is too long for one.
+    private func add(_ text: RawSpan) {
         if Self.isBlank(text) { return line += 1 }
+        if text.byteCount > Self.blockBytes {
+            publishBlock()
+            publish(text)
+            return line += 1
+        }
+        if block.text.count + text.byteCount > Self.blockBytes { publishBlock() }
+        block.append(text, line)
+        line += 1
+    }
+
+    /// Publishes the lines of the block.
+    private func publishBlock() {
+        guard !block.isEmpty else { return }
+        let next = line
+        var known = 0
+        if block.count > 1, let document = block.parsed {
+            for (place, value) in document.root.elements.enumerated() {
+                // A line that is no value by itself may be one together with its neighbours: no line of this is that.
+                guard place < block.count, block.holds(value, place) else { break }
+                line = block.lines[place]
+                publish(value)
+                known += 1
+            }
+        }
+        for place in known..<block.count {
+            line = block.lines[place]
+            block.withLine(place) { publish($0) }
+        }
+        block.removeAll()
+        line = next
+    }
+
+    private func publish(_ text: RawSpan) {
+        do throws(JSONFault) {
+            publish(try JSONDocument(parsing: text, limit: topic.eventLimit + 1024).root)
+        } catch { refuse(EventRefusal(error).text) }
+    }
+
+    private func publish(_ value: JSONValue) {
         do throws(EventRefusal) {
-            let document: JSONDocument
-            do throws(JSONFault) {
-                document = try JSONDocument(parsing: text, limit: topic.eventLimit + 1024)
-            } catch { throw EventRefusal(error) }
-            _ = try EventList.append(document.root, .plain, context, line, to: &batch)
+            _ = try EventList.append(value, .plain, context, line, to: &batch)
             lines.append(line)
-            line += 1
         } catch { refuse(error.text) }
         if batch.byteCount >= Self.batchBytes || batch.count >= Self.batchRecords, let exchange { submit(exchange) }
     }
@@ -156,7 +207,6 @@ final class LineReader: BodyReader, @unchecked Sendable {
 
     private func refuse(_ reason: String) {
         let number = line
-        line += 1
         state.withLock { state in
             state.rejected += 1
             if state.refusals.count < Limits.toldRefusals { state.refusals.append((number, reason)) }

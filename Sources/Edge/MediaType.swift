@@ -22,7 +22,9 @@ struct MediaType: Hashable, Sendable {
 extension StringProtocol {
     /// Without spaces and tabs around it.
     var trimmed: String {
-        let isSpace: (Character) -> Bool = { $0 == " " || $0 == "\t" }
-        return String(drop(while: isSpace).reversed().drop(while: isSpace).reversed())
+        var text = Substring(self).utf8
+        while let first = text.first, first == 32 || first == 9 { text.removeFirst() }
+        while let last = text.last, last == 32 || last == 9 { text.removeLast() }
+        return String(Substring(text))
     }
 }

@@ -7,7 +7,9 @@ internal import Platform
 ///
 /// What else is in the object is nobody's business here. Nothing is put into it: the object is published byte for byte.
 struct PlainEvent {
-    private var id, type, time, campaign, user: JSONValue?
+    private var id, type, campaign, user: JSONValue?
+    /// As the envelope has it.
+    private var time: String?
     private let value: JSONValue
 
     /// Reads an object. Throws everything that is wrong with it.
@@ -20,28 +22,32 @@ struct PlainEvent {
             throw EventRefusal(.illegible, twice, "is there twice: which one is meant?")
         }
         var faults: [EventFault] = []
+        var hasType = false
         for member in value.members {
-            switch member.value {
-            case let own where member.key.isString("event_id"): id = Self.name(own, "/event_id", &faults)
-            case let own where member.key.isString("event_type"): type = Self.name(own, "/event_type", &faults)
-            case let own where member.key.isString("campaign_id"): campaign = Self.name(own, "/campaign_id", &faults)
-            case let own where member.key.isString("user_id"): user = Self.name(own, "/user_id", &faults)
-            case let own where member.key.isString("timestamp"):
-                time = own
-                if Self.time(own) == nil {
+            let own = member.value
+            switch Name(member.key) {
+            case .id: id = Self.name(own, "/event_id", &faults)
+            case .type:
+                hasType = true
+                type = Self.name(own, "/event_type", &faults)
+            case .campaign: campaign = Self.name(own, "/campaign_id", &faults)
+            case .user: user = Self.name(own, "/user_id", &faults)
+            case .timestamp:
+                time = Self.time(own)
+                if time == nil {
                     faults.append(
                         EventFault(
                             "/timestamp",
                             "must be milliseconds since 1970, or a text as \"2026-05-04T03:02:01.000Z\" (RFC 3339)"))
                 }
-            case let own where member.key.isString("value"): Self.check(number: own, &faults)
-            case let own where member.key.isString("dimensions"): Self.check(dimensions: own, &faults)
-            case let own where member.key.isString("data"):
+            case .value: Self.check(number: own, &faults)
+            case .dimensions: Self.check(dimensions: own, &faults)
+            case .data:
                 if own.kind != .object { faults.append(EventFault("/data", "must be an object")) }
-            case _: break
+            case nil: break
             }
         }
-        if value["event_type"] == nil { faults.append(EventFault("/event_type", "must be there: what happened?")) }
+        if !hasType { faults.append(EventFault("/event_type", "must be there: what happened?")) }
         if let schema = check.schema {
             for violation in schema.validate(value) {
                 // What was said already is not said twice.
@@ -52,29 +58,28 @@ struct PlainEvent {
         guard faults.isEmpty else { throw EventRefusal(.invalid, faults) }
     }
 
-    /// Appends it. Returns its id.
-    func append(to batch: inout OutgoingBatch, _ context: PublishContext, index: Int) -> String {
+    /// Appends it; `range` is where it is written. Returns its id.
+    func append(
+        to batch: inout OutgoingBatch, _ context: PublishContext, _ range: Range<Int>, _ index: Int
+    ) -> String {
         let id = self.id?.string ?? context.newID(index)
         let mark = batch.headers.count
         batch.addHeader("ce_specversion", "1.0")
         batch.addHeader("ce_id", id)
         batch.addHeader("ce_source", context.source)
         batch.addHeader("ce_type", from: type)
-        if let time, let text = Self.time(time) {
-            batch.addHeader("ce_time", text)
-        } else {
-            batch.addHeader("ce_time", context.recordedText)
-        }
+        batch.addHeader("ce_time", time ?? context.recordedText)
         if campaign != nil { batch.addHeader("ce_subject", from: campaign) }
         batch.addHeader("ce_recordedtime", context.recordedText)
         if let schema = context.topic.schema?.id { batch.addHeader("ce_dataschema", schema) }
         batch.addHeader("content-type", "application/json")
         if let trace = context.traceParent { batch.addHeader("traceparent", trace) }
         let target = context.topic.target
-        value.withSource { source in
+        value.document.withSource { text in
+            let source = text.extracting(range)
             if let key = campaign ?? user {
-                _ = key.withUTF8 { text in
-                    unsafe batch.append(topic: target, key: text.bytes, value: source, headersFrom: mark)
+                _ = key.withUTF8 { key in
+                    unsafe batch.append(topic: target, key: key.bytes, value: source, headersFrom: mark)
                 }
             } else {
                 batch.append(topic: target, key: nil, value: source, headersFrom: mark)
@@ -84,6 +89,25 @@ struct PlainEvent {
     }
 
     // MARK: Members
+
+    private enum Name {
+        case id, type, campaign, user, timestamp, value, dimensions, data
+
+        /// Nil for what is no part of the envelope. Lengths tell nearly all apart.
+        init?(_ key: JSONValue) {
+            switch key.withUTF8({ $0.count }) ?? 0 {
+            case 4 where key.isString("data"): self = .data
+            case 5 where key.isString("value"): self = .value
+            case 7 where key.isString("user_id"): self = .user
+            case 8 where key.isString("event_id"): self = .id
+            case 9 where key.isString("timestamp"): self = .timestamp
+            case 10 where key.isString("event_type"): self = .type
+            case 10 where key.isString("dimensions"): self = .dimensions
+            case 11 where key.isString("campaign_id"): self = .campaign
+            case _: return nil
+            }
+        }
+    }
 
     /// A text that becomes a header or a key; nil when it cannot.
     private static func name(_ value: JSONValue, _ pointer: String, _ faults: inout [EventFault]) -> JSONValue? {

@@ -3,11 +3,11 @@ internal import JSON
 internal import Model
 internal import Platform
 
-/// What all events of a request have in common.
-struct PublishContext: Sendable {
+/// What all events of a request have in common. An object, because every step hands it on.
+final class PublishContext: Sendable {
     let topic: EdgeTopic
     /// Whoever sends them.
-    let caller: String
+    let caller: Caller
     /// When the edge got them: `ce_recordedtime`.
     let recorded: Timestamp
     let recordedText: String
@@ -16,7 +16,7 @@ struct PublishContext: Sendable {
     /// The client's Idempotency-Key: events without an id get one that follows from it, so that a repeat has the same.
     let key: String?
 
-    init(_ topic: EdgeTopic, caller: String, now: Int64, traceParent: String?, key: String?) {
+    init(_ topic: EdgeTopic, caller: Caller, now: Int64, traceParent: String?, key: String?) {
         self.topic = topic
         self.caller = caller
         recorded = Timestamp(milliseconds: now)
@@ -27,8 +27,7 @@ struct PublishContext: Sendable {
 
     private static func isVisible(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x7f }
 
-    /// `ce_source` of events that name none: nobody can speak in another's name, nor claim its ids.
-    var source: String { "/flotilla/\(caller)" }
+    var source: String { caller.source }
 
     /// `ce_source` of an event that names its own: below the caller's.
     func source(_ own: String) -> String {
@@ -39,27 +38,27 @@ struct PublishContext: Sendable {
     /// The id of an event that brings none.
     func newID(_ index: Int) -> String {
         guard let key else { return UUIDValue.version7(at: recorded.milliseconds).description }
-        return UUIDValue.version5(in: .flotillaEvents, Array("edge\0\(caller)\0\(key)\0\(index)".utf8)).description
+        return UUIDValue.version5(in: .flotillaEvents, Array("edge\0\(caller.name)\0\(key)\0\(index)".utf8)).description
     }
 }
 
-/// A topic that clients may publish to.
-struct EdgeTopic: Sendable {
+/// A topic that clients may publish to. One object for all requests, so that they copy a reference.
+final class EdgeTopic: Sendable {
     let topic: Topic
     /// Its name on the broker.
     let target: TopicName
     /// The largest event that fits into its records, headers beside it.
     let eventLimit: Int
+    /// The schema that events are held against.
+    let schema: Schema?
 
     init(_ topic: Topic, _ namespace: Namespace) {
         self.topic = topic
         target = namespace.topic(topic.name)
         eventLimit = max(1, min(Limits.event, topic.maxMessageBytes - Self.headerRoom))
+        schema = topic.publish == .validated ? topic.schema : nil
     }
 
     /// What the envelope may take of a record beside the value.
     private static let headerRoom = 16 << 10
-
-    /// The schema that events are held against.
-    var schema: Schema? { topic.publish == .validated ? topic.schema : nil }
 }

@@ -19,10 +19,10 @@ struct Publisher: Sendable {
                 json.object { json in
                     json.member("id", id)
                     json.member("topic", topic.topic.name.rawValue)
-                    json.member("partition", delivery.partition.rawValue)
+                    json.member("partition", Int(delivery.partition.rawValue))
                     json.name("offset")
                     // The broker had it from a first attempt already, and does not say where.
-                    if let offset = delivery.offset { json.append(offset.rawValue) } else { json.appendNull() }
+                    if let offset = delivery.offset { json.append(Int(offset.rawValue)) } else { json.appendNull() }
                 }
                 exchange.answer(HTTPResponse(202, "application/json", json.bytes))
             }

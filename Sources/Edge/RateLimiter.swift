@@ -1,57 +1,133 @@
 internal import HTTP
+internal import Platform
 internal import Synchronization
 
 /// How many requests a caller may send: a bucket for each, that fills with time.
 ///
-/// A bucket holds a second's worth, so a caller may be silent and then send that many at once.
+/// A bucket holds a second's worth, so a caller may be silent and then send that many at once. With Redis, all edges share
+/// the buckets; while it is away each counts for itself.
 final class RateLimiter: Sendable {
     /// Requests a second.
     let rate: Int
-    private let buckets = Mutex<[String: Bucket]>([:])
+    private let policy: String
+    private let shared: SharedLimits?
+    private let state = Mutex(State())
+
+    private struct State {
+        var buckets: [String: Bucket] = [:]
+        /// Those who have taken something that was not told yet.
+        var untold: Set<String> = []
+        /// Whether something is being told, or will be in a moment.
+        var isTelling = false
+    }
 
     private struct Bucket {
         /// Thousandths of a request: a millisecond brings as many as the rate.
         var level: Int
         var at: Int64
+        /// Taken and not told yet.
+        var taken = 0
     }
 
     /// More callers than this at once are not remembered; whose bucket is full is forgotten first.
     private static let callerLimit = 10_000
+    /// So long what is taken gathers, and so many callers are told at once.
+    private static let interval = Duration.milliseconds(20)
+    private static let callersAtOnce = 500
+    /// How long to leave Redis alone that does not answer.
+    private static let pause = Duration.seconds(1)
 
-    init(rate: Int) { self.rate = rate }
+    init(rate: Int, shared: SharedLimits? = nil) {
+        self.rate = rate
+        self.shared = shared
+        policy = "\"default\";q=\(rate);w=1"
+    }
 
     /// What came of a request: whether it may pass, and what is left.
     struct Verdict: Sendable {
         let passes: Bool
         let remaining: Int
         let rate: Int
+        let policy: String
 
         /// As draft-ietf-httpapi-ratelimit-headers has them.
         var headers: [HTTPRequest.Field] {
             [
-                HTTPRequest.Field("RateLimit-Policy", "\"default\";q=\(rate);w=1"),
-                HTTPRequest.Field("RateLimit", "\"default\";r=\(remaining);t=1"),
+                HTTPRequest.Field("RateLimit-Policy", policy),
+                HTTPRequest.Field("RateLimit", "\"default\";r=" + String(remaining) + ";t=1"),
             ]
         }
     }
 
     /// Takes one from a caller's bucket. `now` is the monotonic clock's, in milliseconds.
     func take(_ caller: String, now: Int64) -> Verdict {
-        let (rate, full) = (rate, rate * 1000)
-        return buckets.withLock { buckets in
-            if buckets.count >= Self.callerLimit, buckets[caller] == nil {
-                buckets = buckets.filter { $0.value.level + Int(now - $0.value.at) * rate < full }
-                // All of them are busy: then none is remembered, which is better than to grow.
-                if buckets.count >= Self.callerLimit { buckets.removeAll() }
-            }
-            var bucket = buckets[caller] ?? Bucket(level: full, at: now)
-            // A second fills it; counting more could overflow.
-            bucket.level = min(full, bucket.level + Int(min(1000, max(0, now - bucket.at))) * rate)
-            bucket.at = max(bucket.at, now)
+        let (verdict, mustTell) = state.withLock { state in
+            if state.buckets.count >= Self.callerLimit, state.buckets[caller] == nil { makeRoom(&state, now) }
+            var bucket = state.buckets[caller] ?? Bucket(level: rate * 1000, at: now)
+            fill(&bucket, now)
             let passes = bucket.level >= 1000
-            if passes { bucket.level -= 1000 }
-            buckets[caller] = bucket
-            return Verdict(passes: passes, remaining: bucket.level / 1000, rate: rate)
+            var mustTell = false
+            if passes {
+                bucket.level -= 1000
+                if shared != nil {
+                    if bucket.taken == 0 { state.untold.insert(caller) }
+                    bucket.taken += 1
+                    mustTell = !state.isTelling
+                    state.isTelling = true
+                }
+            }
+            state.buckets[caller] = bucket
+            let verdict = Verdict(passes: passes, remaining: max(0, bucket.level / 1000), rate: rate, policy: policy)
+            return (verdict, mustTell)
+        }
+        if mustTell { Task { await tell() } }
+        return verdict
+    }
+
+    private func fill(_ bucket: inout Bucket, _ now: Int64) {
+        // A second and a debt at most are to be filled; counting more could overflow.
+        bucket.level = min(rate * 1000, bucket.level + Int(min(2000, max(0, now - bucket.at))) * rate)
+        bucket.at = max(bucket.at, now)
+    }
+
+    private func makeRoom(_ state: inout State, _ now: Int64) {
+        state.buckets = state.buckets.filter { $0.value.level + Int(min(2000, now - $0.value.at)) * rate < rate * 1000 }
+        // All of them are busy: then none is remembered, which is better than to grow.
+        if state.buckets.count >= Self.callerLimit { state.buckets.removeAll() }
+        state.untold.formIntersection(state.buckets.keys)
+    }
+
+    // MARK: Shared
+
+    /// Tells what is taken until nothing more is.
+    private func tell() async {
+        while let shared {
+            try? await Task.sleep(for: Self.interval)
+            let taken = state.withLock { state -> [(caller: String, count: Int)] in
+                let callers = state.untold.prefix(Self.callersAtOnce)
+                let taken = callers.map { caller in (caller: caller, count: state.buckets[caller]?.taken ?? 0) }
+                for (caller, _) in taken {
+                    state.untold.remove(caller)
+                    state.buckets[caller]?.taken = 0
+                }
+                if taken.isEmpty { state.isTelling = false }
+                return taken
+            }
+            if taken.isEmpty { return }
+            guard let levels = await shared.tell(taken) else {
+                // What was taken meanwhile is between this edge and its callers.
+                try? await Task.sleep(for: Self.pause)
+                continue
+            }
+            let now = Time.monotonicMilliseconds
+            state.withLock { state in
+                for ((caller, _), level) in zip(taken, levels) {
+                    guard var bucket = state.buckets[caller] else { continue }
+                    bucket.level = level - bucket.taken * 1000
+                    bucket.at = now
+                    state.buckets[caller] = bucket
+                }
+            }
         }
     }
 }

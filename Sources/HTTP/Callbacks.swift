@@ -23,8 +23,8 @@ enum Callbacks {
         guard let kept = unsafe place.pointee else {
             guard let about = unsafe flotilla_http_context(native) else { return .NO }
             let connection = unsafe Unmanaged<Connection>.fromOpaque(about).takeUnretainedValue()
-            var request = unsafe RequestReader.request(native, url: url, method: method, version: version)
-            if core.configuration.tls?.clientAuthority != nil { request.peer = unsafe peer(native) }
+            let peer = core.configuration.tls?.clientAuthority == nil ? nil : unsafe peer(native)
+            let request = unsafe RequestReader.request(native, url: url, method: method, version: version, peer)
             let exchange = unsafe core.begin(native, request, connection)
             unsafe place.pointee = Unmanaged.passRetained(exchange).toOpaque()
             return exchange.begin(core) ? .YES : .NO
@@ -60,17 +60,15 @@ enum Callbacks {
 
 /// Copies a request's headers out of the library.
 @safe struct RequestReader {
-    private var headers: [HTTPRequest.Field] = []
+    private var headers = HeaderBlock()
     private var query: [HTTPRequest.Field] = []
-    private var headerBytes = 0
     private var illegible: String?
 
     static func request(
         _ native: OpaquePointer, url: UnsafePointer<CChar>?, method: UnsafePointer<CChar>?,
-        version: UnsafePointer<CChar>?
+        version: UnsafePointer<CChar>?, _ peer: String?
     ) -> HTTPRequest {
         var reader = RequestReader()
-        reader.headers.reserveCapacity(12)
         unsafe withUnsafeMutablePointer(to: &reader) { reader in
             for kind in [MHD_ValueKind.HEADER_KIND, .GET_ARGUMENT_KIND] {
                 unsafe MHD_get_connection_values_n(native, kind, each, reader)
@@ -80,8 +78,8 @@ enum Callbacks {
         let verb = unsafe reader.text(cString: method, "the method")
         let old = unsafe reader.text(cString: version, "the version") == "HTTP/1.0"
         return HTTPRequest(
-            method: verb, path: path, headers: reader.headers, headerBytes: reader.headerBytes, query: reader.query,
-            isOld: old, illegible: reader.illegible)
+            method: verb, path: path, block: reader.headers, query: reader.query, isOld: old, peer: peer,
+            illegible: reader.illegible)
     }
 
     private static let each: MHD_KeyValueIteratorN = { context, kind, name, nameCount, value, valueCount in
@@ -100,22 +98,10 @@ enum Callbacks {
     }
 
     private mutating func add(_ kind: MHD_ValueKind, _ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
-        let key = unsafe String(unsafeUninitializedCapacity: name.count) { buffer in
-            for index in name.indices {
-                let byte = unsafe name[index]
-                unsafe buffer[index] = byte >= 0x41 && byte <= 0x5a && kind == .HEADER_KIND ? byte | 0x20 : byte
-            }
-            return name.count
-        }
-        guard let text = unsafe String(validating: value, as: UTF8.self) else {
-            illegible = illegible ?? "the header \(key.prefix(40))"
-            return
-        }
-        if kind == .HEADER_KIND {
-            headerBytes += name.count + value.count + 4
-            headers.append(HTTPRequest.Field(key, text))
-        } else {
-            query.append(HTTPRequest.Field(key, text))
-        }
+        if kind == .HEADER_KIND { return unsafe headers.add(name, value) }
+        guard let name = unsafe String(validating: name, as: UTF8.self),
+            let value = unsafe String(validating: value, as: UTF8.self)
+        else { return illegible = illegible ?? "the query" }
+        query.append(HTTPRequest.Field(name, value))
     }
 }

@@ -130,11 +130,12 @@ internal import Synchronization
         case .collect(let limit, let tooLarge, _):
             let length = request.contentLength ?? 0
             if length > limit {
+                let response = tooLarge()
                 if request.expectsContinue || length > server.configuration.maxDiscardedBytes {
-                    return refuse(tooLarge, server)
+                    return refuse(response, server)
                 }
-                answer(tooLarge)
-                self.plan = .answer(tooLarge)
+                answer(response)
+                self.plan = .answer(response)
                 return true
             }
             // What is announced need not come.
@@ -163,7 +164,7 @@ internal import Synchronization
         case .collect(let limit, let tooLarge, _):
             let isMuch = hold(piece.byteCount, server)
             if isMuch || piece.byteCount > limit - body.count {
-                let response = isMuch ? server.handler.overload(request) : tooLarge
+                let response = isMuch ? server.handler.overload(request) : tooLarge()
                 body = []
                 answer(response)
                 plan = .answer(response)
@@ -253,15 +254,22 @@ internal import Synchronization
     }
 
     private func send(_ response: HTTPResponse, _ server: ServerCore) -> Bool {
-        var response = server.handler.dressed(response, for: request)
-        response.headers += state.withLock { $0.headers }
+        let response = server.handler.dressed(response, for: request)
+        let more = state.withLock { $0.headers }
         let message = unsafe response.body.withUnsafeBytes { bytes in
             unsafe MHD_create_response_from_buffer(
                 bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
         }
         guard let message = unsafe message else { return false }
         defer { unsafe MHD_destroy_response(message) }
-        for field in response.headers { unsafe MHD_add_response_header(message, field.name, field.value) }
+        for fields in [response.headers, more, server.configuration.answerHeaders] {
+            for field in fields {
+                // Where they lie: as arguments they would be copied first.
+                unsafe field.name.withCString { name in
+                    unsafe field.value.withCString { unsafe _ = MHD_add_response_header(message, name, $0) }
+                }
+            }
+        }
         if response.closes || server.isQuiet.load(ordering: .relaxed) {
             unsafe MHD_add_response_header(message, "Connection", "close")
         }

@@ -25,6 +25,8 @@ package struct HTTPConfiguration: Sendable {
     /// How long an answer may take once the body is there; then `RequestHandler.timeout` answers. Default 5 s.
     package var answerTimeout: Duration = .seconds(5)
     package var tls: TLS?
+    /// What every answer has.
+    package var answerHeaders: [HTTPRequest.Field] = []
 
     package init() {}
 
@@ -73,7 +75,7 @@ package enum BodyPlan: Sendable {
     /// Nobody wants it, and `Exchange.answer` will be called.
     case waitForAnswer
     /// Kept in memory up to a limit, beyond which `tooLarge` is the answer; `then` gets it all.
-    case collect(limit: Int, tooLarge: HTTPResponse, then: @Sendable (Exchange, [UInt8]) -> Void)
+    case collect(limit: Int, tooLarge: @Sendable () -> HTTPResponse, then: @Sendable (Exchange, [UInt8]) -> Void)
     /// Given to a reader in the pieces that it comes in.
     case stream(any BodyReader)
 }

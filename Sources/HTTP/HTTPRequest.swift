@@ -1,18 +1,19 @@
-/// A request as far as its headers.
-package struct HTTPRequest: Sendable {
+/// A request as far as its headers. An object, because everybody hands it on.
+package final class HTTPRequest: Sendable {
     package let method: String
     /// As it came: percent-encoded, without the query.
     package let path: String
-    /// Names in lower case, in the order they came.
-    package let headers: [Field]
-    /// What names and values have in all.
-    package let headerBytes: Int
     /// The names and values of the query, as they came.
     package let query: [Field]
     /// Whether the client spoke HTTP/1.0.
     package let isOld: Bool
     /// The common name of the client's certificate, when one of those was shown that the server takes.
-    package var peer: String?
+    package let peer: String?
+    /// What `content-length` says.
+    package let contentLength: Int?
+    package let isChunked: Bool
+    package let expectsContinue: Bool
+    private let block: HeaderBlock
     /// What is not UTF-8: the path, or a header by its name.
     let illegible: String?
 
@@ -26,32 +27,62 @@ package struct HTTPRequest: Sendable {
         }
     }
 
-    package init(
-        method: String, path: String, headers: [Field] = [], headerBytes: Int = 0, query: [Field] = [],
-        isOld: Bool = false, illegible: String? = nil
+    package convenience init(method: String, path: String, headers: [Field] = []) {
+        self.init(method: method, path: path, block: HeaderBlock(headers))
+    }
+
+    init(
+        method: String, path: String, block: HeaderBlock, query: [Field] = [], isOld: Bool = false,
+        peer: String? = nil, illegible: String? = nil
     ) {
         self.method = method
         self.path = path
-        self.headers = headers
-        self.headerBytes = headerBytes
+        self.block = block
         self.query = query
         self.isOld = isOld
-        self.illegible = illegible
+        self.peer = peer
+        self.illegible = illegible ?? block.illegible.map { "the header \($0.prefix(40))" }
+        contentLength = block.first("content-length").flatMap { Self.number(block.bytes[block.valueRange($0)]) }
+        isChunked = block.first("transfer-encoding") != nil
+        expectsContinue = block.first("expect") != nil
     }
 
+    /// Names in lower case, in the order they came.
+    package var headers: [Field] { block.places.map { Field(block.name($0), block.value($0)) } }
+
+    /// What names and values have in all.
+    package var headerBytes: Int { block.size }
+
     /// The first value of a header; `name` in lower case.
-    package func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
+    package func header(_ name: StaticString) -> String? { block.first(name).map { block.value($0) } }
 
-    package func values(_ name: String) -> [String] { headers.filter { $0.name == name }.map(\.value) }
+    package func hasHeader(_ name: StaticString) -> Bool { block.first(name) != nil }
 
-    /// What `content-length` says.
-    package var contentLength: Int? { header("content-length").flatMap { Int($0) } }
+    /// How often a header is there.
+    package func count(_ name: StaticString) -> Int { block.count(name) }
 
-    package var isChunked: Bool { header("transfer-encoding") != nil }
+    /// Whether a header is there once, with exactly this value.
+    package func isHeader(_ name: StaticString, _ value: StaticString) -> Bool {
+        guard let place = block.first(name), block.count(name) == 1 else { return false }
+        return block.isValue(place, value)
+    }
+
+    package func values(_ name: StaticString) -> [String] {
+        block.places.filter { block.isNamed($0, name) }.map { block.value($0) }
+    }
 
     package var hasBody: Bool { isChunked || (contentLength ?? 0) > 0 }
 
-    package var expectsContinue: Bool { header("expect") != nil }
+    /// A number of digits alone, within 63 bits.
+    private static func number(_ digits: ArraySlice<UInt8>) -> Int? {
+        guard !digits.isEmpty, digits.count <= 18 else { return nil }
+        var number = 0
+        for digit in digits {
+            guard (0x30...0x39).contains(digit) else { return nil }
+            number = number * 10 + Int(digit - 0x30)
+        }
+        return number
+    }
 }
 
 extension HTTPRequest {
@@ -60,27 +91,29 @@ extension HTTPRequest {
     var framingFault: (status: Int, detail: String)? {
         if let illegible { return (400, "\(illegible) is not UTF-8 text") }
         var (lengths, encodings, hosts) = (0, 0, 0)
-        for field in headers {
-            guard !field.name.isEmpty, field.name.utf8.allSatisfy(Self.isToken) else {
-                return (400, "the header name \(field.name.debugDescription) has characters that no name has")
+        for place in block.places {
+            let isName = block.bytes[place.start..<place.start + place.nameCount].allSatisfy(Self.isToken)
+            guard place.nameCount > 0, isName else {
+                return (400, "the header name \(block.name(place).debugDescription) has characters that no name has")
             }
-            guard field.value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f || $0 == 9 }) else {
-                return (400, "the header \(field.name) has control characters")
-            }
-            switch field.name {
-            case "content-length":
+            guard !place.hasControl else { return (400, "the header \(block.name(place)) has control characters") }
+            // The first letter tells nearly all of them apart from these.
+            switch block.bytes[place.start] {
+            case UInt8(ascii: "c") where block.isNamed(place, "content-length"):
                 lengths += 1
-                guard field.value.utf8.allSatisfy({ (0x30...0x39).contains($0) }), Int(field.value) != nil else {
-                    return (400, "content-length is not a number: \(field.value.prefix(40).debugDescription)")
+                guard Self.number(block.bytes[block.valueRange(place)]) != nil else {
+                    let shown = block.value(place).prefix(40).debugDescription
+                    return (400, "content-length is not a number: \(shown)")
                 }
-            case "transfer-encoding":
+            case UInt8(ascii: "t") where block.isNamed(place, "transfer-encoding"):
                 encodings += 1
-                guard field.value.lowercased() == "chunked" else {
-                    return (400, "transfer-encoding may only be chunked, is \(field.value.prefix(40).debugDescription)")
+                guard block.value(place).lowercased() == "chunked" else {
+                    let shown = block.value(place).prefix(40).debugDescription
+                    return (400, "transfer-encoding may only be chunked, is \(shown)")
                 }
-            case "host": hosts += 1
-            case "expect":
-                guard field.value.lowercased() == "100-continue" else {
+            case UInt8(ascii: "h") where block.isNamed(place, "host"): hosts += 1
+            case UInt8(ascii: "e") where block.isNamed(place, "expect"):
+                guard block.value(place).lowercased() == "100-continue" else {
                     return (417, "expect may only be 100-continue")
                 }
             case _: break

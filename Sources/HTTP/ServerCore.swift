@@ -58,7 +58,7 @@ internal import Synchronization
         // The table's deadlines are finer; this is for those that it cannot know of.
         unsafe options.pointee.idle_seconds = UInt32(clamping: configuration.idleTimeout.milliseconds / 1000 + 60)
         // Of this the library takes what a request's headers need, and gives the rest to the body.
-        unsafe options.pointee.memory = configuration.maxHeaderBytes * 4
+        unsafe options.pointee.memory = configuration.maxHeaderBytes * 3 / 2
         unsafe (options.pointee.certificate, options.pointee.key) = (UnsafePointer(texts[0]), UnsafePointer(texts[1]))
         unsafe options.pointee.authority = UnsafePointer(texts[2])
         unsafe options.pointee.context = Unmanaged.passUnretained(self).toOpaque()

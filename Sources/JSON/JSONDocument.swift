@@ -114,21 +114,34 @@ internal import Synchronization
     ///
     /// The tape does not say, but the parser's marks are in the same order: each bracket, comma, colon and scalar has
     /// one, and all but commas and colons have a word, numbers two. So both are walked side by side.
-    func start(of index: Int) -> Int {
+    func start(of index: Int) -> Int { unsafe Int(parsed.marks[mark(of: index)]) }
+
+    /// The mark of a place: from the last one that was looked for, forwards or backwards, or from the beginning when that
+    /// is nearer.
+    private func mark(of index: Int) -> Int {
         var (place, mark) = (1, 0)
         let last = cursor.load(ordering: .relaxed)
-        if last != 0, Int(last >> 32) <= index { (place, mark) = (Int(last >> 32), Int(last & 0xffff_ffff)) }
+        if last != 0, Int(last >> 32) <= 2 * index { (place, mark) = (Int(last >> 32), Int(last & 0xffff_ffff)) }
+        while place > index {
+            mark -= 1
+            place -= words(mark)
+        }
         while place < index {
-            switch byte(mark) {
-            case UInt8(ascii: ","), UInt8(ascii: ":"): break
-            case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): place += 2
-            case _: place += 1
-            }
+            place += words(mark)
             mark += 1
         }
-        while byte(mark) == UInt8(ascii: ",") || byte(mark) == UInt8(ascii: ":") { mark += 1 }
+        while words(mark) == 0 { mark += 1 }
         cursor.store(UInt64(place) << 32 | UInt64(mark), ordering: .relaxed)
-        return Int(unsafe parsed.marks[mark])
+        return mark
+    }
+
+    /// How many words the tape has for a mark.
+    @inline(__always) private func words(_ mark: Int) -> Int {
+        switch byte(mark) {
+        case UInt8(ascii: ","), UInt8(ascii: ":"): 0
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): 2
+        case _: 1
+        }
     }
 
     private func byte(_ mark: Int) -> UInt8 { unsafe parsed.source[Int(parsed.marks[mark])] }
@@ -138,8 +151,9 @@ internal import Synchronization
         let start = start(of: index)
         switch tag(index) {
         case Tag.object, Tag.array:
-            // Its last word is the closing bracket's.
-            return start..<(self.start(of: next(index) - 1) + 1)
+            // Its last word is the closing bracket's; the document's last mark is, when it is the document.
+            let last = unsafe index == 1 ? Int(parsed.mark_count) - 1 : mark(of: next(index) - 1)
+            return start..<(Int(unsafe parsed.marks[last]) + 1)
         case Tag.string:
             var end = start + 1
             while end < length, sourceByte(end) != UInt8(ascii: "\"") {

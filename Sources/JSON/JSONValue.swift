@@ -136,6 +136,9 @@ public struct JSONValue: Sendable {
         return nil
     }
 
+    /// Where in the document's text this value is written.
+    package var sourceRange: Range<Int> { document.sourceRange(of: index) }
+
     /// The bytes of the document that this value is written in, as it came.
     public func withSource<Result, Failure: Error>(
         _ body: (borrowing RawSpan) throws(Failure) -> Result

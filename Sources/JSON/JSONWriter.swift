@@ -47,6 +47,19 @@ public struct JSONWriter: Sendable {
         plain(String(number))
     }
 
+    /// What most numbers are, and no generic call.
+    public mutating func append(_ number: Int) {
+        comma()
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        var rest = number.magnitude
+        let start = bytes.count
+        repeat {
+            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
+            rest /= 10
+        } while rest > 0
+        bytes[start...].reverse()
+    }
+
     public mutating func append(_ number: Double) {
         comma()
         guard number.isFinite else { return raw("null") }
@@ -138,6 +151,11 @@ public struct JSONWriter: Sendable {
     }
 
     public mutating func member(_ name: String, _ number: some BinaryInteger) {
+        self.name(name)
+        append(number)
+    }
+
+    public mutating func member(_ name: String, _ number: Int) {
         self.name(name)
         append(number)
     }

@@ -48,6 +48,12 @@ internal import Platform
     /// Sets an option that counts milliseconds.
     mutating func set(_ name: String, _ duration: Duration) { set(name, duration.milliseconds) }
 
+    /// Sets an option that counts milliseconds and takes parts of one.
+    mutating func set(_ name: String, fine duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        set(name, "\(Double(seconds) * 1000 + Double(attoseconds / 1_000_000_000_000) / 1000)")
+    }
+
     /// Notes something that is wrong with more than one option.
     mutating func refuse(_ fault: String) { faults.append(fault) }
 

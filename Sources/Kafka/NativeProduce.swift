@@ -13,21 +13,24 @@ internal import CRdKafka
     /// Where bytes that are there but empty point to: nil would be null.
     private let nothing: UnsafeMutableRawPointer
 
-    @safe init(_ client: NativeClient) {
+    /// Lends one, whose memory is the stack's.
+    static func with(_ client: NativeClient, _ body: (borrowing NativeProduce) -> Void) {
+        unsafe withUnsafeTemporaryAllocation(of: rd_kafka_vu_t.self, capacity: Self.capacity) { arguments in
+            guard let start = arguments.baseAddress else { preconditionFailure("memory of the stack has no place") }
+            unsafe start.initialize(repeating: rd_kafka_vu_t(), count: Self.capacity)
+            body(unsafe NativeProduce(client, start))
+        }
+    }
+
+    private init(_ client: NativeClient, _ arguments: UnsafeMutablePointer<rd_kafka_vu_t>) {
         unsafe self.client = client.handle
-        unsafe arguments = .allocate(capacity: Self.capacity)
-        unsafe arguments.initialize(repeating: rd_kafka_vu_t(), count: Self.capacity)
-        unsafe nothing = .allocate(byteCount: 1, alignment: 1)
+        unsafe self.arguments = arguments
+        unsafe nothing = UnsafeMutableRawPointer(arguments)
         unsafe arguments[0].vtype = RD_KAFKA_VTYPE_RKT
         unsafe arguments[1].vtype = RD_KAFKA_VTYPE_OPAQUE
         unsafe arguments[2].vtype = RD_KAFKA_VTYPE_MSGFLAGS
         unsafe arguments[2].u.i = RD_KAFKA_MSG_F_COPY
         unsafe arguments[3].vtype = RD_KAFKA_VTYPE_VALUE
-    }
-
-    deinit {
-        unsafe arguments.deallocate()
-        unsafe nothing.deallocate()
     }
 
     /// One record; the code of the refusal, or 0. `bytes` is what the entries count in.

@@ -4,7 +4,7 @@ internal import CRdKafka
 /// idempotent.
 public struct ProducerConfiguration: Sendable {
     public var client: ClientConfiguration
-    /// How long a record waits for company on its way. Longer makes larger batches. Default 5 ms.
+    /// How long a record waits for company on its way, to the microsecond. Longer makes larger batches. Default 5 ms.
     public var linger: Duration = .milliseconds(5)
     /// After this long without an acknowledgement a record fails with `.timedOut`. Default 2 minutes.
     public var deliveryTimeout: Duration = .seconds(120)
@@ -62,7 +62,7 @@ public struct ProducerConfiguration: Sendable {
     /// The same for librdkafka.
     func native() -> NativeConfiguration {
         var native = NativeConfiguration(client)
-        native.set("linger.ms", linger)
+        native.set("linger.ms", fine: linger)
         native.set("delivery.timeout.ms", deliveryTimeout)
         native.set("topic.metadata.propagation.max.ms", topicPatience)
         native.set("queue.buffering.max.messages", maxQueuedRecords)

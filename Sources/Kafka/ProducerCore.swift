@@ -78,26 +78,27 @@ internal import Synchronization
             throw .closed("produce")
         }
         let handles = unsafe topics.withLock { $0.handles(of: batch.topics) }
-        let produce = NativeProduce(client)
         var refused: [(index: Int, code: Int32)] = []
         var isFull = false
-        unsafe batch.bytes.withUnsafeBytes { bytes in
-            for index in batch.entries.indices {
-                let entry = batch.entries[index]
-                let first = Int(entry.firstHeader)
-                let code: Int32 =
-                    if isFull {
-                        RD_KAFKA_RESP_ERR__QUEUE_FULL.rawValue
-                    } else if let topic = unsafe handles[Int(entry.topic)] {
-                        produce(
-                            entry, headers: batch.headers[first..<first + Int(entry.headerCount)], bytes: bytes,
-                            topic: topic, number: DeliveryTable.number(slot: slot, index: index))
-                    } else {
-                        RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION.rawValue
-                    }
-                guard code != 0 else { continue }
-                isFull = isFull || code == RD_KAFKA_RESP_ERR__QUEUE_FULL.rawValue
-                refused.append((index, code))
+        NativeProduce.with(client) { produce in
+            unsafe batch.bytes.withUnsafeBytes { bytes in
+                for index in batch.entries.indices {
+                    let entry = batch.entries[index]
+                    let first = Int(entry.firstHeader)
+                    let code: Int32 =
+                        if isFull {
+                            RD_KAFKA_RESP_ERR__QUEUE_FULL.rawValue
+                        } else if let topic = unsafe handles[Int(entry.topic)] {
+                            produce(
+                                entry, headers: batch.headers[first..<first + Int(entry.headerCount)], bytes: bytes,
+                                topic: topic, number: DeliveryTable.number(slot: slot, index: index))
+                        } else {
+                            RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION.rawValue
+                        }
+                    guard code != 0 else { continue }
+                    isFull = isFull || code == RD_KAFKA_RESP_ERR__QUEUE_FULL.rawValue
+                    refused.append((index, code))
+                }
             }
         }
         let fatal =

@@ -46,6 +46,12 @@ public struct OutgoingBatch: Sendable {
         self.bytes.reserveCapacity(bytes)
     }
 
+    /// As above, for records of so many headers in all.
+    package mutating func reserveCapacity(records: Int, headers: Int, bytes: Int) {
+        reserveCapacity(records: records, bytes: bytes)
+        self.headers.reserveCapacity(headers)
+    }
+
     /// Makes room for so many records in all that are like the ones here, within a megabyte.
     package mutating func reserve(like count: Int) {
         guard !entries.isEmpty, count > entries.count else { return }

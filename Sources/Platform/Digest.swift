@@ -6,25 +6,34 @@ internal import COpenSSL
 @safe public final class Digest {
     public enum Algorithm: Sendable { case sha1, sha256 }
 
-    private let kind: OpaquePointer
+    /// An algorithm, looked up once: that takes OpenSSL's locks and longer than a short digest.
+    @safe private struct Kind: @unchecked Sendable {
+        // Unchecked: OpenSSL never changes it, and it is never given back.
+        let handle: OpaquePointer
+
+        init(_ name: String) {
+            // Both are in the default provider of every OpenSSL.
+            guard let handle = unsafe EVP_MD_fetch(nil, name, nil) else { fatalError("OpenSSL has no \(name)") }
+            unsafe self.handle = handle
+        }
+
+        static let sha1 = Kind("SHA1")
+        static let sha256 = Kind("SHA256")
+    }
+
+    private let kind: Kind
     private let context: OpaquePointer
 
     public init(_ algorithm: Algorithm) {
-        let name = algorithm == .sha1 ? "SHA1" : "SHA256"
-        // Both are in the default provider of every OpenSSL, and a context is a few bytes of memory.
-        guard let kind = unsafe EVP_MD_fetch(nil, name, nil), let context = unsafe EVP_MD_CTX_new() else {
-            fatalError("OpenSSL has no \(name)")
-        }
-        unsafe self.kind = kind
+        kind = algorithm == .sha1 ? Kind.sha1 : Kind.sha256
+        // A few bytes of memory.
+        guard let context = unsafe EVP_MD_CTX_new() else { fatalError("no memory for a digest") }
         unsafe self.context = context
     }
 
-    deinit {
-        unsafe EVP_MD_CTX_free(context)
-        unsafe EVP_MD_free(kind)
-    }
+    deinit { unsafe EVP_MD_CTX_free(context) }
 
-    public func start() { unsafe EVP_DigestInit_ex2(context, kind, nil) }
+    public func start() { unsafe EVP_DigestInit_ex2(context, kind.handle, nil) }
 
     public func add(_ bytes: RawSpan) {
         unsafe bytes.withUnsafeBytes { unsafe _ = EVP_DigestUpdate(context, $0.baseAddress, $0.count) }

@@ -8,8 +8,51 @@ public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible
 
     /// `2026-05-04T03:02:01.000Z`
     public var description: String {
-        let (year, month, day) = Self.date(daysSince1970: Self.floored(milliseconds, by: Self.day).quotient)
-        return "\(Self.padded(year, 4))-\(Self.padded(month))-\(Self.padded(day))T\(clockTime)Z"
+        let parts = Self.floored(milliseconds, by: Self.day)
+        let (year, month, day) = Self.date(daysSince1970: parts.quotient)
+        // What needs more digits is no time that anybody means.
+        guard (0...9999).contains(year) else {
+            return "\(year)-\(Self.padded(month))-\(Self.padded(day))T\(clockTime)Z"
+        }
+        // Every event has two or three of them, so they are written with no string in between.
+        return unsafe String(unsafeUninitializedCapacity: 24) { buffer in
+            var text = unsafe DigitWriter(buffer: buffer)
+            text.write(year, digits: 4)
+            text.write("-", month)
+            text.write("-", day)
+            text.write("T", parts.remainder / 3_600_000)
+            text.write(":", parts.remainder / 60_000 % 60)
+            text.write(":", parts.remainder / 1000 % 60)
+            text.write(".", parts.remainder % 1000, digits: 3)
+            text.write("Z")
+            return text.count
+        }
+    }
+
+    @safe private struct DigitWriter {
+        let buffer: UnsafeMutableBufferPointer<UInt8>
+        var count = 0
+
+        init(buffer: UnsafeMutableBufferPointer<UInt8>) { unsafe self.buffer = buffer }
+
+        mutating func write(_ mark: Unicode.Scalar) {
+            unsafe buffer[count] = UInt8(truncatingIfNeeded: mark.value)
+            count += 1
+        }
+
+        mutating func write(_ number: Int64, digits: Int = 2) {
+            var rest = number
+            for place in (0..<digits).reversed() {
+                unsafe buffer[count + place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            }
+            count += digits
+        }
+
+        mutating func write(_ mark: Unicode.Scalar, _ number: Int64, digits: Int = 2) {
+            write(mark)
+            write(number, digits: digits)
+        }
     }
 
     /// `03:02:01.000`, in UTC.

@@ -34,9 +34,8 @@ public struct UUIDValue: Hashable, Sendable, CustomStringConvertible {
 
     /// Version 7: later ones sort after earlier ones.
     public static func version7(at milliseconds: Int64 = Time.wallMilliseconds) -> UUIDValue {
-        var random = SystemRandomNumberGenerator()
-        let time = UInt64(bitPattern: milliseconds) << 16
-        return UUIDValue(version: 7, time | random.next() & 0xffff, random.next())
+        let (one, other) = RandomPool.shared.next()
+        return UUIDValue(version: 7, UInt64(bitPattern: milliseconds) << 16 | one & 0xffff, other)
     }
 
     /// What names of events are derived in.

@@ -1,5 +1,6 @@
 internal import CCurl
 internal import Glibc
+internal import Platform
 
 /// Asks over HTTP and waits. One connection that is kept; to be used by one thread.
 @safe package final class WebClient {
@@ -18,7 +19,7 @@ internal import Glibc
         /// Whether it can help to ask again.
         package let isRetriable: Bool
 
-        package init(description: String, isRetriable: Bool) {
+        package init(description: String, isRetriable: Bool = false) {
             self.description = description
             self.isRetriable = isRetriable
         }
@@ -35,6 +36,17 @@ internal import Glibc
 
     deinit { unsafe curl_easy_cleanup(curl) }
 
+    /// What is at a URL, of `limit` bytes at most. What it points to elsewhere is not followed.
+    package func get(_ url: String, limit: Int, within time: Duration) throws(Fault) -> Answer {
+        var answer = unsafe flotilla_curl_answer()
+        unsafe answer.limit = limit
+        defer { unsafe free(answer.body) }
+        let code = unsafe flotilla_curl_get(curl, url, Int(clamping: time.milliseconds), &answer)
+        guard code == 0 else { throw Self.fault(code, &answer) }
+        let bytes = unsafe Array(UnsafeRawBufferPointer(start: answer.body, count: answer.count))
+        return unsafe Answer(status: answer.status, retryAfter: 0, body: bytes)
+    }
+
     package func post(
         _ url: String, headers: [String], body: ArraySlice<UInt8>, within limit: Duration
     ) throws(Fault) -> Answer {
@@ -50,16 +62,16 @@ internal import Glibc
             let start = unsafe bytes.baseAddress ?? UnsafeRawPointer(curl)
             return unsafe flotilla_curl_post(curl, url, list, start, bytes.count, milliseconds, &answer)
         }
-        guard code == 0 else {
-            let text = unsafe withUnsafePointer(to: &answer.error) { text in
-                unsafe text.withMemoryRebound(to: CChar.self, capacity: Int(CURL_ERROR_SIZE)) {
-                    unsafe String(cString: $0)
-                }
-            }
-            let fatal = [CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL, CURLE_PEER_FAILED_VERIFICATION]
-            throw Fault(description: text, isRetriable: !fatal.contains { $0.rawValue == UInt32(code) })
-        }
+        guard code == 0 else { throw Self.fault(code, &answer) }
         let bytes = unsafe Array(UnsafeRawBufferPointer(start: answer.body, count: answer.count))
         return unsafe Answer(status: answer.status, retryAfter: answer.retry_after, body: bytes)
+    }
+
+    @safe private static func fault(_ code: Int32, _ answer: inout flotilla_curl_answer) -> Fault {
+        let text = unsafe withUnsafePointer(to: &answer.error) { text in
+            unsafe text.withMemoryRebound(to: CChar.self, capacity: Int(CURL_ERROR_SIZE)) { unsafe String(cString: $0) }
+        }
+        let fatal = [CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL, CURLE_PEER_FAILED_VERIFICATION]
+        return Fault(description: text, isRetriable: !fatal.contains { $0.rawValue == UInt32(code) })
     }
 }

@@ -12,7 +12,7 @@ extension Command {
         name: "edge",
         summary: "take events over HTTP and publish them, until SIGTERM",
         details: """
-            POST /v1/events takes one event, a list, lines of JSON, or CloudEvents; docs/edge.md shows each. A 2xx means
+            POST /v1/events takes one event, a list, lines of JSON, or CloudEvents; docs/http.md shows each. A 2xx means
             that the log has acknowledged what was sent. Topic files say which topics are open to clients.
             """,
         options: [
@@ -51,7 +51,7 @@ extension Command {
         }
         if let tokens = settings.tokens {
             configuration.access.tokens = try TokenVerifier(
-                path: tokens.path, issuer: tokens.issuer, audience: tokens.audience, log: log,
+                tokens.source, issuer: tokens.issuer, audience: tokens.audience, log: log,
                 now: Time.monotonicMilliseconds)
             configuration.access.open = nil
         }
@@ -63,7 +63,7 @@ extension Command {
         guard configuration.access.open == nil || EdgeConfiguration.isLoopback(host) else {
             throw HTTPFault(
                 "an edge that asks nobody who they are listens on this machine alone, not on \(host): "
-                    + "set FLOTILLA_KEYS (`flotilla keys create` makes the file), FLOTILLA_JWKS, or FLOTILLA_TLS_CLIENT_CA"
+                    + "set FLOTILLA_KEYS (`flotilla keys create` makes the file), FLOTILLA_JWKS, FLOTILLA_ISSUER, or FLOTILLA_TLS_CLIENT_CA"
             )
         }
         // Somebody on this machine may send as much as it bears, unless told otherwise.

@@ -42,6 +42,32 @@ import Testing
         }
     }
 
+    /// What follows from the request is not kept: neither ids nor the body.
+    @Test func ofAnAnswerOnlyWhatDoesNotFollowIsKept() async throws {
+        try await with { site, server in
+            let client = try site.client()
+            let redis = try RedisClient(try RedisConfiguration(url: server.url))
+            defer { redis.close() }
+            let lenient = [("Idempotency-Key", "k"), ("Prefer", "handling=lenient")]
+            let mixed = #"[{"event_type":"a"},{"event_type":7},{"event_type":"b","event_id":"own"}]"#
+            let first = try await client.publish("application/json", mixed, lenient)
+            #expect(first.status == 207)
+            let again = try await client.publish("application/json", mixed, lenient)
+            #expect(again.status == 207 && again.body == first.body)
+            let one = try await publish(client, #"{"event_type":"a"}"#, "one")
+            #expect(try await publish(client, #"{"event_type":"a"}"#, "one").body == one.body)
+            let names = try #require(try await redis.execute(RedisCommand("KEYS", "*edge:*")).array?.compactMap(\.text))
+            var kept: Set<String> = []
+            for name in names where !name.contains("rate") {
+                let fields = try await redis.execute(RedisCommand("HGETALL", name)).array?.compactMap(\.text) ?? []
+                kept.formUnion(fields.filter { $0.hasPrefix("{") || $0.hasPrefix("[") })
+                #expect(!fields.contains { $0.contains("own") || $0.contains("event_type\"") })
+            }
+            #expect(kept.contains(#"[{"index":1,"error":"/event_type must be a text"}]"#))
+            #expect(kept.count == 2)
+        }
+    }
+
     @Test func whatTheLogDidNotTakeIsPublishedByTheRepeat() async throws {
         try await with { site, _ in
             let client = try site.client()

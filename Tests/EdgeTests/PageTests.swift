@@ -19,6 +19,8 @@ import Testing
             for path in ["/livez", "/readyz", "/healthz"] { #expect(try await admin.ask("GET", path).status == 200) }
             let metrics = try await admin.ask("GET", "/metrics")
             #expect(metrics.body.contains("flotilla_edge_requests_total{status=\"200\"} 6"))
+            #expect(metrics.body.contains("flotilla_edge_request_seconds_count 6"))
+            #expect(metrics.body.contains("flotilla_edge_request_seconds_bucket{le=\"+Inf\"} 6"))
             #expect(try await admin.ask("POST", "/v1/events").status == 404)
             #expect(try await admin.ask("POST", "/metrics").status == 405)
         }

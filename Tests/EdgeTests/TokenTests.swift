@@ -12,7 +12,7 @@ import Testing
         let path = folder.path + "/jwks.json"
         if !Files.exists(path) { try Files.create(path, SignedTokens.jwks) }
         return try TokenVerifier(
-            path: path, issuer: issuer, audience: audience, log: Log(level: .error, format: .text), now: 0)
+            .file(path), issuer: issuer, audience: audience, log: Log(level: .error, format: .text), now: 0)
     }
 
     private func name(_ token: String, _ verifier: TokenVerifier, at seconds: Int64 = 1_500_000_000) -> String? {

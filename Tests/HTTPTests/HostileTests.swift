@@ -139,7 +139,7 @@ import Testing
         configuration.answerTimeout = .milliseconds(300)
         let late = Mutex<Exchange?>(nil)
         let plan: @Sendable (Exchange) -> BodyPlan = { _ in
-            .collect(limit: 10, tooLarge: .text(413, "")) { exchange, _ in late.withLock { $0 = exchange } }
+            .collect(limit: 10, tooLarge: { .text(413, "") }) { exchange, _ in late.withLock { $0 = exchange } }
         }
         try await TestServer.with(configuration, plan) { server, _ in
             let client = try RawHTTPClient(port: server.port)
@@ -153,7 +153,7 @@ import Testing
             TestServer.patient, budget: .milliseconds(100),
             { exchange in
                 exchange.request.path == "/hold"
-                    ? .collect(limit: 10, tooLarge: .text(413, "")) { _, _ in } : TestServer.echo(exchange)
+                    ? .collect(limit: 10, tooLarge: { .text(413, "") }) { _, _ in } : TestServer.echo(exchange)
             }
         ) { server, _ in
             let held = try RawHTTPClient(port: server.port)

@@ -40,7 +40,7 @@ import Testing
 
     @Test func anAnswerMayComeFromAnywhereLater() async throws {
         let plan: @Sendable (Exchange) -> BodyPlan = { _ in
-            .collect(limit: 100, tooLarge: .text(413, "")) { exchange, body in
+            .collect(limit: 100, tooLarge: { .text(413, "") }) { exchange, body in
                 Task { exchange.answer(HTTPResponse(202, nil, body)) }
             }
         }
@@ -112,7 +112,7 @@ import Testing
     @Test func whatIsUnderWayIsAnsweredBeforeTheEnd() async throws {
         let held = Mutex<[Exchange]>([])
         let handler = TestServer { exchange in
-            .collect(limit: 10, tooLarge: .text(413, "")) { exchange, _ in held.withLock { $0.append(exchange) } }
+            .collect(limit: 10, tooLarge: { .text(413, "") }) { exchange, _ in held.withLock { $0.append(exchange) } }
         }
         let server = try HTTPServer(TestServer.patient, handler)
         let client = try RawHTTPClient(port: server.port)
@@ -133,7 +133,8 @@ import Testing
         let held = Mutex<[Exchange]>([])
         let plan: @Sendable (Exchange) -> BodyPlan = { exchange in
             guard exchange.request.path == "/hold" else { return TestServer.echo(exchange) }
-            return .collect(limit: 10, tooLarge: .text(413, "")) { exchange, _ in held.withLock { $0.append(exchange) }
+            return .collect(limit: 10, tooLarge: { .text(413, "") }) { exchange, _ in
+                held.withLock { $0.append(exchange) }
             }
         }
         try await TestServer.with(TestServer.patient, plan) { server, handler in

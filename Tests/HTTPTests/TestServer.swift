@@ -24,7 +24,7 @@ final class TestServer: RequestHandler {
     /// What most tests need: a body is answered with itself.
     static let echo: @Sendable (Exchange) -> BodyPlan = { exchange in
         guard exchange.request.hasBody else { return .answer(.text(200, exchange.request.path)) }
-        return .collect(limit: 100_000, tooLarge: .text(413, "too large")) { exchange, body in
+        return .collect(limit: 100_000, tooLarge: { .text(413, "too large") }) { exchange, body in
             exchange.answer(HTTPResponse(200, "text/plain", body))
         }
     }

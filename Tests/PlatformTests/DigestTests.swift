@@ -17,6 +17,17 @@ import Testing
         }
     }
 
+    @Test func everyDigitOfAUUIDIsWrittenWhereItBelongs() {
+        let value = UUIDValue(high: 0x0123_4567_89ab_cdef, low: 0xfedc_ba98_7654_3210)
+        #expect(value.description == "01234567-89ab-cdef-fedc-ba9876543210")
+        #expect(UUIDValue(high: 0, low: .max).description == "00000000-0000-0000-ffff-ffffffffffff")
+        for digit in UInt64(0)..<16 {
+            let text = UUIDValue(high: digit * 0x1111_1111_1111_1111, low: digit * 0x1111_1111_1111_1111).description
+            let expected = String(digit, radix: 16)
+            #expect(text.filter { $0 != "-" } == String(repeating: expected, count: 32))
+        }
+    }
+
     @Test func aCodeOfAKeyIsThatOfTheStandard() {
         // RFC 4231, cases 2 and 6; and a key of nothing.
         func code(_ message: String, _ key: [UInt8]) -> String {

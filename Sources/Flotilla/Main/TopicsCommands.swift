@@ -140,18 +140,7 @@ package struct TopicsPlace: Sendable {
     }
 
     package static func files(_ settings: inout Settings) -> (folder: String, namespace: Namespace) {
-        let folder = settings.text("FLOTILLA_TOPICS") ?? "./topics"
-        let namespace = settings.value("FLOTILLA_NAMESPACE", expected: "lower-case letters, digits and dashes") {
-            text in
-            text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
-                    true
-                case _: false
-                }
-            } ? text : nil
-        }
-        return (folder, Namespace(namespace ?? ""))
+        TopicCatalog.place(&settings)
     }
 
     /// Runs `body` with a client that is closed after it, whatever happens.
