@@ -60,7 +60,7 @@ package struct Notify: ServingHandler {
             var row = match.key.flatMap { rows[$0] }
             row?.heardAt = context.now
             for notification in try judge(match, &row, context.now) {
-                deliveries += notification.deliveries(rules)
+                deliveries += notification.deliveries(rules, because: match.event)
             }
             if let row { rows[row.key] = row }
         }
@@ -202,7 +202,7 @@ package struct Notify: ServingHandler {
             let start = seen + series.step.milliseconds
             let empty = try Fact.empty(series, campaign: row.key.campaign, value: row.key.value, start: start)
             for notification in try look(rule, start, empty, row.key, &row.alarm, moment(empty.time, now)) {
-                deliveries += notification.deliveries(rules)
+                deliveries += notification.deliveries(rules, because: nil)
             }
             saved.append((row, dueAt(row)))
         }

@@ -13,12 +13,14 @@ struct DeliveryStore: Sendable {
         let all = deliveries.sorted { ($0.id.high, $0.id.low) < ($1.id.high, $1.id.low) }
         transaction.later(
             """
-            INSERT INTO deliveries (id, rule, channel, kind, campaign, recipient, subject, body, expires_at)
-            SELECT i, r, c, k, p, t, s, b, now() + g * interval '1 millisecond'
+            INSERT INTO deliveries
+                (id, rule, channel, kind, campaign, recipient, subject, body, expires_at, event_source, event_id)
+            SELECT i, r, c, k, p, t, s, b, now() + g * interval '1 millisecond', o, e
             FROM unnest(\(all.map(\.id))::uuid[], \(all.map(\.rule))::text[], \(all.map(\.channel))::text[],
                 \(all.map(\.kind))::text[], \(all.map(\.campaign))::text[], \(all.map(\.recipient))::text[],
                 \(all.map(\.subject))::text[], \(all.map(\.body))::text[],
-                \(all.map { $0.giveUpAfter.milliseconds })::bigint[]) AS new (i, r, c, k, p, t, s, b, g)
+                \(all.map { $0.giveUpAfter.milliseconds })::bigint[], \(all.map(\.eventSource))::text[],
+                \(all.map(\.eventID))::text[]) AS new (i, r, c, k, p, t, s, b, g, o, e)
             ON CONFLICT (id) DO NOTHING
             """)
     }

@@ -79,7 +79,8 @@ struct Notification: Sendable {
     }
 
     /// A delivery for each channel of the rule and each of its recipients.
-    func deliveries(_ rules: Rules) -> [NewDelivery] {
+    /// `event`: what they follow from, nil where it is that nothing came.
+    func deliveries(_ rules: Rules, because event: Event?) -> [NewDelivery] {
         let subject = Self.line(rule.subject.render(computed, fact.root, limit: Template.subjectLimit))
         let text = rule.template.render(computed, fact.root)
         return Set(rule.channels).sorted().compactMap(rules.channel).flatMap { channel in
@@ -89,7 +90,7 @@ struct Notification: Sendable {
                 return NewDelivery(
                     id: id, rule: rule.name, channel: channel.name, kind: kind, campaign: fact.campaign,
                     recipient: recipient, subject: subject, body: body(channel, id, subject, text),
-                    giveUpAfter: channel.giveUpAfter)
+                    giveUpAfter: channel.giveUpAfter, eventSource: event?.source, eventID: event?.id)
             }
         }
     }
@@ -151,4 +152,5 @@ struct NewDelivery: Sendable {
     let campaign: String?
     let recipient, subject, body: String
     let giveUpAfter: Duration
+    var eventSource, eventID: String?
 }

@@ -55,8 +55,12 @@ extension Migration {
             reason text,
             outcome text CHECK (outcome IN ('sent', 'failed', 'expired')),
             ended_at timestamptz,
-            told_at timestamptz
+            told_at timestamptz,
+            -- What it follows from; none where it is that nothing came.
+            event_source text,
+            event_id text
         );
+        CREATE INDEX deliveries_of_event ON deliveries (event_id) WHERE event_id IS NOT NULL;
         CREATE INDEX deliveries_due ON deliveries (channel, due_at) WHERE ended_at IS NULL;
         CREATE INDEX deliveries_expiring ON deliveries (expires_at) WHERE ended_at IS NULL;
         CREATE INDEX deliveries_to_tell ON deliveries (ended_at) WHERE ended_at IS NOT NULL AND told_at IS NULL;

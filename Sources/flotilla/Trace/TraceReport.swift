@@ -55,7 +55,8 @@ struct TraceReport: Sendable {
                 if isAnswered { continue }
                 let said: String
                 switch progress.handler {
-                case "aggregate": continue
+                // What they tell has names of its own; the state has what they made of it.
+                case "aggregate", "notify": continue
                 case _: said = "was found: it made none, or they are out of the time that was looked at"
                 }
                 notes.append(

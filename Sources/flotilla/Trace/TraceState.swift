@@ -70,6 +70,7 @@ struct TraceState: Sendable {
         switch handler {
         case "process": findings += try await campaigns(mine, transaction)
         case "aggregate": findings += try await windows(mine, transaction)
+        case "notify": findings += try await deliveries(mine, transaction)
         case _: break
         }
         return (findings, positions)
@@ -127,6 +128,32 @@ struct TraceState: Sendable {
             }
         }
         return found
+    }
+
+    /// What was to be sent because of these events, and what became of it. Where it goes to is nobody's business here.
+    private static func deliveries(_ records: [TraceRecord], _ transaction: PostgresTransaction) async throws
+        -> [Finding]
+    {
+        let names = Set(records.map(\.name)).sorted { ($0.source, $0.id) < ($1.source, $1.id) }.prefix(Self.most)
+        let rows = try await transaction.query(
+            """
+            SELECT id, rule, channel, kind, attempts, outcome, reason, made_at, ended_at FROM deliveries
+            WHERE (event_source, event_id) IN (
+                SELECT * FROM unnest(\(names.map(\.source))::text[], \(names.map(\.id))::text[]))
+            ORDER BY made_at, id LIMIT \(Self.most)
+            """)
+        return try rows.map { row in
+            let outcome: String? = try row.optional("outcome")
+            let reason: String? = try row.optional("reason")
+            let ended: Timestamp? = try row.optional("ended_at")
+            let (attempts, made): (Int, Timestamp) = (try row.value("attempts"), try row.value("made_at"))
+            var values: [(name: String, value: String)] = []
+            for name in ["rule", "channel", "kind", "id"] { values.append((name, try row.value(name))) }
+            values += [("made_at", "\(made)"), ("attempts", "\(attempts)"), ("outcome", outcome ?? "waits")]
+            if let ended { values.append(("ended_at", "\(ended)")) }
+            if let reason { values.append(("reason", reason)) }
+            return Finding(handler: "notify", what: "delivery", values: values)
+        }
     }
 
     private static let most = 100

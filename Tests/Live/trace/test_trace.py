@@ -37,6 +37,7 @@ def test_an_event_is_followed_to_its_windows_its_dead_letter_and_its_retry(fleet
         {"event_id": "make", "event_type": "campaign.create", "timestamp": now, "campaign_id": "spring"},
         {"event_id": "make-again", "event_type": "campaign.create", "timestamp": now, "campaign_id": "spring"},
         {"event_type": "click", "campaign_id": "spring"},
+        {"event_id": "large", "event_type": "order.created", "timestamp": now, "campaign_id": "autumn", "value": 5000},
     ]
     file = fleet.folder / "lines.ndjson"
     file.write_text("\n".join(json.dumps(line) for line in [*lines, lines[0]]))
@@ -67,8 +68,16 @@ def test_an_event_is_followed_to_its_windows_its_dead_letter_and_its_retry(fleet
             if step["handler"] != "ingest"} == {("done", "state")}
     assert {(window["metric"], window["step"], window["count"]) for window in windows()} == {
         (metric, step, "1") for metric in ("orders", "revenue") for step in ("1m", "1h", "1d")}
-    # No rule has anything to say about it, so nothing follows from it there.
-    assert [note.split(",")[0] for note in told["notes"]] == ["notify is past events.accepted"]
+    assert told["notes"] == []
+
+    # A rule of the repository's own has something to say about a large order, and about no other.
+    def deliveries(event: str) -> list[dict]:
+        return [found for found in trace(fleet, event)["state"] if found["what"] == "delivery"]
+
+    until(lambda: [found["outcome"] for found in deliveries("large")] == ["sent"], "the notification")
+    (delivery,) = deliveries("large")
+    assert (delivery["rule"], delivery["channel"], delivery["attempts"]) == ("large-order", "journal", "1")
+    assert deliveries("order-1") == []
 
     letter = trace(fleet, "bad-1")["records"][-1]
     assert (letter["topic"], letter["kind"], letter["headers"]["dlq-reason"]) == (
