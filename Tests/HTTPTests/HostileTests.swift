@@ -75,6 +75,7 @@ import Testing
             #expect(try await client.isClosedByServer())
             trickle.cancel()
             await trickle.value
+            try await eventually { !handler.endings.isEmpty }
             #expect(handler.endings == [nil])
         }
     }
@@ -102,6 +103,7 @@ import Testing
             #expect(try await client.isClosedByServer())
             trickle.cancel()
             await trickle.value
+            try await eventually { !handler.endings.isEmpty }
             #expect(handler.endings == [nil])
         }
     }
