@@ -189,7 +189,17 @@ import Testing
                 record.headers.last { $0.name == "ce_id" }?.value.map { String(decoding: $0, as: UTF8.self) } ?? "")
             return ids.count == 599
         }
-        #expect(ids.count == 599)
+        if ids.count != 599 {
+            var found: [String] = []
+            try await site.read("things.trap.dlq") { record in
+                let texts = record.headers.compactMap { header in
+                    header.value.map { "\(header.name)=\(String(decoding: $0, as: UTF8.self).prefix(200))" }
+                }
+                found.append(texts.joined(separator: " "))
+                return false
+            }
+            Issue.record("\(ids.count) passed; dead letters: \(found); said: \(site.said.suffix(6000))")
+        }
         supervisor.cancel()
         _ = await supervisor.result
         let ends = site.said.split(separator: "\n").count { $0.contains("working") } - 1

@@ -167,12 +167,17 @@ extension PartitionRunner {
         guard let starts = row.first?.suspectedStarts, let hold = row.first?.hold else {
             return await core.aloneness.shared { await called(row, apart: apart) }
         }
+        // The second time nobody else is at work, so that the blame cannot fall on a bystander: its start is noted when it
+        // is let in and not while it waits for that, and taken back before the next one is.
+        return starts > 0
+            ? await core.aloneness.alone { await noted(row, hold, apart: apart) }
+            : await core.aloneness.shared { await noted(row, hold, apart: apart) }
+    }
+
+    /// Has the handler called for one that may end the process. Nil when it is no longer held.
+    private func noted(_ row: ArraySlice<EventJob>, _ hold: OnceHold, apart: Bool) async -> HandlerRun? {
         guard await noteStart(hold) else { return nil }
-        // The second time nobody else is at work, so that the blame cannot fall on a bystander.
-        let run =
-            starts > 0
-            ? await core.aloneness.alone { await called(row, apart: apart) }
-            : await core.aloneness.shared { await called(row, apart: apart) }
+        let run = await called(row, apart: apart)
         // Done is told only when its outputs are out, and the next one may end the process before.
         if !run.outcomes.isEmpty { await noteReturn(hold) }
         return run
