@@ -134,7 +134,7 @@ final class Edge: RequestHandler {
             case .binaryCloudEvent:
                 let event = try CloudEvent(headers: exchange.request, body: body, topic)
                 let id = event.append(to: &batch, context)
-                once(.event(id: id, topic), context, body, exchange) { [publisher, batch] in
+                once(.event(id: id, topic), context, form, body, exchange) { [publisher, batch] in
                     publisher.publish(batch, id: id, topic, exchange)
                 }
             case .plain, .cloudEvent, .cloudEvents:
@@ -143,12 +143,12 @@ final class Edge: RequestHandler {
                     if form == .cloudEvents { throw EventRefusal(.invalid, "", "must be an array of CloudEvents") }
                     let kind = form == .plain ? EventList.Form.plain : .cloud
                     let id = try EventList.append(root, kind, context, 0, to: &batch)
-                    return once(.event(id: id, topic), context, body, exchange) { [publisher, batch] in
+                    return once(.event(id: id, topic), context, form, body, exchange) { [publisher, batch] in
                         publisher.publish(batch, id: id, topic, exchange)
                     }
                 }
                 if let list = try list(root, form == .plain ? .plain : .cloud, context, exchange) {
-                    once(.list(list), context, body, exchange) { [publisher] in
+                    once(.list(list), context, form, body, exchange) { [publisher] in
                         publisher.publish(list, topic, exchange)
                     }
                 }
@@ -188,7 +188,7 @@ final class Edge: RequestHandler {
 
     /// Publishes what is right, unless its Idempotency-Key says that it was, or is being, published before.
     private func once(
-        _ events: RememberedEvents, _ context: PublishContext, _ body: [UInt8], _ exchange: Exchange,
+        _ events: RememberedEvents, _ context: PublishContext, _ form: BodyForm, _ body: [UInt8], _ exchange: Exchange,
         _ publish: @escaping @Sendable () -> Void
     ) {
         guard let key = context.key else { return publish() }
@@ -196,9 +196,10 @@ final class Edge: RequestHandler {
             exchange.addHeaders([Self.unverified])
             return publish()
         }
-        let name = memory.name(caller: context.caller.name, key: key, path: exchange.request.path)
+        let name = memory.name(caller: context.caller.name, key: key, topic: context.topic.topic.name)
+        let whole = RememberedEvents.whole(exchange.request, form, body)
         Task {
-            switch await memory.claim(name, body: body) {
+            switch await memory.claim(name, whole: whole) {
             case .first(let owner):
                 exchange.intercept { response in
                     Task {

@@ -1,12 +1,13 @@
 internal import HTTP
+internal import Model
 internal import Platform
 internal import Redis
 
 /// What requests with an Idempotency-Key came to, kept in Redis for a day.
 ///
 /// A request claims its key for as long as it may take; its answer replaces the claim when the log has acknowledged, and
-/// the claim goes when it has not, so that a repeat is published again, under the same ids. The body's digest tells a
-/// repeat from another request. Of the answer only what does not follow from the request is kept: where one event went,
+/// the claim goes when it has not, so that a repeat is published again, under the same ids. A digest of all that makes the
+/// events, `RememberedEvents.whole`, tells a repeat from another request. Of the answer only what does not follow from the request is kept: where one event went,
 /// and which of several were refused.
 struct IdempotencyMemory: Sendable {
     let redis: RedisClient
@@ -19,7 +20,7 @@ struct IdempotencyMemory: Sendable {
         case done(status: Int, detail: [UInt8])
         /// The first one is under way.
         case busy
-        /// The first one had another body.
+        /// The first one had other events.
         case differs
         /// Redis does not say.
         case unknown
@@ -54,18 +55,19 @@ struct IdempotencyMemory: Sendable {
         """)
 
     /// What a caller's key is called in Redis: nothing of it may be more than a name.
-    func name(caller: String, key: String, path: String) -> String {
-        prefix + Self.digest(Array("\(caller)\0\(path)\0\(key)".utf8))
+    func name(caller: String, key: String, topic: TopicName) -> String {
+        prefix + Self.digest(Array("\(caller)\0\(topic)\0\(key)".utf8))
     }
 
-    func claim(_ name: String, body: [UInt8]) async -> Verdict {
+    /// `whole`: all of the request that its events are made of.
+    func claim(_ name: String, whole: [UInt8]) async -> Verdict {
         let owner = UUIDValue.version7().description
         let answer: RedisValue
         do throws(RedisFault) {
             answer = try await redis.evaluate(
                 Self.claimScript, keys: [name],
                 { command in
-                    command.add(Self.digest(body))
+                    command.add(Self.digest(whole))
                     command.add(owner)
                     command.add(Self.lease)
                 }, within: Self.patience)

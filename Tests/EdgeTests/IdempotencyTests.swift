@@ -16,11 +16,13 @@ import Testing
         try await client.publish("application/json", body, to: path, [("Idempotency-Key", key)])
     }
 
-    private func with(_ body: (EdgeSite, RedisServer) async throws -> Void) async throws {
+    private func with(
+        answerTimeout: Duration = .seconds(60), _ body: (EdgeSite, RedisServer) async throws -> Void
+    ) async throws {
         let server = try RedisServer()
         let redis = try RedisClient(try RedisConfiguration(url: server.url))
         defer { redis.close() }
-        try await EdgeSite.with(redis: redis) { try await body($0, server) }
+        try await EdgeSite.with(redis: redis, { $0.http.answerTimeout = answerTimeout }) { try await body($0, server) }
     }
 
     @Test func aRepeatIsAnsweredAsTheFirstAndPublishedOnce() async throws {
@@ -39,6 +41,31 @@ import Testing
             #expect(try await publish(client, Self.list, "m").status == 202)
             #expect(try await publish(client, Self.list, "k", to: "/v1/topics/orders/events").status == 422)
             #expect(try await site.read("events.raw", count: 6).count == 6)
+        }
+    }
+
+    /// An event in headers is another one under other headers, whatever its body.
+    @Test func whatTheHeadersSayBelongsToTheRequest() async throws {
+        try await with { site, _ in
+            let client = try site.client()
+            func send(_ id: String, _ type: String = "text/plain") async throws -> RawHTTPClient.Answer {
+                try await client.publish(
+                    type, "thank you", to: "/v1/events",
+                    [
+                        ("Idempotency-Key", "k"), ("ce-specversion", "1.0"), ("ce-id", id), ("ce-source", "/s"),
+                        ("ce-type", "t"),
+                    ])
+            }
+            let first = try await send("A")
+            #expect(first.status == 202)
+            let again = try await send("A")
+            #expect(again.body == first.body && again.headers["idempotent-replayed"] == "true")
+            #expect(try await send("B").status == 422)
+            #expect(try await send("A", "text/html").status == 422)
+            // The same topic by its other path.
+            let byName = try await publish(client, Self.list, "m", to: "/v1/topics/events.raw/events")
+            #expect(try await publish(client, Self.list, "m").body == byName.body)
+            #expect(try await site.read("events.raw", count: 3).count == 3)
         }
     }
 
@@ -69,7 +96,7 @@ import Testing
     }
 
     @Test func whatTheLogDidNotTakeIsPublishedByTheRepeat() async throws {
-        try await with { site, _ in
+        try await with(answerTimeout: .seconds(3)) { site, _ in
             let client = try site.client()
             try site.stopBroker()
             #expect(try await publish(client, Self.list, "k").status == 503)
