@@ -89,8 +89,11 @@ extension Campaign.Plan {
         if let milliseconds = value.int64, (0...AcceptedEvent.latest).contains(milliseconds) {
             return Timestamp(milliseconds: milliseconds)
         }
-        guard let time = value.string.flatMap({ Timestamp(text: $0) }) else {
-            throw .permanent("\(pointer) must be milliseconds since 1970 or RFC 3339")
+        // The last minutes of 9999 may be in the year after elsewhere, and that no reader of times takes.
+        guard let time = value.string.flatMap({ Timestamp(text: $0) }),
+            (0...AcceptedEvent.latest).contains(time.milliseconds)
+        else {
+            throw .permanent("\(pointer) must be milliseconds since 1970 or RFC 3339, until the end of 9999 in UTC")
         }
         return time
     }

@@ -103,6 +103,7 @@ import Testing
         (#""event_type":"click","user_id":"""#, "/user_id"),
         (#""event_type":"campaign.create","campaign_id":"c","data":{"budget":9223372036854775808}"#, "/data/budget"),
         (#""event_type":"campaign.create","campaign_id":"c","data":{"start":253402300800000}"#, "/data/start"),
+        (#""event_type":"campaign.create","campaign_id":"c","data":{"end":"9999-12-31T23:59:59-23:59"}"#, "/data/end"),
         (#""event_type":"campaign.create","campaign_id":"c","data":{"goals":{"":1}}"#, "/data/goals"),
         (#""event_type":"click","dimensions":{"a":1}"#, "/dimensions"),
         (#""event_type":"""#, "/event_type"), (#""event_type":"click","campaign_id":7"#, "/campaign_id"),
