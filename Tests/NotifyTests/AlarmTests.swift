@@ -53,6 +53,23 @@ import Testing
             ])
     }
 
+    /// An amendment takes the end of an alarm back, and the next one its beginning: each is another one to tell.
+    @Test func whatAmendmentsBeginAndEndIsToldEachTime() {
+        var alarm = Alarm()
+        func see(_ place: Int64, _ value: Double) -> [Alarm.Found] {
+            alarm.see(
+                place * minute, value, step: minute, empty: 0, high, coolDown: 0,
+                Alarm.Moment(now: (place + 1) * minute, isFresh: true))
+        }
+        let found = [see(0, 11), see(1, 0), see(1, 12), see(1, 0), see(1, 12), see(2, 0)].flatMap { $0 }
+        #expect(
+            found.map(\.signal) == [
+                .firing(since: 0, suppressed: 0), .resolved(since: 0), .firing(since: 0, suppressed: 0),
+                .resolved(since: 0), .firing(since: 0, suppressed: 0), .resolved(since: 0),
+            ])
+        #expect(found.map(\.number) == [1, 1, 2, 2, 3, 3])
+    }
+
     @Test func windowsThatNobodyToldOfAreEmpty() {
         var alarm = Alarm()
         func see(_ place: Int64, _ value: Double?, _ threshold: Threshold) -> [Alarm.Found] {

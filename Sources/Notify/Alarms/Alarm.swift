@@ -2,7 +2,8 @@
 ///
 /// A value: windows in, signals out, time a parameter. Windows are judged in the order of their starts. The last one may
 /// come again, amended, and is judged anew from where the alarm stood before it; one before the last changes nothing any
-/// more. A signal has the same name whenever the same is found again, so nobody is told twice.
+/// more. Each firing that is told has a number, which its end has too: an amendment may end one, and the next one begin it
+/// again.
 struct Alarm: Hashable, Sendable, Codable {
     enum Phase: Hashable, Sendable, Codable {
         case calm
@@ -32,6 +33,8 @@ struct Alarm: Hashable, Sendable, Codable {
     private var coolUntil: Int64 = 0
     /// How many were not sent since the last one.
     private var suppressed = 0
+    /// How many firings were told.
+    private var told = 0
 
     enum Signal: Hashable, Sendable {
         case firing(since: Int64, suppressed: Int)
@@ -43,6 +46,8 @@ struct Alarm: Hashable, Sendable, Codable {
     struct Found: Hashable, Sendable {
         let start: Int64
         let signal: Signal
+        /// Which of the firings that were told it is, or ends.
+        let number: Int
     }
 
     /// How time stands when something is judged.
@@ -80,26 +85,27 @@ struct Alarm: Hashable, Sendable, Codable {
         case (.firing(let since, let isTold), .firing):
             guard !isTold, moment.isFresh, moment.now >= coolUntil else { return [] }
             phase = .firing(since: since, isTold: true)
-            return [Found(start: start, signal: tell(since, coolDown, moment))]
+            return [tell(start, since, coolDown, moment)]
         case (_, .firing(let since, _)):
             let tells = moment.isFresh && moment.now >= coolUntil
             phase = .firing(since: since, isTold: tells)
-            if tells { return [Found(start: start, signal: tell(since, coolDown, moment))] }
+            if tells { return [tell(start, since, coolDown, moment)] }
             if moment.isFresh { suppressed += 1 }
             return []
         case (.firing(let since, true), _):
             phase = next
-            return [Found(start: start, signal: .resolved(since: since))]
+            return [Found(start: start, signal: .resolved(since: since), number: told)]
         case (_, _):
             phase = next
             return []
         }
     }
 
-    private mutating func tell(_ since: Int64, _ coolDown: Int64, _ moment: Moment) -> Signal {
+    private mutating func tell(_ start: Int64, _ since: Int64, _ coolDown: Int64, _ moment: Moment) -> Found {
         // What is told now was counted when it had to wait.
         defer { (coolUntil, suppressed) = (moment.now + coolDown, 0) }
-        return .firing(since: since, suppressed: suppressed)
+        told &+= 1
+        return Found(start: start, signal: .firing(since: since, suppressed: suppressed), number: told)
     }
 
     private static func next(
@@ -150,7 +156,7 @@ struct Alarm: Hashable, Sendable, Codable {
         }
         guard let suppressed = pass(coolDown, moment) else { return [] }
         let signal = Signal.changed(percent: percent, previous: previous, suppressed: suppressed)
-        return [Found(start: start, signal: signal)]
+        return [Found(start: start, signal: signal, number: told)]
     }
 
     // MARK: Cool-down

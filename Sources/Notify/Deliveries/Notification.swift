@@ -39,12 +39,12 @@ struct Notification: Sendable {
             kind = "firing"
             computed["since"] = Timestamp(milliseconds: since).description
             computed["suppressed"] = "\(suppressed)"
-            series += "\u{0}\(since)"
+            series += "\u{0}\(since)\u{0}\(found.number)"
         case .resolved(let since):
             kind = "resolved"
             computed["since"] = Timestamp(milliseconds: since).description
             computed["suppressed"] = "0"
-            series += "\u{0}\(since)"
+            series += "\u{0}\(since)\u{0}\(found.number)"
         case .changed(let percent, let previous, let suppressed):
             kind = "changed"
             computed["change"] = (percent > 0 ? "+" : "") + Self.text((percent * 10).rounded() / 10) + "%"
