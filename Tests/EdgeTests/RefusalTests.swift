@@ -111,6 +111,27 @@ import Testing
         }
     }
 
+    /// What a refusal says of names that a stranger chose has an end.
+    @Test func refusalsOfLongNamesAreShort() async throws {
+        try await EdgeSite.with { site in
+            let client = try site.client()
+            let long = String(repeating: "é", count: 50_000)
+            let marks = "e" + String(repeating: "\u{301}", count: 40_000)
+            let plain = [
+                #"{"\#(long)":1,"\#(long)":2}"#, #"{"event_type":"a","dimensions":{"\#(marks)":3}}"#,
+            ]
+            let cloud = #"{"specversion":"1.0","id":"a","source":"/s","type":"t","\#(marks)":3}"#
+            let lines = Array(repeating: plain, count: 3).flatMap { $0 }.joined(separator: "\n")
+            var answers = [try await client.publish("application/x-ndjson", lines)]
+            for body in plain { answers.append(try await client.publish("application/json", body)) }
+            answers.append(try await client.publish("application/cloudevents+json", cloud))
+            for answer in answers {
+                #expect(answer.status == 422 || answer.status == 400, "\(answer)")
+                #expect(answer.body.utf8.count < 8000)
+            }
+        }
+    }
+
     @Test func textThatIsNotUTF8IsNoJSON() async throws {
         try await EdgeSite.with { site in
             for bytes in [[0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf5, 0x80, 0x80, 0x80], [0xc3]] as [[UInt8]] {
