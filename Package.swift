@@ -117,6 +117,16 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // What became of events that nobody could handle: an index of dead letters, and their replay. It reads topics that
+        // no handler reads, and so has the client.
+        .target(
+            name: "DeadLetters",
+            dependencies: [
+                "AdminPort", "Flotilla", "Contracts", "JSON", "Kafka", "Model", "Platform", "Postgres", "Redis",
+            ],
+            swiftSettings: strict
+        ),
+
         // The embedded log that speaks Kafka's protocol.
         .target(
             name: "LocalBroker",
@@ -146,7 +156,7 @@ let package = Package(
             dependencies: [
                 "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
                 "Contracts",
-                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify",
+                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "DeadLetters",
             ],
             swiftSettings: strict
         ),
@@ -278,6 +288,14 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "DeadLettersTests",
+            dependencies: [
+                "DeadLetters", "Contracts", "Flotilla", "JSON", "Kafka", "Model", "Platform", "Postgres", "TestServers",
+                "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Platform", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EdgeTests",
@@ -300,6 +318,12 @@ let package = Package(
             ],
             path: "Tests/Faults",
             exclude: ["Sink"],
+            swiftSettings: strict
+        ),
+
+        // Handlers that fail for as long as a file is there: what the tests of dead letters run.
+        .executableTarget(
+            name: "FailingWorker", dependencies: ["Flotilla"], path: "Tests/Live/deadletters/FailingWorker",
             swiftSettings: strict
         ),
 

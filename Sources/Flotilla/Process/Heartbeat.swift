@@ -1,5 +1,5 @@
 internal import Glibc
-internal import JSON
+package import JSON
 internal import Model
 internal import Platform
 internal import Synchronization
@@ -11,6 +11,13 @@ package struct Heartbeat: Sendable {
 
     /// `admin`: where the process' admin port is.
     init(_ identity: WorkerIdentity, _ workers: [HandlerWorker], admin: String?) {
+        self.init(identity, admin: admin) { list in
+            for worker in workers { list.object { Self.write(worker, to: &$0) } }
+        }
+    }
+
+    /// Of a process whose workers are its own: `handlers` writes an object for each.
+    package init(_ identity: WorkerIdentity, admin: String?, handlers: (inout JSONWriter) -> Void) {
         id = identity.id
         var writer = JSONWriter()
         writer.object { json in
@@ -20,9 +27,7 @@ package struct Heartbeat: Sendable {
             if let admin { json.member("admin", admin) }
             json.member("at", Timestamp(milliseconds: Time.wallMilliseconds).description)
             json.member("memory_bytes", Self.memory)
-            json.array("handlers") { list in
-                for worker in workers { list.object { Self.write(worker, to: &$0) } }
-            }
+            json.array("handlers") { handlers(&$0) }
         }
         json = writer.text
     }
