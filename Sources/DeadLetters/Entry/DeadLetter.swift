@@ -59,7 +59,11 @@ extension DeadLetter {
             }
             found[name] = ErrorText.line(String(decoding: value.copied.prefix(2048), as: UTF8.self), bytes: 1024)
         }
-        func time(_ name: String) -> Timestamp? { found[name].flatMap(Timestamp.init(text:)) }
+        func time(_ name: String) -> Timestamp? {
+            found[name].flatMap(Timestamp.init(text:)).map { Timestamp(milliseconds: max(0, $0.milliseconds)) }
+        }
+        // What indexes are made of has its bounds there: one record of a stranger must not stop all the others.
+        func word(_ name: String, bytes: Int) -> String? { found[name].map { ErrorText.line($0, bytes: bytes) } }
         let written = Timestamp(milliseconds: min(max(0, record.timestamp ?? 0), Self.far))
         copiedAt = written
         at = time(HeaderName.dlqAt) ?? written
@@ -76,13 +80,13 @@ extension DeadLetter {
                     in: .flotillaEvents,
                     Array("dlq\u{0}\(family.deadLetters)\u{0}\(record.partition)\u{0}\(record.offset)".utf8))
                 : source.deadLetterID(for: family.handler))
-        reason = found[HeaderName.dlqReason] ?? "unknown"
+        reason = word(HeaderName.dlqReason, bytes: 64) ?? "unknown"
         errorType = found[HeaderName.dlqErrorType] ?? ""
         errorMessage = found[HeaderName.dlqMessage] ?? ""
         fingerprint =
-            found[HeaderName.dlqFingerprint] ?? FailureReport.fingerprint(family.handler, errorType, errorMessage)
-        stage = found[HeaderName.dlqStage] ?? ""
-        (type, eventID) = (found["ce_type"] ?? "", found["ce_id"] ?? "")
+            word(HeaderName.dlqFingerprint, bytes: 64) ?? FailureReport.fingerprint(family.handler, errorType, errorMessage)
+        stage = word(HeaderName.dlqStage, bytes: 64) ?? ""
+        (type, eventID) = (word("ce_type", bytes: 255) ?? "", found["ce_id"] ?? "")
         eventSource = found["ce_source"] ?? ""
         key = record.keyBytes.map { ErrorText.line(String(decoding: $0.prefix(1024), as: UTF8.self), bytes: 512) }
         attempts = found[HeaderName.dlqDeliveryCount].flatMap(Int.init).map { min(max($0, 0), 1_000_000) } ?? 0

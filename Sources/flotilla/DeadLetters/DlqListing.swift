@@ -29,7 +29,7 @@ extension Command {
                 let letters = try await place.withIndexOrTopics {
                     try await $0.list(filter, limit: limit + 1, after: after)
                 } orTopics: { scan in
-                    let all = try await scan.run(filter).letters
+                    let all = try await scan.run(try filter.withoutStates).letters
                     let rest = after.map { after in
                         all.filter { ($0.at, $0.id.description) < (after.at, after.id.description) }
                     }
@@ -81,7 +81,7 @@ extension Command {
                 let groups = try await place.withIndexOrTopics {
                     try await $0.groups(filter, limit: limit, now: now)
                 } orTopics: { scan in
-                    Array(try await scan.run(filter).letters.groups(now: now).prefix(limit))
+                    Array(try await scan.run(try filter.withoutStates).letters.groups(now: now).prefix(limit))
                 }
                 if isJSON { for group in groups { print(group.json) } } else { show(groups) }
                 return .ok
@@ -102,6 +102,16 @@ extension Command {
             ])
         }
         print(table.text)
+    }
+}
+
+extension DeadLetterFilter {
+    /// For topics, which know of no states.
+    fileprivate var withoutStates: DeadLetterFilter {
+        get throws {
+            guard states.isEmpty else { throw Refused("--state asks for what only the index knows") }
+            return self
+        }
     }
 }
 

@@ -82,7 +82,7 @@ struct LetterPage: Sendable {
         lines.append(
             StoryLine(
                 letter.at,
-                "dead letter, \(letter.reason), after \(letter.attempts) attempts in \(Self.span(letter)): \(letter.errorMessage)"
+                "dead letter, \(letter.reason), after \(letter.attempts) \(letter.attempts == 1 ? "attempt" : "attempts") in \(Self.span(letter)): \(letter.errorMessage)"
             ))
         lines += rounds
         story = lines.sorted { $0.at < $1.at }
