@@ -144,7 +144,8 @@ let package = Package(
         .target(
             name: "Stack",
             dependencies: [
-                "AdminPort", "CLinux", "Contracts", "JSON", "Kafka", "Model", "Platform", "Postgres", "Redis", "Transfers",
+                "AdminPort", "CLinux", "Contracts", "Flotilla", "JSON", "Kafka", "Model", "Platform", "Postgres", "Redis",
+                "Transfers",
             ],
             swiftSettings: strict
         ),
@@ -156,6 +157,7 @@ let package = Package(
                 "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
                 "Contracts",
                 "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "Stack",
+                "Transfers",
             ],
             swiftSettings: strict
         ),

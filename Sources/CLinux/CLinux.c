@@ -168,6 +168,8 @@ int flotilla_spawn(const char *path, char *const *arguments, char *const *enviro
     return -code;
 }
 
+int flotilla_sync_file_system(int file) { return syncfs(file) == 0 ? 0 : errno; }
+
 int flotilla_pipe(int *output, int *input) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return errno;

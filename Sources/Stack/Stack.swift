@@ -86,21 +86,24 @@ package final class Stack: Sendable {
     }
 
     private func boot() throws {
-        write { [plan] in $0.settings = plan.places }
-        for part in plan.first { supervisor.start(part) }
-        if let postgres = plan.postgres {
-            if let setup = plan.postgresSetup {
-                try wait("a new Postgres cluster", 120) { supervisor.state(setup.name)?.end == .code(0) }
-                supervisor.stop(setup.name)
-            }
-            try plan.allowPostgres()
-            supervisor.start(postgres)
+        write { [plan, options] file in
+            file.settings = plan.places
+            file.guests = options.guests.map(\.topics)
         }
-        // Topics while the database puts itself in order.
+        try plan.clearPostgres()
+        let setup = plan.postgresSetup
+        for part in plan.first { supervisor.start(part) }
+        if setup == nil { try startPostgres() }
+        // Topics and edge while a new cluster is being made, which takes longest.
         try wait("the broker", 60) { plan.isBrokerThere }
         try applyTopics()
         supervisor.start(plan.edge)
         try wait("redis", 60) { plan.isRedisThere }
+        if let setup {
+            try wait("a new Postgres cluster", 120) { supervisor.state(setup.name)?.end == .code(0) }
+            supervisor.stop(setup.name)
+            try startPostgres()
+        }
         if plan.postgres != nil {
             try wait("postgres", 120) { plan.isPostgresThere }
             try blocking { [plan] in try await plan.preparePostgres() }
@@ -108,6 +111,12 @@ package final class Stack: Sendable {
         reconcile()
         try wait("edge and workers", 120) { prober.allReady(supervisor.states) && hasAll }
         if options.hasDemo { supervisor.start(plan.demo) }
+    }
+
+    private func startPostgres() throws {
+        guard let postgres = plan.postgres else { return }
+        try plan.allowPostgres()
+        supervisor.start(postgres)
     }
 
     /// Waits for a part of the start. One that dies again and again will not become better by waiting.

@@ -84,10 +84,10 @@ struct StackPlan: Sendable {
 
     // MARK: Parts
 
-    /// What needs nothing else: the servers.
+    /// What needs nothing else; the longest first.
     var first: [Part] {
-        (brokerIsOurs ? [broker] : []) + (redis.map { [$0.part(plain("redis"))] } ?? [])
-            + (postgresSetup.map { [$0] } ?? [])
+        (postgresSetup.map { [$0] } ?? []) + (brokerIsOurs ? [broker] : [])
+            + (redis.map { [$0.part(plain("redis"))] } ?? [])
     }
 
     private var broker: Part {
@@ -156,7 +156,14 @@ struct StackPlan: Sendable {
 
     var postgresSetup: Part? { database.flatMap { $0.isMade ? nil : $0.setup(plain("postgres")) } }
 
-    func allowPostgres() throws { try database?.writeAccess(schemas.map(\.role)) }
+    /// Takes away what was begun before.
+    func clearPostgres() throws { if let database, !database.isMade { try database.clear() } }
+
+    func allowPostgres() throws {
+        guard let database else { return }
+        if !database.isMade { try database.settle() }
+        try database.writeAccess(schemas.map(\.role))
+    }
 
     var isPostgresThere: Bool {
         guard let database, let place = try? PostgresConfiguration(url: database.url(PrivatePostgres.superuser)) else {

@@ -53,6 +53,8 @@ typedef struct {
 /// Starts a program: its number, or minus the errno of what failed. To be called by a thread that lives as long as the
 /// process, because the death signal is about the thread.
 int flotilla_spawn(const char *path, char *const *arguments, char *const *environment, const flotilla_child *child);
+/// Forces everything of the file system that a file is on to the disk: 0 or an errno.
+int flotilla_sync_file_system(int file);
 /// A pipe that no child inherits: 0 or an errno.
 int flotilla_pipe(int *output, int *input);
 /// A file that is readable when SIGINT, SIGTERM or SIGHUP came, all of which are blocked from here on.

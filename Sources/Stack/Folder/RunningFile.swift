@@ -20,6 +20,10 @@ package struct RunningFile: Hashable, Sendable {
     /// What reaches it, by the names of the settings.
     package var settings: [String: String] = [:]
     package var processes: [Process] = []
+    /// Where the topic files of workers are that came along.
+    package var guests: [String] = []
+    /// Where it was read.
+    package private(set) var path = ""
 
     package init() {}
 
@@ -30,12 +34,14 @@ package struct RunningFile: Hashable, Sendable {
             let state = root["state"]?.string.flatMap(State.init(rawValue:))
         else { return nil }
         var file = RunningFile()
+        file.path = path
         file.process = ProcessID(number: Int32(clamping: pid), began: UInt64(clamping: began))
         file.state = state
         file.admin = root["admin"]?.string ?? ""
         for setting in root["settings"].map({ Array($0.members) }) ?? [] {
             file.settings[setting.name] = setting.value.string
         }
+        file.guests = root["guests"].map { $0.elements.compactMap(\.string) } ?? []
         for process in root["processes"].map({ Array($0.elements) }) ?? [] {
             guard let name = process["name"]?.string, let role = process["role"]?.string,
                 let pid = process["pid"]?.int64, let began = process["began"]?.int64
@@ -68,6 +74,7 @@ package struct RunningFile: Hashable, Sendable {
             json.object("settings") { json in
                 for (name, value) in settings.sorted(by: { $0.key < $1.key }) { json.member(name, value) }
             }
+            json.array("guests") { list in for topics in guests { list.append(topics) } }
             json.array("processes") { list in
                 for process in processes {
                     list.object { json in

@@ -123,12 +123,23 @@ package struct StackFolder: Sendable {
     }
 
     /// Ends what the last stack left, and sees that there is room. To be called by who holds the lock.
-    package func prepare() throws(StackFault) {
+    package func prepare(needsRoom: Bool = true) throws(StackFault) {
         if let old = RunningFile.read(file) { try Leftovers.end(old) }
         unsafe unlink(file)
-        guard free >= Self.leastRoom else {
+        guard !needsRoom || free >= Self.leastRoom else {
             throw StackFault("\(free >> 20) MiB are free on the disk of \(path), which is too few for servers: make room")
         }
+    }
+
+    /// Removes what the stack keeps, and the folder when nothing else is in it. To be called by who holds the lock.
+    package func removeAll() throws(StackFault) {
+        do throws(SystemError) {
+            if let elsewhere = PrivatePostgres.elsewhere(self) { try Trees.remove(elsewhere) }
+            // What says that this is a stack goes last, so that a removal that was cut off can be done again.
+            for name in Self.known.sorted() where name != "version" { try Trees.remove("\(path)/\(name)") }
+            try Trees.remove(version)
+            if try Trees.names(in: path).isEmpty { try Trees.remove(path) }
+        } catch { throw StackFault("not all could be removed: \(error)") }
     }
 
     /// A new Postgres takes fifty megabytes, and its log as much again.

@@ -26,8 +26,6 @@ final class Screen: @unchecked Sendable {
     private static let limit = 1 << 20
     /// As our own lines are called.
     static let own = "flotilla"
-    /// As they are told apart on a dark and on a bright ground.
-    private static let colours = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94]
 
     init(_ file: Int32 = 1, showsAll: Bool = true) throws(SystemError) {
         self.file = file
@@ -42,9 +40,7 @@ final class Screen: @unchecked Sendable {
         guard showsAll || name == Self.own else { return }
         state.withLock { state in
             state.width = max(state.width, name.utf8.count)
-            let padded = name + String(repeating: " ", count: state.width - name.utf8.count)
-            let shown = isColoured ? "\u{1b}[\(Self.colour(of: name))m\(padded) |\u{1b}[0m " : "\(padded) | "
-            Self.add(shown + Self.printable(line), &state)
+            Self.add(ScreenLine.text(name, line, width: state.width, isColoured: isColoured), &state)
         }
         condition.ring()
     }
@@ -66,21 +62,6 @@ final class Screen: @unchecked Sendable {
         }
         state.pending += Array(text.utf8)
         state.pending.append(UInt8(ascii: "\n"))
-    }
-
-    /// The same for a handler's workers, whatever their number.
-    static func colour(of name: String) -> Int {
-        let stem = name.split(separator: "-").first ?? ""
-        return colours[stem.utf8.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xffff } % colours.count]
-    }
-
-    /// What a process says must not move the cursor, but for colours of its own.
-    static func printable(_ line: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                line.unicodeScalars.map { scalar in
-                    scalar != "\t" && (scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value)) ? "\u{fffd}" : scalar
-                }))
     }
 
     /// Writes what is left, for two seconds at most, and ends.

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 internal import Platform
 internal import Postgres
@@ -88,6 +89,15 @@ struct PrivatePostgres: Sendable {
         }
     }
 
+    /// Where the cluster of a stack is, when it is not in its folder.
+    static func elsewhere(_ folder: StackFolder) -> String? {
+        var about = stat()
+        guard unsafe lstat(folder.postgres, &about) == 0, about.st_mode & S_IFMT == S_IFLNK,
+            let target = Files.resolved(folder.postgres), target.hasPrefix(shelter + "/")
+        else { return nil }
+        return target
+    }
+
     private static func make(_ path: String, _ mode: mode_t, _ account: Account?) throws(SystemError) {
         if unsafe mkdir(path, mode) != 0, errno != EEXIST { throw SystemError.last("mkdir", path) }
         guard unsafe chmod(path, mode) == 0 else { throw SystemError.last("chmod", path) }
@@ -137,9 +147,9 @@ struct PrivatePostgres: Sendable {
 
     /// Makes the cluster.
     func setup(_ environment: [String: String]) -> Part {
-        // It forces everything to the disk when it is done, by itself.
+        // Not each of its thousand files by itself to the disk: `settle` does it for all at once.
         var part = part("postgres-setup", .setup, environment, "initdb", [
-            "-D", data, "-U", Self.superuser, "-E", "UTF8", "--locale=C", "-A", "peer", "--no-instructions",
+            "-D", data, "-U", Self.superuser, "-E", "UTF8", "--locale=C", "-A", "peer", "--no-instructions", "-N",
         ])
         part.isOnce = true
         return part
@@ -170,6 +180,15 @@ struct PrivatePostgres: Sendable {
         }
         part.isShown = false
         return part
+    }
+
+    /// Sees that what was made is on the disk, before it counts as made.
+    func settle() throws(SystemError) {
+        let file = unsafe open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard file >= 0 else { throw SystemError.last("open", data) }
+        defer { close(file) }
+        let code = flotilla_sync_file_system(file)
+        if code != 0 { throw SystemError(code: code, call: "syncfs", subject: data) }
     }
 
     /// Who is let in: who started the stack, as any of its roles. Written before every start, because that may be somebody

@@ -28,6 +28,7 @@ extension Command {
             Option(
                 name: "fsync", value: "batch|interval|never", fallback: "batch",
                 help: "when the broker forces records to the disk: before each acknowledgement, every second, or never"),
+            Option(name: "demo", help: "send made-up events of some campaigns, some of them faulty"),
             Option(name: "detach", help: "go on in the background, once it is ready"),
         ],
         joinsStack: false, run: runUp)
@@ -64,6 +65,7 @@ extension Command {
         do throws(StackFault) {
             options.scale = try ScaleTarget.parse((arguments["scale"] ?? "").split(separator: ",").map(String.init))
         } catch { throw arguments.fault("--scale: \(error)") }
+        options.hasDemo = arguments.has("demo")
         options.handlers = FleetHandlers.names
         options.stateful = FleetHandlers.stateful
         options.isDetached = options.settings.all[Detached.mark] != nil
