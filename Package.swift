@@ -299,6 +299,10 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
+        .testTarget(
+            name: "StackTests", dependencies: ["Contracts", "Model", "Platform", "Stack", "TestSupport"],
+            swiftSettings: strict
+        ),
         // Kills things as processes: the broker, workers and what they need.
         .executableTarget(
             name: "FaultSink", dependencies: ["Flotilla"], path: "Tests/Faults/Sink", swiftSettings: strict

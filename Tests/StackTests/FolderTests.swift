@@ -34,7 +34,7 @@ import Testing
 
     @Test func refusesAnotherLayout() throws {
         let stack = try StackFolder(making: folder.path + "/s")
-        unlink(stack.path + "/version")
+        unsafe unlink(stack.path + "/version")
         try Files.create(stack.path + "/version", "flotilla stack 2\n")
         #expect(refusal { try StackFolder(making: stack.path) }.contains("was made by another version"))
         #expect(refusal { try StackFolder(existing: stack.path) }.contains("was made by another version"))
@@ -51,7 +51,7 @@ import Testing
     @Test func allOfItGoes() throws {
         let stack = try StackFolder(making: folder.path + "/s")
         try Files.create(stack.logs + "/.hidden", "x")
-        symlink("/etc", stack.redis + "/link")
+        unsafe symlink("/etc", stack.redis + "/link")
         try stack.removeAll()
         #expect(!Files.exists(stack.path))
         #expect(Files.exists("/etc/passwd"))
@@ -88,7 +88,7 @@ import Testing
         #expect(read.process == file.process && read.settings == file.settings && read.processes == file.processes)
         #expect(read.guests == ["/topics"] && read.state == .ready && read.admin == file.admin)
         for wrong in ["", "{}", "[]", "{\"pid\":1}", "{\"pid\":-1,\"began\":-1,\"state\":\"ready\"}"] {
-            unlink(path)
+            unsafe unlink(path)
             try Files.create(path, wrong)
             #expect(RunningFile.read(path)?.process.isRunning != true)
         }
@@ -101,12 +101,12 @@ import Testing
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(INADDR_LOOPBACK).bigEndian
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        withUnsafeMutablePointer(to: &address) { place in
-            place.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                #expect(bind(server, $0, size) == 0 && listen(server, 1) == 0)
-                getsockname(server, $0, &size)
+        let code = unsafe withUnsafeMutablePointer(to: &address) { place in
+            unsafe place.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe bind(server, $0, size) == 0 && listen(server, 1) == 0 ? getsockname(server, $0, &size) : -1
             }
         }
+        try #require(code == 0)
         let port = UInt16(bigEndian: address.sin_port)
         #expect(Ports.listens(port))
         #expect(throws: SystemError.self) { try Ports.check("127.0.0.1", port) }

@@ -38,7 +38,8 @@ import Testing
             #expect(wait { supervisor.state("broken").flatMap { $0.deaths >= 2 ? $0 : nil } }?.end == .code(3))
             #expect(supervisor.state("broken")?.lastLines.last == "the disk is full")
             supervisor.start(Part("missing", .worker) { (Launch("/nowhere", [], environment: [:]), nil) })
-            #expect("\(String(describing: wait { supervisor.state("missing")?.end }))".contains("No such file"))
+            let end = wait { supervisor.state("missing")?.end }
+            #expect("\(try #require(end))".contains("No such file"))
             var once = shell("once", "exit 0")
             once.isOnce = true
             supervisor.start(once)
@@ -79,7 +80,7 @@ import Testing
         ]
         try Leftovers.end(file, within: 50)
         #expect(!stray.isRunning)
-        waitpid(stray.number, nil, 0)
+        unsafe waitpid(stray.number, nil, 0)
     }
 
     // MARK: Parts
@@ -90,7 +91,7 @@ import Testing
 
     /// Runs `body` beside a supervisor, and ends it with all that is left.
     private func supervised(_ body: (Supervisor) throws -> Void) throws {
-        let nothing = open("/dev/null", O_WRONLY)
+        let nothing = unsafe open("/dev/null", O_WRONLY)
         defer { close(nothing) }
         let screen = try Screen(nothing)
         let supervisor = try Supervisor(logs: folder.path, screen: screen)

@@ -43,14 +43,18 @@ struct PrivatePostgres: Sendable {
             account = nil
         }
         (data, isElsewhere) = try Self.place(folder, account)
-        let isMade = Files.exists(data + "/flotilla_hba.conf")
-        let made = isMade ? (try? Files.read(data + "/PG_VERSION", limit: 64)).flatMap { $0 } : nil
+        let made = Self.isMade(data) ? (try? Files.read(data + "/PG_VERSION", limit: 64)).flatMap { $0 } : nil
         let version = made.map { String(decoding: $0, as: UTF8.self).filter { !$0.isWhitespace } }
         programs = try Self.programs(version, data)
     }
 
     /// Whether the cluster was made to its end: what was begun has files too.
-    var isMade: Bool { Files.exists(data + "/flotilla_hba.conf") }
+    var isMade: Bool { Self.isMade(data) }
+
+    /// It says so itself, once, when it lies on the disk; and a server that ever ran on it has left its options.
+    private static func isMade(_ data: String) -> Bool {
+        Files.exists(data + "/flotilla_made") || Files.exists(data + "/postmaster.opts")
+    }
 
     /// Takes away what was begun and not finished.
     func clear() throws(SystemError) {
@@ -189,6 +193,7 @@ struct PrivatePostgres: Sendable {
         defer { close(file) }
         let code = flotilla_sync_file_system(file)
         if code != 0 { throw SystemError(code: code, call: "syncfs", subject: data) }
+        try replace("flotilla_made", "")
     }
 
     /// Who is let in: who started the stack, as any of its roles. Written before every start, because that may be somebody
@@ -203,11 +208,12 @@ struct PrivatePostgres: Sendable {
     private static func quoted(_ name: String) -> String { "\"\(name.replacing("\"", with: "\"\""))\"" }
 
     private func replace(_ name: String, _ text: String) throws(SystemError) {
-        let path = "\(data)/\(name)"
-        unsafe unlink(path)
-        try Files.create(path, text)
-        guard unsafe chmod(path, 0o600) == 0 else { throw SystemError.last("chmod", path) }
-        if let account, unsafe chown(path, account.user, account.group) != 0 { throw SystemError.last("chown", path) }
+        let (path, new) = ("\(data)/\(name)", "\(data)/\(name).new")
+        unsafe unlink(new)
+        try Files.create(new, text)
+        guard unsafe chmod(new, 0o600) == 0 else { throw SystemError.last("chmod", new) }
+        if let account, unsafe chown(new, account.user, account.group) != 0 { throw SystemError.last("chown", new) }
+        guard unsafe rename(new, path) == 0 else { throw SystemError.last("rename", path) }
     }
 
     /// The lock of a server that was killed names a process; another may have its number now, and Postgres would take it
