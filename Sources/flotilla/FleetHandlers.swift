@@ -12,6 +12,17 @@ internal import Process
 enum FleetHandlers {
     static let names: [HandlerName] = ["ingest", "process", "aggregate", "notify"]
 
+    /// Those of them that keep something in Postgres.
+    static let stateful: Set<HandlerName> = ["process", "aggregate", "notify"]
+
+    /// Throws what keeps one of them from being made.
+    static func check(_ settings: Settings) throws {
+        var settings = settings
+        let (folder, namespace) = TopicsPlace.files(&settings)
+        let catalog = try TopicCatalog(folder: folder, namespace: namespace)
+        for name in names { _ = try make(name, catalog) }
+    }
+
     @Sendable static func make(_ name: HandlerName, _ catalog: TopicCatalog) throws -> AnyHandler? {
         switch name {
         case "ingest":
