@@ -10,15 +10,13 @@ enum Main {
         Program(
             about: "a fleet of Kafka workers", version: version,
             commands: [
-                .broker, .edge,
+                .up, .down, .status, .scale, .logs, .reset, .healthcheck, .demo, .broker, .edge,
                 .fleetWork(.work(FleetHandlers.names, build: version, make: FleetHandlers.make), build: version),
-                .topicsPlan,
-                .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .dlqList, .dlqGroups,
-                .dlqShow,
-                .dlqNote, .dlqExport, .dlqDiscard, .dlqRestore, .dlqReplay, .dlqJobs, .dlqAudit, .query, .pause,
-                .resume,
+                .topicsPlan, .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace,
+                .dlqList, .dlqGroups, .dlqShow, .dlqNote, .dlqExport, .dlqDiscard, .dlqRestore, .dlqReplay, .dlqJobs,
+                .dlqAudit, .query, .pause, .resume,
                 .workers, .keysCreate, .keysList,
-                .keysRevoke, .new, .doctor([]),
+                .keysRevoke, .endpointsList, .endpointsEnable, .new, .doctor([], and: FleetHandlers.findings),
             ]
         ).main()
     }
