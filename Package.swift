@@ -302,7 +302,7 @@ let package = Package(
         .testTarget(
             name: "DeadLettersTests",
             dependencies: [
-                "DeadLetters", "Contracts", "Flotilla", "JSON", "Kafka", "Model", "Platform", "Postgres", "TestServers",
+                "DeadLetters", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Kafka", "Model", "Platform", "Postgres", "TestServers",
                 "TestSupport",
             ],
             swiftSettings: strict

@@ -1,5 +1,6 @@
 import Contracts
 import Flotilla
+import FlotillaTesting
 import Kafka
 import Model
 import Platform
@@ -27,7 +28,7 @@ import Testing
 
     @Test func whatTheRuntimeWroteIsRead() throws {
         let source = SourceCoordinates(topic: "orders", partition: 2, offset: 17, timestamp: 1000)
-        let original = try record(headers: [Header("ce_id", "e1"), Header("ce_source", "/shop"), Header("ce_type", "t")])
+        let original = record(headers: [Header("ce_id", "e1"), Header("ce_source", "/shop"), Header("ce_type", "t")])
         var state = RetryState(
             original, role: TopicRole(family: family, kind: .source, policy: ConsumerPolicy(handler: "pricer")))
         state.source = source
@@ -37,7 +38,7 @@ import Testing
             now: 5000, worker: "w", build: "b")
         let copy = CopyWriter.deadLetter(
             of: original, to: "orders.pricer.dlq", reason: .permanent, stage: "handle", rung: .withoutBody, report)
-        let letter = DeadLetter(try record(headers: copy.headers, value: copy.value), of: family)
+        let letter = DeadLetter(record(headers: copy.headers, value: copy.value), of: family)
         #expect(letter.id == source.deadLetterID(for: "pricer"))
         #expect(letter.source == source)
         #expect(letter.fingerprint == report.fingerprint)
@@ -48,7 +49,7 @@ import Testing
     }
 
     @Test func nothingThatIsMissingOrDamagedKeepsOneOut() throws {
-        let bare = DeadLetter(try record(headers: []), of: family)
+        let bare = DeadLetter(record(headers: []), of: family)
         #expect(bare.reason == "unknown")
         #expect(bare.source.offset == -1)
         let headers = [
@@ -57,7 +58,7 @@ import Testing
             Header(HeaderName.dlqFingerprint, String(repeating: "é", count: 3000)),
             Header("ce_type", "\u{0}\u{1b}[2J" + String(repeating: "x", count: 5000)), Header("ce_id", [0xff, 0]),
         ]
-        let odd = DeadLetter(try record(headers: headers), of: family)
+        let odd = DeadLetter(record(headers: headers), of: family)
         #expect(odd.id == bare.id)
         #expect(odd.at == Timestamp(milliseconds: 0))
         #expect(odd.copyReplays == 0)
@@ -66,7 +67,7 @@ import Testing
     }
 
     @Test func aReplayIsTheRecordAndWhatSaysThatItComesBack() throws {
-        let copy = try record(
+        let copy = record(
             headers: [Header("ce_id", "e1"), Header(HeaderName.dlqReason, "permanent"), Header("retry-attempt", "6")],
             value: [1, 0, 255])
         var letter = DeadLetter(copy, of: family)
@@ -81,7 +82,7 @@ import Testing
         #expect(names["src-offset"] == "9" && names["dlq-id"] == letter.id.description)
         #expect(names["dlq-reason"] == nil && names["retry-attempt"] == nil)
         // The runtime reads of it what it is to know.
-        let arrived = try record(headers: sent.headers)
+        let arrived = record(headers: sent.headers)
         let role = TopicRole(family: family, kind: .replay, policy: ConsumerPolicy(handler: "pricer"))
         let state = RetryState(arrived, role: role)
         #expect((state.source.partition, state.source.offset, state.replays) == (4, 9, 3))
@@ -100,13 +101,11 @@ import Testing
         #expect(batch.outcomes.values.map(\.outcome) == ["dead:permanent"])
     }
 
-    private func record(headers: [Header], value: [UInt8]? = Array("{}".utf8)) throws -> Record {
-        var builder = RecordArena.Builder(records: 1, bytes: 64)
-        _ = builder
-        builder = RecordArena.Builder(records: 1, bytes: 64)
-        return TestRecord.make(
-            topic: "orders.pricer.dlq", partition: 2, offset: 5, timestamp: 4000, key: Array("k".utf8), value: value,
-            headers: headers)
+    private func record(headers: [Header], value: [UInt8]? = Array("{}".utf8)) -> Record {
+        Record(
+            OutgoingRecord(
+                topic: "orders.pricer.dlq", partition: 2, key: Array("k".utf8), value: value, headers: headers),
+            at: TopicPartition("orders.pricer.dlq", 2), 5, timestamp: 4000)
     }
 }
 

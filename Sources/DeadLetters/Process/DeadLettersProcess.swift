@@ -211,7 +211,9 @@ package final class DeadLettersProcess: Sendable {
 
     private func report(_ board: ControlBoard?, admin: String?) async {
         guard let board else { return }
+        var pace = Pace()
         while !Task.isCancelled {
+            pace.note(Time.monotonicMilliseconds, done: [.deadLetters: follower.gauges.taken])
             if let pauses = await board.pauses() {
                 let pause = pauses.first { $0.handler == .deadLetters && $0.partition == nil }
                 flag.set(pause != nil)
@@ -219,8 +221,11 @@ package final class DeadLettersProcess: Sendable {
             }
             let (pause, obstacle) = state.withLock { ($0.pause, $0.obstacle) }
             await board.report(
-                Heartbeat(identity, admin: admin) { list in
-                    list.object { json in follower.gauges.write(to: &json, pause: pause, obstacle: obstacle) }
+                Heartbeat(identity, admin: admin, cores: pace.cores) { list in
+                    list.object { json in
+                        follower.gauges.write(to: &json, pause: pause, obstacle: obstacle)
+                        json.member("rate", ((pace.rates[.deadLetters] ?? 0) * 10).rounded() / 10)
+                    }
                 })
             try? await Task.sleep(for: .seconds(1))
         }

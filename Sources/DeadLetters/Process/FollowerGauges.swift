@@ -15,6 +15,9 @@ final class FollowerGauges: Sendable {
     /// When the oldest that is open became a dead letter, in milliseconds; 0 when none is.
     let oldestOpen = Atomic<Int64>(0)
 
+    /// Records that were taken in.
+    var taken: Int { letters.load(ordering: .relaxed) + outcomes.load(ordering: .relaxed) }
+
     func write(to text: inout MetricsText) {
         text.add(
             "flotilla_deadletters_topics", .gauge, "Dead-letter topics that are followed.",
@@ -42,7 +45,6 @@ final class FollowerGauges: Sendable {
 
     /// As every handler's part of a heartbeat.
     func write(to json: inout JSONWriter, pause: OperatorPause?, obstacle: String?) {
-        let taken = Int64(letters.load(ordering: .relaxed) + outcomes.load(ordering: .relaxed))
         json.member("handler", "deadletters")
         json.member("consumed", taken)
         json.member("done", taken)
