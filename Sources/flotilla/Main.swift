@@ -13,7 +13,7 @@ enum Main {
                 .broker, .edge, .work(FleetHandlers.names, build: version, make: FleetHandlers.make), .topicsPlan,
                 .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query, .pause, .resume,
                 .workers, .keysCreate, .keysList,
-                .keysRevoke, .new, .doctor([]),
+                .keysRevoke, .new, .doctor([]), .healthcheck,
             ]
         ).main()
     }
