@@ -17,14 +17,14 @@ COPY Tests ./Tests
 COPY Sources ./Sources
 RUN swift build -c release --product flotilla --static-swift-stdlib --explicit-target-dependency-import-check error \
     && install -D -m 755 "$(swift build -c release --static-swift-stdlib --show-bin-path)/flotilla" /out/flotilla \
-    && strip --strip-all /out/flotilla
+    && strip --strip-debug /out/flotilla
 
 FROM debian:bookworm-20260918-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         ca-certificates libcjose0 libcurl4 libhiredis0.14 libisal2 liblz4-1 libmicrohttpd12 libpcre2-8-0 libpq5 \
         librdkafka1 libsimdjson14 libsnappy1v5 libssl3 libstdc++6 libyaml-0-2 libzstd1 zlib1g \
-    && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/*.log /var/log/apt \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/*.log /var/log/apt \
     && groupadd --system --gid 65532 flotilla \
     && useradd --system --uid 65532 --gid 65532 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin flotilla \
     && install -d -o 65532 -g 65532 -m 700 /var/lib/flotilla/keys /var/lib/flotilla/token
