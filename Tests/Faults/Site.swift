@@ -23,7 +23,7 @@ final class Site: Sendable {
         folder = TemporaryFolder()
         broker = try BrokerProcess(folder: folder.path + "/broker")
         try broker.start()
-        redis = try RedisServer(["--appendonly", "yes", "--appendfsync", "everysec"])
+        redis = try RedisServer(["--appendonly", "yes", "--appendfsync", "always"])
         postgres = try PostgresServer()
         database = try postgres.database()
         let files = folder.path + "/topics"
@@ -100,13 +100,13 @@ final class Site: Sendable {
 
     // MARK: Events
 
-    /// Events by two callers, who both count their ids from 0, and each hundredth of them sent a second time.
+    /// Events by two callers, who both count their ids from 0, and each fourth of them sent a second time.
     func publish(_ topic: TopicName, _ numbers: Range<Int>, with producer: Producer, _ value: (Int) -> String)
         async throws
     {
         var batch = OutgoingBatch()
         for number in numbers {
-            let again = number % 100 == 99 && number >= 100 ? [number, number - 100] : [number]
+            let again = number % 4 == 3 && number >= 100 ? [number, number - 100] : [number]
             for number in again {
                 batch.append(
                     OutgoingRecord(

@@ -183,8 +183,11 @@ extension PartitionRunner {
                     Array(repeating: true, count: piece.count)
                 }
                 guard let heard else { return false }
-                // What another has taken over meanwhile is done twice; its effect is one that can be repeated.
-                core.gauges.stale.count(heard.count { !$0 })
+                let stale = zip(piece, heard).filter { !$0.1 }.map(\.0)
+                core.gauges.stale.count(stale.count)
+                // The claim is somebody else's by now, or was lost with what Redis had not written yet; done it is all the
+                // same, and a repeat behind it must find that.
+                guard await remember(stale.filter { $0.ending == .done }.map(\.hold.key)) else { return false }
             }
             _ = letGo(endings.map(\.ticket))
         }
@@ -194,10 +197,12 @@ extension PartitionRunner {
 
     /// Has the memory know records as done whose effect is known to be in. False when the partition is given up before.
     func remember(_ items: some Sequence<WorkItem>) async -> Bool {
-        guard let gate = core.once else { return true }
         let digest = Digest(.sha256)
-        let keys = items.compactMap { item in (try? Event(item.record)).map { OnceKey($0, digest) } }
-        guard !keys.isEmpty else { return true }
+        return await remember(items.compactMap { item in (try? Event(item.record)).map { OnceKey($0, digest) } })
+    }
+
+    private func remember(_ keys: [OnceKey]) async -> Bool {
+        guard let gate = core.once, !keys.isEmpty else { return true }
         return await asking(gate) { _ throws(OnceFault) in
             try await gate.memory.remember(keys)
             return true
@@ -233,15 +238,14 @@ extension PartitionRunner {
         putBack(jobs.map(\.item), lane)
     }
 
-    /// Prolongs what is held. What was lost is held no longer, and nothing more is told of it.
+    /// Prolongs what is held, and notes what another has taken over or the memory has lost.
     func renew() async {
         guard let gate = core.once, let owner else { return }
         let all = held
         for start in stride(from: 0, to: all.count, by: Self.largestPiece) {
             let piece = all[start..<min(all.count, start + Self.largestPiece)]
             guard let kept = try? await gate.memory.renew(piece.map(\.hold), owner: owner) else { return }
-            let lost = zip(piece, kept).filter { !$0.1 }.map(\.0.ticket)
-            core.gauges.stale.count(letGo(lost).count)
+            markStale(zip(piece, kept).filter { !$0.1 }.map(\.0.ticket))
         }
     }
 }

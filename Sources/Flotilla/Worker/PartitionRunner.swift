@@ -39,6 +39,8 @@ final class PartitionRunner: Sendable {
         var takingOver: Task<Result<OnceOwner, OnceFault>, Never>?
         /// What the once-only memory granted and has not heard of since, by ticket.
         var holds: [UInt64: OnceHold] = [:]
+        /// Tickets whose hold the memory does not know any more.
+        var stale: Set<UInt64> = []
         /// Which record of this partition has an event's id: the memory cannot tell two of them from one that is asked
         /// for twice.
         var keys: [OnceKey: UInt64] = [:]
@@ -286,6 +288,7 @@ final class PartitionRunner: Sendable {
         state.withLock { state in
             tickets.compactMap { ticket in
                 guard let hold = state.holds.removeValue(forKey: ticket) else { return nil }
+                state.stale.remove(ticket)
                 if state.keys[hold.key] == ticket { state.keys[hold.key] = nil }
                 return (ticket, hold)
             }
@@ -294,7 +297,18 @@ final class PartitionRunner: Sendable {
 
     var held: [(ticket: UInt64, hold: OnceHold)] { state.withLock { $0.holds.map { ($0.key, $0.value) } } }
 
-    func isHeld(_ ticket: UInt64) -> Bool { state.withLock { $0.holds[ticket] != nil } }
+    /// The memory does not know these claims any more. They stay with the runner until it is told how they ended, so that
+    /// repeats beside them wait.
+    func markStale(_ tickets: [UInt64]) {
+        guard !tickets.isEmpty else { return }
+        state.withLock { state in
+            for ticket in tickets where state.holds[ticket] != nil { state.stale.insert(ticket) }
+        }
+    }
+
+    func hasStale(of tickets: some Sequence<UInt64>) -> Bool {
+        state.withLock { state in !state.stale.isEmpty && tickets.contains { state.stale.contains($0) } }
+    }
 
     /// What of these is held.
     func held(of tickets: some Sequence<UInt64>) -> [(ticket: UInt64, hold: OnceHold)] {

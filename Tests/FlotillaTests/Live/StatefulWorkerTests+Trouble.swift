@@ -4,6 +4,7 @@ import Kafka
 import Model
 import Platform
 import Postgres
+import Redis
 import Synchronization
 import TestServers
 import Testing
@@ -38,6 +39,43 @@ extension StatefulWorkerTests {
                     try await waitUntil { worker.outstanding == 0 }
                 }
                 #expect(try await totals(pool).values.reduce(0, +) == 111)
+            }
+        }
+    }
+
+    enum Loss: CaseIterable {
+        /// Another owner was here meanwhile: two workers that both think the partition theirs.
+        case takenOver
+        /// Redis was killed before it had written the claim down.
+        case forgotten
+    }
+
+    /// A claim that is gone when its event is applied: the event is done all the same, and a repeat behind it finds that.
+    @Test(arguments: Loss.allCases) func whatIsAppliedIsRememberedThoughItsClaimIsGone(_ loss: Loss) async throws {
+        let server = try RedisServer()
+        let client = try RedisClient(try RedisConfiguration(url: server.url))
+        defer { client.close() }
+        let memory = RedisOnceMemory(
+            client, handler: "totals", namespace: Namespace(), ttl: .seconds(1200), lease: .seconds(40))
+        try await Fleet.with { fleet in
+            try await fleet.makeTopics("amounts", policy, partitions: 1)
+            let handler = Totals(before: { events in
+                guard events.contains(where: { $0.id == "id-1" }) else { return }
+                switch loss {
+                case .takenOver: _ = try await memory.takeOver(TopicPartition("amounts", 0))
+                case .forgotten: _ = try await client.execute(RedisCommand("FLUSHALL"))
+                }
+            })
+            try await withStore { store, pool in
+                try await fleet.withWorker(
+                    .stateful(handler), ["amounts": policy], once: OnceGate(memory, onStoreDown: .pause), store: store
+                ) { worker in
+                    try await fleet.publish("amounts", [event(1, "5")])
+                    try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 1 && worker.outstanding == 0 }
+                    try await fleet.publish("amounts", [event(1, "5"), event(2, "100")])
+                    try await waitUntil { try await totals(pool).values.reduce(0, +) >= 100 && worker.outstanding == 0 }
+                }
+                #expect(try await totals(pool).values.reduce(0, +) == 105)
             }
         }
     }
