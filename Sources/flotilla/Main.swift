@@ -12,12 +12,11 @@ enum Main {
             commands: [
                 .up, .down, .status, .scale, .logs, .reset, .healthcheck, .demo, .broker, .edge,
                 .fleetWork(.work(FleetHandlers.names, build: version, make: FleetHandlers.make), build: version),
-                .topicsPlan, .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace,
-                .dlqList, .dlqGroups, .dlqShow, .dlqNote, .dlqExport, .dlqDiscard, .dlqRestore, .dlqReplay, .dlqJobs,
-                .dlqAudit, .query, .pause, .resume,
+                .topicsPlan, .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query,
+                .pause, .resume,
                 .workers, .keysCreate, .keysList,
                 .keysRevoke, .endpointsList, .endpointsEnable, .new, .doctor([], and: FleetHandlers.findings),
-            ]
+            ] + Command.dlq
         ).main()
     }
 }

@@ -80,7 +80,7 @@ import Testing
         ]
         try Leftovers.end(file, within: 50)
         #expect(!stray.isRunning)
-        unsafe waitpid(stray.number, nil, 0)
+        waitpid(stray.number, nil, 0)
     }
 
     // MARK: Parts

@@ -3,6 +3,13 @@ internal import DeadLetters
 internal import Glibc
 internal import Platform
 
+extension Command {
+    /// The verbs of `dlq`.
+    static let dlq: [Command] = [
+        .dlqList, .dlqGroups, .dlqShow, .dlqNote, .dlqExport, .dlqDiscard, .dlqRestore, .dlqReplay, .dlqJobs, .dlqAudit,
+    ]
+}
+
 /// What the commands of dead letters have in common on the command line.
 enum DlqOptions {
     static let filters: [Command.Option] = [
