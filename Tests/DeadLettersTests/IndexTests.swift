@@ -65,7 +65,7 @@ import Testing
             let order = DeadLetterIndex.ReplayOrder(DeadLetterFilter(), confirmed: 50, who: "ada")
             let made = await withTaskGroup(of: ReplayJob?.self) { group in
                 for _ in 0..<4 { group.addTask { try? await index.replay(order) } }
-                return await group.reduce(into: []) { if let job = $1 { $0.append(job) } }
+                return await group.reduce(into: [ReplayJob]()) { if let job = $1 { $0.append(job) } }
             }
             #expect(made.map(\.total) == [50])
             // Cancelled, all are as before; what is confirmed may not be exceeded.

@@ -92,11 +92,12 @@ extension Command {
         guard !groups.isEmpty else { return print("none fits") }
         var table = TextTable(
             [
-                "FINGERPRINT", "OPEN", "ALL", "HANDLER", "TOPIC", "REASON", "FIRST", "LAST", "24 HOURS", "ERROR",
-            ], right: [1, 2])
+                "FINGERPRINT", "OPEN", "RESOLVED", "ALL", "HANDLER", "TOPIC", "REASON", "FIRST", "LAST", "24 HOURS", "ERROR",
+            ], right: [1, 2, 3])
         for group in groups {
             table.add([
-                group.fingerprint, group.counts[.open].map { "\($0)" } ?? "?", "\(group.total)", group.handler.rawValue,
+                group.fingerprint, group.counts[.open].map { "\($0)" } ?? "?",
+                group.counts[.resolved].map { "\($0)" } ?? "?", "\(group.total)", group.handler.rawValue,
                 group.topics.joined(separator: ","), group.reasons.joined(separator: ","), group.first.description,
                 group.last.description, group.spark, group.errorMessage,
             ])

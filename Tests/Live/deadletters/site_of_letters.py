@@ -64,6 +64,18 @@ class Site(Fleet):
             producer.poll(0)
         assert producer.flush(30) == 0
 
+    def publish_for_the_page(self) -> None:
+        """Three shops' orders of a day, each customer with one; those from France are the trouble."""
+        producer = Producer({"bootstrap.servers": self.broker, "enable.idempotence": True})
+        for number in range(120):
+            order = {"order": number, "amount": 100, "country": ("de", "at", "fr")[number % 3],
+                     "customer": {"mail": f"customer-{number}@example.com"}}
+            headers = {"ce_specversion": "1.0", "ce_id": f"order-{number}", "ce_source": "/shop",
+                       "ce_type": "order.created", "content-type": "application/json"}
+            producer.produce("orders", key=f"customer-{number}", value=json.dumps(order).encode(), headers=headers,
+                             partition=number % PARTITIONS)
+        assert producer.flush(30) == 0
+
     def read(self, topic: str) -> list:
         """All that is in a topic."""
         consumer = Consumer({"bootstrap.servers": self.broker, "group.id": f"check {random.random()}", "enable.partition.eof": True})
@@ -101,4 +113,4 @@ def orders(count: int, country: str = "de") -> list[dict]:
             for number in range(count)]
 
 
-__all__ = ["PARTITIONS", "Site", "orders", "until"]
+__all__ = ["PARTITIONS", "ROOT", "Site", "orders", "until"]
