@@ -39,7 +39,8 @@ import Testing
             #expect(supervisor.state("broken")?.lastLines.last == "the disk is full")
             supervisor.start(Part("missing", .worker) { (Launch("/nowhere", [], environment: [:]), nil) })
             let end = wait { supervisor.state("missing")?.end }
-            #expect("\(try #require(end))".contains("No such file"))
+            let text = "\(try #require(end))"
+            #expect(text.contains("No such file"))
             var once = shell("once", "exit 0")
             once.isOnce = true
             supervisor.start(once)
@@ -80,7 +81,7 @@ import Testing
         ]
         try Leftovers.end(file, within: 50)
         #expect(!stray.isRunning)
-        unsafe waitpid(stray.number, nil, 0)
+        waitpid(stray.number, nil, 0)
     }
 
     // MARK: Parts
