@@ -34,10 +34,12 @@ static inline size_t flotilla_curl_take(char *bytes, size_t size, size_t count, 
     return more;
 }
 
-// Asks for what is at a URL, without following where it points to. As below otherwise.
-static inline int flotilla_curl_get(CURL *curl, const char *url, long milliseconds, flotilla_curl_answer *answer) {
+// Asks for what is at a URL, without following where it points to; `direct` is past any proxy. As below otherwise.
+static inline int flotilla_curl_get(CURL *curl, const char *url, int direct, long milliseconds,
+                                    flotilla_curl_answer *answer) {
     curl_easy_reset(curl);
     curl_easy_setopt(curl, CURLOPT_URL, url);
+    if (direct) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
