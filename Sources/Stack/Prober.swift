@@ -34,7 +34,8 @@ package final class Prober: Sendable {
         do throws(WebClient.Fault) {
             let answer = try client.get("http://127.0.0.1:\(port)/readyz", limit: 65_536, within: .seconds(2))
             if answer.status == 200 { return nil }
-            return String(decoding: answer.body, as: UTF8.self).split(whereSeparator: \.isNewline).joined(separator: ", ")
+            return String(decoding: answer.body, as: UTF8.self).split(whereSeparator: \.isNewline).joined(
+                separator: ", ")
         } catch { return "does not answer" }
     }
 
