@@ -181,7 +181,7 @@ def test_what_cannot_start_says_why(stack: Stack, tmp_path: Path) -> None:
     faults = refusal(FLOTILLA_RATE="many", LOG_LEVEL="loud", FLOTILLA_TLS_CERT="/none")
     for name in ("FLOTILLA_RATE", "LOG_LEVEL", "FLOTILLA_TLS_CERT"):
         assert name in faults
-    assert "topics" in refusal(FLOTILLA_TOPICS=str(tmp_path / "none"))
+    assert "FLOTILLA_TOPICS names" in refusal(FLOTILLA_TOPICS=str(tmp_path / "none"))
 
     other = tmp_path / "other"
     other.mkdir()
