@@ -1,4 +1,5 @@
 internal import Aggregate
+internal import Commands
 internal import Contracts
 internal import Flotilla
 internal import Ingest
@@ -43,6 +44,31 @@ enum FleetHandlers {
             _ = try RulesReader.read(folder: folder, catalog: catalog)
             return []
         } catch { return error.faults }
+    }
+
+    /// The same as `work notify` looks at it, with the settings: what is wrong, and what to do.
+    @Sendable static func findings(in folder: String, _ catalog: TopicCatalog) -> [Finding] {
+        var settings = Settings.fromEnvironment()
+        var asked = settings
+        do throws(TopicFaults) {
+            let rules = try RulesReader.read(folder: folder, catalog: catalog) { asked.text($0) }
+            _ = NotifySecrets(&settings, for: rules)
+            guard settings.faults.isEmpty else {
+                return [
+                    Finding(
+                        subject: "rules", state: .warning,
+                        detail: settings.faults.map(\.description).joined(separator: "\n"),
+                        advice: "set them for \(Program.name) work notify, which does not start without")
+                ]
+            }
+            return [Finding(subject: "rules", state: .ok, detail: rules.summary)]
+        } catch {
+            return [
+                Finding(
+                    subject: "rules", state: .failed, detail: "\(error)",
+                    advice: "mend them: \(Program.name) work notify does not start with them")
+            ]
+        }
     }
 
     private static func notify(_ catalog: TopicCatalog) throws -> Notify {

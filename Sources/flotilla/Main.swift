@@ -14,7 +14,7 @@ enum Main {
                 .work(FleetHandlers.names, build: version, make: FleetHandlers.make), .topicsPlan,
                 .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query, .pause, .resume,
                 .workers, .keysCreate, .keysList,
-                .keysRevoke, .new, .doctor([]),
+                .keysRevoke, .endpointsList, .endpointsEnable, .new, .doctor([], and: FleetHandlers.findings),
             ]
         ).main()
     }

@@ -67,7 +67,7 @@ def test_from_nothing_to_a_counted_event_and_back(stack: Stack) -> None:
     answer = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60).stdout
     assert '"topic":"events.raw"' in answer
     until(lambda: stack.count("spring") == 1, "the click")
-    assert stack.run("healthcheck", "--admin", stack.file["admin"]).returncode == 0
+    assert stack.run("healthcheck", stack.file["admin"]).returncode == 0
     doctor = stack.run("doctor")
     assert doctor.returncode == 0, doctor.stdout
 
