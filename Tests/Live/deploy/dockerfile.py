@@ -118,7 +118,8 @@ class Build:
         if swift:
             self.tell(f"what {stage.image} has")
             packages = " ".join(TOOLCHAIN_PACKAGES)
-            self.run(root, f"apt-get update -qq && apt-get install -qq -y --no-install-recommends {packages} >/dev/null", {}, "/", swift=False)
+            install = f"apt-get update -qq && apt-get install -qq -y --no-install-recommends {packages} >/dev/null"
+            self.run(root, install, {}, "/", swift=False)
         for word, rest in stage.steps:
             self.tell(f"{word} {' '.join(rest.split())[:100]}")
             if word == "RUN":
