@@ -169,6 +169,8 @@ def main() -> None:
     bytes_in_all, binary = size(root), (root / "usr/local/bin/flotilla").stat().st_size
     print(f"image: {bytes_in_all / 1e6:.1f} MB, of it Debian {size(build.base) / 1e6:.1f} MB and flotilla {binary / 1e6:.1f} MB")
     assert bytes_in_all < 120e6, "more than 120 MB"
+    for other in {build.base, *build.roots.values()} - {root}:
+        shutil.rmtree(other)
 
 
 if __name__ == "__main__":
