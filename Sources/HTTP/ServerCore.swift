@@ -16,7 +16,9 @@ internal import Synchronization
     /// Requests that have begun and are not over.
     let openExchanges = Atomic<Int>(0)
     /// What is kept of the bodies of requests that are not over.
-    let heldBytes = Atomic<Int>(0)
+    let memory: HeldBytes
+    /// When the sweeper looked last: a clock that costs nothing, a quarter of a second late at most.
+    private let swept = Atomic<Int64>(Time.monotonicMilliseconds)
     /// No new connections, and each answer is its connection's last.
     let isQuiet = Atomic<Bool>(false)
     /// Nothing is waited for any more.
@@ -31,6 +33,7 @@ internal import Synchronization
     init(_ configuration: HTTPConfiguration, _ handler: any RequestHandler) throws(HTTPFault) {
         self.configuration = configuration
         self.handler = handler
+        memory = HeldBytes(limit: configuration.maxHeldBytes)
         do throws(SystemError) {
             bell = try Doorbell()
             idle = try Doorbell()
@@ -98,6 +101,8 @@ internal import Synchronization
     func giveUp() {
         isGivingUp.store(true, ordering: .sequentiallyConsistent)
         for exchange in table.exchanges { exchange.giveUp(self) }
+        // Who was about to resume one is in the library for a moment yet.
+        while table.exchanges.contains(where: \.isWaking) { sched_yield() }
         bell.ring()
     }
 
@@ -112,10 +117,13 @@ internal import Synchronization
         while !isGivingUp.load(ordering: .acquiring) {
             bell.wait(milliseconds: 250)
             let now = Time.monotonicMilliseconds
+            swept.store(now, ordering: .relaxed)
             _ = table.cutOff(now: now)
             for exchange in table.exchanges { exchange.expire(self, now: now) }
         }
     }
+
+    var lastSwept: Int64 { swept.load(ordering: .relaxed) }
 
     // MARK: From the library
 
@@ -130,7 +138,7 @@ internal import Synchronization
     func begin(_ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection) -> Exchange {
         connection.deadline.store(0, ordering: .relaxed)
         let exchange = Exchange(
-            native, request, connection, bodyTimeout: configuration.bodyTimeout.milliseconds,
+            native, request, connection, memory, bodyTimeout: configuration.bodyTimeout.milliseconds,
             now: Time.monotonicMilliseconds)
         connection.exchange.withLock { $0 = exchange }
         openExchanges.add(1, ordering: .sequentiallyConsistent)
@@ -142,7 +150,7 @@ internal import Synchronization
         connection.exchange.withLock { $0 = nil }
         connection.deadline.store(
             Time.monotonicMilliseconds + configuration.idleTimeout.milliseconds, ordering: .relaxed)
-        heldBytes.subtract(exchange.held, ordering: .relaxed)
+        exchange.letGo()
         handler.finished(exchange, status: exchange.end(isDone))
         if openExchanges.subtract(1, ordering: .sequentiallyConsistent).newValue == 0,
             isQuiet.load(ordering: .sequentiallyConsistent)
