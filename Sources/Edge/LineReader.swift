@@ -28,6 +28,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
     private var batch = OutgoingBatch()
     /// The lines that the batch's records were in.
     private var lines: [Int] = []
+    private var hasEnded = false
     private let state = Mutex(State())
 
     private struct State {
@@ -87,6 +88,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
         if let gunzip, !gunzip.isAtEnd { fail(Self.problem(.notGzip)) }
         if !unfinished.isEmpty || isSkipping { finishLine() }
         publishBlock()
+        hasEnded = true
         submit(exchange)
         let isDone = state.withLock { state in
             state.hasEnded = true
@@ -226,6 +228,11 @@ final class LineReader: BodyReader, @unchecked Sendable {
         guard !batch.isEmpty else { return }
         let (full, numbers) = (batch, lines)
         batch = OutgoingBatch()
+        // The next one will be like this one; of a short body there is none.
+        if !hasEnded {
+            batch.reserveCapacity(
+                records: full.count, headers: full.headers.count, bytes: full.byteCount + full.byteCount / 8)
+        }
         lines = []
         let mayGoOn = state.withLock { state in
             guard state.failure == nil else { return false }
