@@ -205,10 +205,7 @@ internal import Synchronization
         case .hasNoTime: return false
         // This is called again when the answer is there.
         case .isSuspended: return true
-        case .isNotNeeded:
-            // It is sent once, so it is taken: a copy would count a reference for each of its parts.
-            guard let response = state.withLock({ $0.response.take() }) else { return false }
-            return send(response, server)
+        case .isNotNeeded: return state.withLock { $0.response }.map { send($0, server) } ?? false
         }
     }
 
