@@ -51,11 +51,11 @@ let package = Package(
         // Threads, clocks, signals, logs, digests.
         .target(name: "Platform", dependencies: ["CLinux", "COpenSSL"], swiftSettings: lending),
 
-        // What every command line of ours has in common.
-        .target(name: "Commands", dependencies: ["Platform"], swiftSettings: strict),
-
         // simdjson in Swift.
         .target(name: "JSON", dependencies: ["CSimdjson"], swiftSettings: lending),
+
+        // What every command line of ours has in common.
+        .target(name: "Commands", dependencies: ["JSON", "Platform"], swiftSettings: strict),
 
         // librdkafka in Swift.
         .target(name: "Kafka", dependencies: ["Model", "Platform", "CRdKafka"], swiftSettings: strict),
@@ -140,13 +140,24 @@ let package = Package(
         // What sends events to an edge: lines of JSON.
         .target(name: "EdgeClient", dependencies: ["JSON", "Platform", "Transfers"], swiftSettings: strict),
 
+        // `up`: starts, watches, scales and ends the processes of one machine.
+        .target(
+            name: "Stack",
+            dependencies: [
+                "AdminPort", "CLinux", "Contracts", "Flotilla", "JSON", "Kafka", "Model", "Platform", "Postgres", "Redis",
+                "Transfers",
+            ],
+            swiftSettings: strict
+        ),
+
         // The command line: the only place where ports meet adapters.
         .executableTarget(
             name: "flotilla",
             dependencies: [
                 "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
                 "Contracts",
-                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify",
+                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "Stack",
+                "Transfers",
             ],
             swiftSettings: strict
         ),
@@ -288,6 +299,10 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
+        .testTarget(
+            name: "StackTests", dependencies: ["Contracts", "Model", "Platform", "Stack", "TestSupport"],
+            swiftSettings: strict
+        ),
         // Kills things as processes: the broker, workers and what they need.
         .executableTarget(
             name: "FaultSink", dependencies: ["Flotilla"], path: "Tests/Faults/Sink", swiftSettings: strict

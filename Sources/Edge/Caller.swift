@@ -3,18 +3,37 @@ internal import Platform
 
 /// Who sends events, and what they may.
 package struct Caller: Hashable, Sendable {
-    /// Part of `ce_source`, so that nobody can claim another's ids.
+    /// How somebody shows who they are. Names of one realm say nothing in another: who owns a key, whom a provider of
+    /// identities knows and whom a certificate names may be three of the same name.
+    package enum Realm: String, Hashable, Sendable {
+        case key = ""
+        case token = "jwt:"
+        case certificate = "cert:"
+
+        static let named: [Realm] = [.token, .certificate]
+    }
+
+    /// Part of `ce_source`, so that nobody can claim another's ids. Begins with the realm, which has a colon, as no name has.
     package let name: String
+    let realm: Realm
     /// Topics that they may publish to; nil is all that are open.
     package let topics: Set<String>?
     /// `ce_source` of events that name none: nobody can speak in another's name, nor claim its ids.
     let source: String
 
-    package init(_ name: String, topics: Set<String>? = nil) {
+    package init(_ name: String, in realm: Realm = .key, topics: Set<String>? = nil) {
+        self.init(full: realm.rawValue + name, realm, topics)
+    }
+
+    private init(full name: String, _ realm: Realm, _ topics: Set<String>?) {
         self.name = name
+        self.realm = realm
         self.topics = topics
         source = "/flotilla/\(name)"
     }
+
+    /// The same, with these topics only.
+    func limited(to topics: Set<String>) -> Caller { Caller(full: name, realm, topics) }
 
     /// Whether a name can be part of a source and of a line of the file of keys.
     package static func isName(_ text: String) -> Bool {
@@ -38,6 +57,8 @@ package struct Access: Sendable {
     package var tokens: TokenVerifier?
     /// Whether a client certificate's common name is its owner's name here. The TLS library has checked who signed it.
     package var takesCertificates = false
+    /// What tokens and certificates are good for; nil is all topics that are open.
+    package var grants: Grants?
 
     package init() {}
 
@@ -59,10 +80,10 @@ package struct Access: Sendable {
             if let keys, let caller = keys.caller(of: word, now: now) { return caller }
             if let tokens, !word.hasPrefix("flk_") {
                 do throws(TokenRefusal) {
-                    return try tokens.caller(of: word, now: now, wall: Time.wallMilliseconds)
+                    return granted(try tokens.caller(of: word, now: now, wall: Time.wallMilliseconds), now)
                 } catch {
-                    throw error.isTemporary
-                        ? Edge.Refused(Problem(503, error.detail, retryAfter: 1)) : refusal(error.detail)
+                    guard let seconds = error.retryAfter else { throw refusal(error.detail) }
+                    throw Edge.Refused(Problem(503, error.detail, retryAfter: seconds))
                 }
             }
             // Where nobody is asked, what somebody says is not checked either.
@@ -73,11 +94,13 @@ package struct Access: Sendable {
             guard Caller.isName(name) else {
                 throw refusal("the certificate's common name is no name here: letters, digits, dashes, dots")
             }
-            return Caller(name)
+            return granted(Caller(name, in: .certificate), now)
         }
         if let open { return open }
         throw refusal("who are you? Send the header Authorization: Bearer KEY; `flotilla keys create` makes one")
     }
+
+    private func granted(_ caller: Caller, _ now: Int64) -> Caller { grants?.granted(caller, now: now) ?? caller }
 
     private func refusal(_ detail: String) -> Edge.Refused {
         var problem = Problem(401, detail)

@@ -17,6 +17,7 @@ final class Edge: RequestHandler {
     let publisher: Publisher
     let health: Health
     let counts = EdgeCounts()
+    let share: StreamShare
     private let topics: [TopicName: EdgeTopic]
     private let access: AccessLog
     private let openAPI: [UInt8]
@@ -27,6 +28,7 @@ final class Edge: RequestHandler {
         access = AccessLog(log)
         self.configuration = configuration
         publisher = Publisher(producer: producer)
+        share = StreamShare(limit: configuration.maxQueuedBytes / 2, batchBytes: LineReader.batchBytes)
         self.health = health
         memory = redis.map { IdempotencyMemory(redis: $0, prefix: configuration.catalog.namespace.key("edge:")) }
         let prefix = configuration.catalog.namespace.key("edge:rate:")
@@ -75,7 +77,7 @@ final class Edge: RequestHandler {
     func timeout(_ request: HTTPRequest) -> HTTPResponse { Publisher.unacknowledged.response }
 
     func overload(_ request: HTTPRequest) -> HTTPResponse {
-        Problem(503, "too many bytes are under way: send this again later", retryAfter: 1).response
+        LineReader.overload.response
     }
 
     func finished(_ exchange: Exchange, status: Int?) {
@@ -105,8 +107,12 @@ final class Edge: RequestHandler {
                 key: try Self.key(request))
             let isGzip = try Self.isGzip(request)
             if form == .lines {
+                if isGzip, !exchange.keep(Gunzip.memory) {
+                    _ = exchange.keep(0)
+                    throw Refused(LineReader.overload)
+                }
                 do throws(Gunzip.Fault) {
-                    return .stream(try LineReader(publisher, context, isGzip: isGzip))
+                    return .stream(try LineReader(publisher, share, context, isGzip: isGzip))
                 } catch { throw Refused(LineReader.problem(error)) }
             }
             let limit = form.isList ? Limits.list : topic.eventLimit
@@ -116,6 +122,7 @@ final class Edge: RequestHandler {
             return .collect(limit: limit, tooLarge: tooLarge) { [self] exchange, body in
                 do throws(Refused) {
                     let plain = isGzip ? try Self.gunzip(body, limit) : body
+                    if isGzip, !exchange.hold(plain.count) { throw Refused(LineReader.overload) }
                     try publish(plain, form, context, exchange)
                 } catch { exchange.answer(error.problem.response) }
             }
@@ -209,7 +216,7 @@ final class Edge: RequestHandler {
                         if await !memory.settle(name, owner: owner, response, events) {
                             exchange.addHeaders([Self.unverified])
                         }
-                        exchange.answer(response)
+                        exchange.conclude(response)
                     }
                 }
                 publish()

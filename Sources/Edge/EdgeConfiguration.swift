@@ -12,6 +12,8 @@ package struct EdgeConfiguration: Sendable {
     package var rate: Int?
     /// Web pages that may call, as `https://example.org`; `*` is any.
     package var origins: Set<String> = []
+    /// How much of events waits for the log; streams of lines get the half of it. Default 128 MiB.
+    package var maxQueuedBytes = 128 << 20
     package var version = "0"
 
     package init(_ catalog: TopicCatalog) {

@@ -28,7 +28,8 @@ final class EdgeCounts: Sendable {
         }
     }
 
-    func write(to metrics: inout MetricsText, connections: Int) {
+    /// `held`: what is kept of bodies; `streamed`: what of streams waits for the log.
+    func write(to metrics: inout MetricsText, connections: Int, held: Int, streamed: Int) {
         let state = state.withLock { $0 }
         metrics.add(
             "flotilla_edge_requests_total", .counter, "Requests by the status of their answer.",
@@ -43,5 +44,8 @@ final class EdgeCounts: Sendable {
             bounds: Self.bounds.map { Double($0) / 1000 }, counts: state.times,
             sum: Double(state.milliseconds) / 1000)
         metrics.add("flotilla_edge_connections", .gauge, "Open connections.", Double(connections))
+        metrics.add("flotilla_edge_held_bytes", .gauge, "What is kept of bodies that are under way.", Double(held))
+        metrics.add(
+            "flotilla_edge_stream_bytes", .gauge, "What of streams of lines waits for the log.", Double(streamed))
     }
 }

@@ -36,6 +36,7 @@ package final class EdgeServer: Sendable {
         producing.topicPatience = min(.seconds(3), producing.deliveryTimeout)
         producing.linger = .milliseconds(1)
         producing.maxQueuedRecords = 500_000
+        producing.maxQueuedBytes = configuration.maxQueuedBytes
         producing.client.hooks.fault = { fault in
             log.warning("kafka", [("error", fault)])
             if fault.isFatal { fatal(fault) }
@@ -59,8 +60,10 @@ package final class EdgeServer: Sendable {
             self.server = server
             do {
                 adminServer = try place.map { place in
-                    try AdminServer(host: place.host, port: place.port, health: health) { [counts = edge.counts] text in
-                        counts.write(to: &text, connections: server.connectionCount)
+                    try AdminServer(host: place.host, port: place.port, health: health) { [edge] text in
+                        edge.counts.write(
+                            to: &text, connections: server.connectionCount, held: server.heldBytes,
+                            streamed: edge.share.bytes)
                     }
                 }
             } catch {

@@ -6,8 +6,7 @@ internal import Synchronization
 ///     ID NAME TOPICS SHA256 CREATED
 ///
 /// A key is `flk_ID_SECRET`. The secret is 256 random bits, so a plain digest of it is as good as a slow one; what is
-/// compared takes as long for a near miss as for a far one. The file is looked at again after two seconds, so that a
-/// revoked key does not live on; while it cannot be read the keys of before hold.
+/// compared takes as long for a near miss as for a far one.
 package final class KeyRing: Sendable {
     package struct Entry: Hashable, Sendable {
         package let id: String
@@ -54,24 +53,16 @@ package final class KeyRing: Sendable {
         package init(_ description: String) { self.description = description }
     }
 
-    private struct State {
-        var bearers: [String: Bearer]
-        var looked: Int64
-    }
-
-    private let path: String
-    private let log: Log
-    private let state: Mutex<State>
+    private let file: WatchedFile<[String: Bearer]>
     /// One for all, because making one costs more than a digest.
     private let sha256 = Mutex(Digest(.sha256))
 
     private static let fileLimit = 4 << 20
-    private static let patience: Int64 = 2000
 
     package init(path: String, log: Log, now: Int64) throws(Fault) {
-        self.path = path
-        self.log = log
-        state = Mutex(State(bearers: Self.byID(try Self.read(path)), looked: now))
+        file = try WatchedFile(path, gone: [:], log: log, now: now) { path throws(Fault) in
+            Self.byID(try Self.read(path))
+        }
     }
 
     /// Whom a key belongs to. `now` is the monotonic clock's.
@@ -84,13 +75,7 @@ package final class KeyRing: Sendable {
         while end < key.count, key[end] != UInt8(ascii: "_") { end += 1 }
         guard end < key.count else { return nil }
         let id = unsafe key.extracting(4..<end).withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
-        let isDue = state.withLock { state in
-            guard now - state.looked > Self.patience else { return false }
-            state.looked = now
-            return true
-        }
-        if isDue { look() }
-        guard let bearer = state.withLock({ $0.bearers[id] }) else { return nil }
+        guard let bearer = file.value(now: now)[id] else { return nil }
         let digest = sha256.withLock { digest in
             digest.start()
             unsafe digest.add(key.bytes)
@@ -105,13 +90,6 @@ package final class KeyRing: Sendable {
         guard text.count >= prefix.utf8CodeUnitCount else { return false }
         for index in 0..<prefix.utf8CodeUnitCount where unsafe text[index] != prefix.utf8Start[index] { return false }
         return true
-    }
-
-    private func look() {
-        do throws(Fault) {
-            let bearers = Self.byID(try Self.read(path))
-            state.withLock { $0.bearers = bearers }
-        } catch { log.warning("the file of keys cannot be read: those of before hold", [("error", error)]) }
     }
 
     private static func byID(_ entries: [Entry]) -> [String: Bearer] {

@@ -8,14 +8,15 @@ internal import Synchronization
 
 /// Publishes a body of lines, one event each, while it comes.
 ///
-/// Lines are gathered into batches that go to the producer; when too much of them is under way the connection waits, so
-/// that a body of any length takes the same memory. The answer is given when the last batch is acknowledged, because the
+/// Lines are gathered into batches that go to the producer; when too much of them is under way, of this stream or of all,
+/// the connection waits, so that a body of any length takes the same memory and leaves room for others. The answer is given when the last batch is acknowledged, because the
 /// server library sends none before the body has ended. Once the log has failed, nothing more is published, and the
 /// answer says from which line on to send again.
 final class LineReader: BodyReader, @unchecked Sendable {
     // Unchecked: what is not in the lock belongs to the server's thread, which calls `take` and `end`.
     private let publisher: Publisher
     private let topic: EdgeTopic
+    private let share: StreamShare
     private var exchange: Exchange?
     private var context: PublishContext
     private let gunzip: Gunzip?
@@ -28,7 +29,6 @@ final class LineReader: BodyReader, @unchecked Sendable {
     private var batch = OutgoingBatch()
     /// The lines that the batch's records were in.
     private var lines: [Int] = []
-    private var hasEnded = false
     private let state = Mutex(State())
 
     private struct State {
@@ -46,12 +46,15 @@ final class LineReader: BodyReader, @unchecked Sendable {
 
     /// What the parser takes at once: larger ones leave the processor's cache.
     private static let blockBytes = 32 << 10
-    private static let batchBytes = 256 << 10
+    static let batchBytes = 256 << 10
     private static let batchRecords = 2000
     private static let windowBytes = 2 << 20
 
-    init(_ publisher: Publisher, _ context: PublishContext, isGzip: Bool) throws(Gunzip.Fault) {
+    init(
+        _ publisher: Publisher, _ share: StreamShare, _ context: PublishContext, isGzip: Bool
+    ) throws(Gunzip.Fault) {
         self.publisher = publisher
+        self.share = share
         topic = context.topic
         self.context = context
         gunzip = isGzip ? try Gunzip() : nil
@@ -59,36 +62,60 @@ final class LineReader: BodyReader, @unchecked Sendable {
 
     // MARK: On the server's thread
 
-    func take(_ piece: RawSpan, _ exchange: Exchange) {
-        if state.withLock({ $0.failure != nil }) { return }
+    func take(_ piece: RawSpan, _ exchange: Exchange) -> Int {
+        if state.withLock({ $0.failure != nil }) {
+            giveUp(exchange)
+            return piece.byteCount
+        }
         self.exchange = exchange
         context = PublishContext(
             topic, caller: context.caller, now: Time.wallMilliseconds, traceParent: context.traceParent,
             key: context.key)
+        var taken = piece.byteCount
         if let gunzip {
             do throws(Gunzip.Fault) {
-                try gunzip.take(piece) { plain in
+                var plainBytes = 0
+                taken = try gunzip.take(piece) { plain in
                     split(plain)
-                    return true
+                    plainBytes += plain.byteCount
+                    return plainBytes < Self.batchBytes
                 }
             } catch { fail(Self.problem(error)) }
         } else {
             split(piece)
         }
+        if !exchange.keep(kept) { fail(Self.overload) }
         // Asked for first and taken back, so that a report that comes in between is not missed.
         exchange.pause()
         let mustWait = state.withLock { state in
             state.isPaused = state.bytesUnderWay > Self.windowBytes
             return state.isPaused
         }
-        if !mustWait { exchange.resume() }
+        if !mustWait, !share.mustWait({ exchange.resume() }) { exchange.resume() }
+        return taken
     }
+
+    /// What it keeps until the next piece comes.
+    private var kept: Int {
+        (gunzip == nil ? 0 : Gunzip.memory) + unfinished.capacity + block.text.capacity + batch.byteCount
+            + lines.count * 256
+    }
+
+    /// Nothing more is published: what was kept for that goes.
+    private func giveUp(_ exchange: Exchange) {
+        (unfinished, isSkipping, block, batch, lines) = ([], false, LineBlock(), OutgoingBatch(), [])
+        _ = exchange.keep(0)
+        exchange.ignoreRest()
+    }
+
+    /// What a request is told whose body there is no memory for.
+    static let overload = Problem(503, "too many bytes are under way: send this again later", retryAfter: 1)
 
     func end(_ exchange: Exchange) {
         if let gunzip, !gunzip.isAtEnd { fail(Self.problem(.notGzip)) }
+        if state.withLock({ $0.failure != nil }) { giveUp(exchange) }
         if !unfinished.isEmpty || isSkipping { finishLine() }
         publishBlock()
-        hasEnded = true
         submit(exchange)
         let isDone = state.withLock { state in
             state.hasEnded = true
@@ -151,7 +178,8 @@ final class LineReader: BodyReader, @unchecked Sendable {
             unsafe add(unfinished.span.bytes)
         }
         isSkipping = false
-        unfinished.removeAll(keepingCapacity: true)
+        // A long line is seldom followed by another.
+        unfinished.removeAll(keepingCapacity: unfinished.capacity <= Self.blockBytes)
     }
 
     /// Adds a line to the block, or publishes a line by itself that is too long for one.
@@ -228,11 +256,6 @@ final class LineReader: BodyReader, @unchecked Sendable {
         guard !batch.isEmpty else { return }
         let (full, numbers) = (batch, lines)
         batch = OutgoingBatch()
-        // The next one will be like this one; of a short body there is none.
-        if !hasEnded {
-            batch.reserveCapacity(
-                records: full.count, headers: full.headers.count, bytes: full.byteCount + full.byteCount / 8)
-        }
         lines = []
         let mayGoOn = state.withLock { state in
             guard state.failure == nil else { return false }
@@ -241,12 +264,14 @@ final class LineReader: BodyReader, @unchecked Sendable {
             return true
         }
         guard mayGoOn else { return }
+        share.take(full.byteCount)
         do throws(KafkaFault) {
             try publisher.producer.enqueue(full) { [self] report in
                 reported(report, numbers, full.byteCount, exchange)
             }
         } catch {
             let problem = Publisher.problem(error, topic)
+            share.give(full.byteCount)
             state.withLock { state in
                 state.bytesUnderWay -= full.byteCount
                 state.batchesUnderWay -= 1
@@ -259,6 +284,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
     // MARK: On the producer's thread
 
     private func reported(_ report: DeliveryReport, _ numbers: [Int], _ bytes: Int, _ exchange: Exchange) {
+        share.give(bytes)
         let failures = report.failures
         let problem = failures.first.map { Publisher.problem($0.fault, topic) }
         let (mayReadOn, isDone) = state.withLock { state in
@@ -273,7 +299,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
             if mayReadOn { state.isPaused = false }
             return (mayReadOn, state.hasEnded && state.batchesUnderWay == 0)
         }
-        if mayReadOn { exchange.resume() }
+        if mayReadOn, !share.mustWait({ exchange.resume() }) { exchange.resume() }
         if isDone { answer(exchange) }
     }
 

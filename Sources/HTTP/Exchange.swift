@@ -8,10 +8,11 @@ internal import Synchronization
 /// leave to read on. If so the connection is *suspended*, and whoever brings that something *resumes* it, from any
 /// thread. libmicrohttpd resumes only what is suspended, so the two are ordered here:
 ///
-///     running ──(must wait)──→ suspending ──(still must)──→ suspended ──(answer came)──→ running
+///     running ──(must wait)──→ suspending ──(still must)──→ suspended ──(answer came)──→ waking ──→ running
 ///                                  └──(came meanwhile)──→ resumed at once by the server's thread
 ///
-/// Neither is done with the lock held.
+/// Neither is done with the lock held. `waking` lasts while somebody is in the library to resume: the server does not end
+/// before, because the library must have nothing suspended then, and takes its connections with it.
 @safe package final class Exchange: @unchecked Sendable {
     // Unchecked: `native` is used by the server's thread, or by the one that takes the exchange out of `suspended`, of
     // which there is one: a suspended connection is nobody else's and cannot go away. `body`, `plan` and the counts
@@ -22,22 +23,27 @@ internal import Synchronization
     let connection: Connection
     private let native: OpaquePointer
     private let bodyTimeout: Int64
+    private let memory: HeldBytes
     private let state = Mutex(State())
 
     private var plan: BodyPlan?
     private var body: [UInt8] = []
     private var discarded = 0
+    /// Nobody wants the rest of a stream.
+    private var isIgnoring = false
     /// How much of the server's memory for bodies it has taken.
-    private(set) var held = 0
+    private var held = 0
     /// Since when the body's patience counts, and what has come since then.
     private var pace: (since: Int64, count: Int)
 
     private struct State {
-        enum Phase { case running, suspending, suspended, over }
+        enum Phase { case running, suspending, suspended, waking, over }
         var phase = Phase.running
         var response: HTTPResponse?
         var headers: [HTTPRequest.Field] = []
         var interceptor: (@Sendable (HTTPResponse) -> Void)?
+        /// The interceptor has got the answer: whatever else comes is too late.
+        var isDecided = false
         var isPaused = false
         var hasPaused = false
         /// The body is there: the answer is waited for.
@@ -50,9 +56,11 @@ internal import Synchronization
     }
 
     @safe init(
-        _ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection, bodyTimeout: Int64, now: Int64
+        _ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection, _ memory: HeldBytes,
+        bodyTimeout: Int64, now: Int64
     ) {
         unsafe self.native = native
+        self.memory = memory
         self.bodyTimeout = bodyTimeout
         self.request = request
         self.connection = connection
@@ -64,14 +72,25 @@ internal import Synchronization
 
     /// The answer. Only the first one counts, and none when the connection is gone.
     package func answer(_ response: HTTPResponse) {
-        let interceptor = state.withLock { state in state.response == nil ? state.interceptor.take() : nil }
+        let (interceptor, isFirst) = state.withLock { state in
+            guard state.response == nil, !state.isDecided else {
+                return (nil as (@Sendable (HTTPResponse) -> Void)?, false)
+            }
+            state.isDecided = state.interceptor != nil
+            return (state.interceptor.take(), true)
+        }
         if let interceptor { return interceptor(response) }
+        if isFirst { conclude(response) }
+    }
+
+    /// The answer that the interceptor got, when it has done with it.
+    package func conclude(_ response: HTTPResponse) {
         change { state in
             if state.response == nil { state.response = response }
         }
     }
 
-    /// Gets the next answer in the client's stead, and is to `answer` with it in the end.
+    /// Gets the answer in the client's stead, and is to `conclude` with it, soon: until then no other one counts.
     package func intercept(_ interceptor: @escaping @Sendable (HTTPResponse) -> Void) {
         state.withLock { $0.interceptor = interceptor }
     }
@@ -88,21 +107,45 @@ internal import Synchronization
     package var isOver: Bool { state.withLock { $0.phase == .over } }
 
     private func change(_ body: (inout State) -> Void) {
-        let isReady = state.withLock { state in
+        let (isReady, isComplete) = state.withLock { state in
             body(&state)
-            guard state.phase == .suspended, !state.mustWait else { return false }
-            state.phase = .running
-            return true
+            guard state.phase == .suspended, !state.mustWait else { return (false, false) }
+            state.phase = .waking
+            return (true, state.isComplete)
         }
-        if isReady { wake() }
+        if isReady { wake(isComplete) }
     }
 
-    private func wake() {
-        if state.withLock({ !$0.isComplete }) {
+    private func wake(_ isComplete: Bool) {
+        if !isComplete {
             connection.deadline.store(Time.monotonicMilliseconds + bodyTimeout, ordering: .relaxed)
         }
         unsafe MHD_resume_connection(native)
+        // By now the server's thread may be further.
+        state.withLock { state in
+            if state.phase == .waking { state.phase = .running }
+        }
     }
+
+    /// Whether somebody is in the library to resume it.
+    var isWaking: Bool { state.withLock { $0.phase == .waking } }
+
+    // MARK: For a body's reader and what gets the body, on the server's thread
+
+    /// Takes so much more of the server's memory for bodies, until the request is over; whether there was enough of it.
+    package func hold(_ count: Int) -> Bool { keep(held + count) }
+
+    /// As above, for so much in all.
+    package func keep(_ count: Int) -> Bool {
+        defer { held = count }
+        return memory.add(count - held)
+    }
+
+    /// Gives back all that it has taken.
+    func letGo() { _ = keep(0) }
+
+    /// Nobody wants what is left of the body. A part of it is read all the same, so that the sender gets to read the answer.
+    package func ignoreRest() { isIgnoring = true }
 
     // MARK: On the server's thread
 
@@ -157,28 +200,45 @@ internal import Synchronization
         return send(response, server)
     }
 
-    /// A piece of the body. False ends the connection.
-    func take(_ piece: RawSpan, _ server: ServerCore) -> Bool {
+    /// A piece of the body. How much of it was taken: the rest comes again after a suspension. Nil ends the connection.
+    func take(_ piece: RawSpan, _ server: ServerCore) -> Int? {
         keepPace(piece.byteCount, server.configuration)
+        let all = piece.byteCount
         switch plan {
         case .collect(let limit, let tooLarge, _):
-            let isMuch = hold(piece.byteCount, server)
+            let isMuch = !hold(piece.byteCount)
             if isMuch || piece.byteCount > limit - body.count {
                 let response = isMuch ? server.handler.overload(request) : tooLarge()
                 body = []
+                letGo()
                 answer(response)
                 plan = .answer(response)
-                return true
+                return all
             }
             unsafe piece.withUnsafeBytes { unsafe body.append(contentsOf: $0) }
-        case .stream(let reader):
-            reader.take(piece, self)
-            return wait(server) != .hasNoTime
+        case .stream(let reader): return take(piece, reader, server)
         case .answer, .waitForAnswer, nil:
             discarded += piece.byteCount
-            if discarded > server.configuration.maxDiscardedBytes { return false }
+            if discarded > server.configuration.maxDiscardedBytes { return nil }
         }
-        return true
+        return all
+    }
+
+    private func take(_ piece: RawSpan, _ reader: any BodyReader, _ server: ServerCore) -> Int? {
+        var rest = piece
+        while !rest.isEmpty {
+            if isIgnoring {
+                discarded += rest.byteCount
+                return discarded > server.configuration.maxIgnoredBytes ? nil : piece.byteCount
+            }
+            rest = rest.extracting(droppingFirst: max(1, reader.take(rest, self)))
+            switch wait(server) {
+            case .hasNoTime: return nil
+            case .isSuspended: return piece.byteCount - rest.byteCount
+            case .isNotNeeded: break
+            }
+        }
+        return piece.byteCount
     }
 
     /// The body is there, or an answer is: called again after each suspension. False ends the connection.
@@ -207,12 +267,6 @@ internal import Synchronization
         case .isSuspended: return true
         case .isNotNeeded: return state.withLock { $0.response }.map { send($0, server) } ?? false
         }
-    }
-
-    /// Counts what is kept of all bodies; whether it is too much.
-    private func hold(_ count: Int, _ server: ServerCore) -> Bool {
-        held += count
-        return server.heldBytes.add(count, ordering: .relaxed).newValue > server.configuration.maxHeldBytes
     }
 
     /// The later a byte comes, the less patience is left, unless they come fast enough.
@@ -244,11 +298,11 @@ internal import Synchronization
         if server.isGivingUp.load(ordering: .sequentiallyConsistent) { return .hasNoTime }
         connection.deadline.store(0, ordering: .relaxed)
         unsafe MHD_suspend_connection(native)
-        let isReady = state.withLock { state in
-            state.phase = state.mustWait ? .suspended : .running
-            return !state.mustWait
+        let (isReady, isComplete) = state.withLock { state in
+            state.phase = state.mustWait ? .suspended : .waking
+            return (!state.mustWait, state.isComplete)
         }
-        if isReady { wake() }
+        if isReady { wake(isComplete) }
         return .isSuspended
     }
 
@@ -268,6 +322,9 @@ internal import Synchronization
             unsafe MHD_add_response_header(message, "Connection", "close")
         }
         guard unsafe MHD_queue_response(native, UInt32(response.status), message) == .YES else { return false }
+        // Whoever reads it slowly has time for its length, too.
+        let length = Int64(response.body.count) * 1000 / Int64(max(1, server.configuration.minBodyRate))
+        connection.deadline.store(server.lastSwept + server.patience.send + length, ordering: .relaxed)
         state.withLock { $0.status = response.status }
         return true
     }
@@ -296,7 +353,9 @@ internal import Synchronization
 
     /// Answers what waits too long.
     func expire(_ server: ServerCore, now: Int64) {
-        let isLate = state.withLock { $0.response == nil && $0.phase == .suspended && $0.deadline ?? .max <= now }
+        let isLate = state.withLock {
+            $0.response == nil && !$0.isDecided && $0.phase == .suspended && $0.deadline ?? .max <= now
+        }
         if isLate { answer(server.handler.timeout(request)) }
     }
 

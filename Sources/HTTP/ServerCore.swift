@@ -18,7 +18,9 @@ internal import Synchronization
     /// Requests that have begun and are not over.
     let openExchanges = Atomic<Int>(0)
     /// What is kept of the bodies of requests that are not over.
-    let heldBytes = Atomic<Int>(0)
+    let memory: HeldBytes
+    /// When the sweeper looked last: a clock that costs nothing, a quarter of a second late at most.
+    private let swept = Atomic<Int64>(Time.monotonicMilliseconds)
     /// No new connections, and each answer is its connection's last.
     let isQuiet = Atomic<Bool>(false)
     /// Nothing is waited for any more.
@@ -34,6 +36,7 @@ internal import Synchronization
         self.configuration = configuration
         patience = Patience(configuration)
         self.handler = handler
+        memory = HeldBytes(limit: configuration.maxHeldBytes)
         do throws(SystemError) {
             bell = try Doorbell()
             idle = try Doorbell()
@@ -101,6 +104,8 @@ internal import Synchronization
     func giveUp() {
         isGivingUp.store(true, ordering: .sequentiallyConsistent)
         for exchange in table.exchanges { exchange.giveUp(self) }
+        // Who was about to resume one is in the library for a moment yet.
+        while table.exchanges.contains(where: \.isWaking) { sched_yield() }
         bell.ring()
     }
 
@@ -115,10 +120,13 @@ internal import Synchronization
         while !isGivingUp.load(ordering: .acquiring) {
             bell.wait(milliseconds: 250)
             let now = Time.monotonicMilliseconds
+            swept.store(now, ordering: .relaxed)
             _ = table.cutOff(now: now)
             for exchange in table.exchanges { exchange.expire(self, now: now) }
         }
     }
+
+    var lastSwept: Int64 { swept.load(ordering: .relaxed) }
 
     // MARK: From the library
 
@@ -133,7 +141,7 @@ internal import Synchronization
     func begin(_ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection) -> Exchange {
         connection.deadline.store(0, ordering: .relaxed)
         let exchange = Exchange(
-            native, request, connection, bodyTimeout: patience.body, now: Time.monotonicMilliseconds)
+            native, request, connection, memory, bodyTimeout: patience.body, now: Time.monotonicMilliseconds)
         connection.exchange.withLock { $0 = exchange }
         openExchanges.add(1, ordering: .sequentiallyConsistent)
         return exchange
@@ -143,7 +151,7 @@ internal import Synchronization
         let connection = exchange.connection
         connection.exchange.withLock { $0 = nil }
         connection.deadline.store(Time.monotonicMilliseconds + patience.idle, ordering: .relaxed)
-        heldBytes.subtract(exchange.held, ordering: .relaxed)
+        exchange.letGo()
         handler.finished(exchange, status: exchange.end(isDone))
         if openExchanges.subtract(1, ordering: .sequentiallyConsistent).newValue == 0,
             isQuiet.load(ordering: .sequentiallyConsistent)
@@ -155,12 +163,13 @@ internal import Synchronization
 
 extension ServerCore {
     struct Patience: Sendable {
-        let header, idle, body, answer: Int64
+        let header, idle, body, send, answer: Int64
 
         init(_ configuration: HTTPConfiguration) {
             header = configuration.headerTimeout.milliseconds
             idle = configuration.idleTimeout.milliseconds
             body = configuration.bodyTimeout.milliseconds
+            send = configuration.sendTimeout.milliseconds
             answer = configuration.answerTimeout.milliseconds
         }
     }

@@ -71,5 +71,11 @@ public enum Files {
         return unsafe String(cString: found)
     }
 
+    /// Whether there surely is no such file, rather than one that cannot be reached.
+    public static func isGone(_ path: String) -> Bool {
+        guard unsafe access(path, F_OK) != 0 else { return false }
+        return errno == ENOENT
+    }
+
     public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 }

@@ -59,6 +59,9 @@ extension Command {
             configuration.access.takesCertificates = true
             configuration.access.open = nil
         }
+        if let path = settings.grants {
+            configuration.access.grants = try Grants(path: path, log: log, now: Time.monotonicMilliseconds)
+        }
         let host = configuration.http.host
         guard configuration.access.open == nil || EdgeConfiguration.isLoopback(host) else {
             throw HTTPFault(

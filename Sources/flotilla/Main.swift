@@ -10,10 +10,11 @@ enum Main {
         Program(
             about: "a fleet of Kafka workers", version: version,
             commands: [
-                .broker, .edge, .work(FleetHandlers.names, build: version, make: FleetHandlers.make), .topicsPlan,
+                .up, .down, .status, .scale, .logs, .reset, .healthcheck, .demo, .broker, .edge,
+                .work(FleetHandlers.names, build: version, make: FleetHandlers.make), .topicsPlan,
                 .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query, .pause, .resume,
                 .workers, .keysCreate, .keysList,
-                .keysRevoke, .new, .doctor([]),
+                .keysRevoke, .endpointsList, .endpointsEnable, .new, .doctor([], and: FleetHandlers.findings),
             ]
         ).main()
     }

@@ -1,5 +1,6 @@
 import Contracts
 import Edge
+import Glibc
 import HTTP
 import JSON
 import Kafka
@@ -102,6 +103,13 @@ final class EdgeSite: Sendable {
 
     func client() throws -> RawHTTPClient { try RawHTTPClient(port: edge.port) }
 
+    /// A number that /metrics tells.
+    func metric(_ name: String) async throws -> Int {
+        let text = try await RawHTTPClient(port: edge.adminPort ?? 0).ask("GET", "/metrics").body
+        let line = text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return line.flatMap { $0.split(separator: " ").last.flatMap { Double($0) } }.map { Int($0) } ?? 0
+    }
+
     /// Everything in a topic once it has so many records, or what there is when the time is over.
     func read(_ topic: TopicName, count: Int) async throws -> [Record] {
         let consumer = try Consumer(
@@ -149,5 +157,14 @@ extension Record {
     func text(_ header: String) -> String? {
         guard case .some(.some(let bytes)) = lastHeader(header) else { return nil }
         return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension TemporaryFolder {
+    /// Puts a text in a file's place; nil takes the file away.
+    func replace(_ name: String, _ text: String?) throws {
+        let place = path + "/" + name
+        unsafe unlink(place)
+        if let text { try Files.create(place, text) }
     }
 }

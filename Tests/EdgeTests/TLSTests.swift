@@ -90,7 +90,7 @@ import Testing
             _ = try? await plain.isClosedByServer()
             #expect(try status(alice[0], alice[1], alice[2], alice[3]) == "202")
             let records = try await site.read("events.raw", count: 2)
-            #expect(records.map { $0.text("ce_source") } == ["/flotilla/alice", "/flotilla/alice"])
+            #expect(records.map { $0.text("ce_source") } == ["/flotilla/cert:alice", "/flotilla/cert:alice"])
         }
     }
 

@@ -83,9 +83,10 @@ import Testing
     /// Who reads may ask for a pause at every piece and take it back: that buys the sender no time.
     @Test func aStreamThatTricklesInIsCutOff() async throws {
         final class Hesitant: BodyReader {
-            func take(_ piece: RawSpan, _ exchange: Exchange) {
+            func take(_ piece: RawSpan, _ exchange: Exchange) -> Int {
                 exchange.pause()
                 exchange.resume()
+                return piece.byteCount
             }
             func end(_ exchange: Exchange) { exchange.answer(.text(200, "")) }
         }
@@ -103,6 +104,22 @@ import Testing
             #expect(try await client.isClosedByServer())
             trickle.cancel()
             await trickle.value
+            try await eventually { !handler.endings.isEmpty }
+            #expect(handler.endings == [nil])
+        }
+    }
+
+    /// Who asks and does not read the answer keeps nobody's memory for ever.
+    @Test func anAnswerThatNobodyReadsIsCutOff() async throws {
+        var configuration = TestServer.patient
+        configuration.sendTimeout = .milliseconds(300)
+        configuration.minBodyRate = 1 << 30
+        configuration.idleTimeout = .seconds(600)
+        let large = [UInt8](repeating: 65, count: 32 << 20)
+        try await TestServer.with(configuration, { _ in .answer(HTTPResponse(200, "text/plain", large)) }) {
+            server, handler in
+            let client = try RawHTTPClient(port: server.port)
+            await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             try await eventually { !handler.endings.isEmpty }
             #expect(handler.endings == [nil])
         }

@@ -53,10 +53,13 @@ func withPool<Value>(
     @Test func whatFailsLeavesNothing() async throws {
         try await withPool { pool in
             try await pool.transaction { try await $0.execute("CREATE TABLE t (n int PRIMARY KEY CHECK (n < 10))") }
+            try await pool.transaction { try await $0.execute("CREATE TABLE keys (text text PRIMARY KEY)") }
             let cases: [(SQL, PostgresFault.Kind)] = [
                 ("INSERT INTO t VALUES (1)", .constraint), ("INSERT INTO t VALUES (11)", .constraint),
                 ("INSERT INTO t VALUES (\(Int.max))", .data), ("INSERT INTO nowhere VALUES (1)", .statement),
                 ("INSERT", .statement), ("SELECT \("a\u{0}b")::text", .data),
+                // Too long for an index, as it will be each time.
+                ("INSERT INTO keys SELECT string_agg(md5(n::text), '') FROM generate_series(1, 400) AS k (n)", .data),
             ]
             for (statement, kind) in cases {
                 let fault = await #expect(throws: PostgresFault.self) {

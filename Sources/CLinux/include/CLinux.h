@@ -39,4 +39,27 @@ int flotilla_random(void *bytes, size_t count);
 /// The variables of this process, `NAME=VALUE` each, ended by a null.
 char **flotilla_environment(void);
 
+/// How a process is started that belongs to this one.
+typedef struct {
+    /// Where its standard output and error go; its input is empty.
+    int output;
+    /// Whom it runs as; -1 is who we are.
+    int64_t user, group;
+    /// What the kernel sends it when the thread that started it ends; 0 is nothing.
+    int death_signal;
+    /// A session of its own, rather than only a process group.
+    _Bool session;
+} flotilla_child;
+/// Starts a program: its number, or minus the errno of what failed. To be called by a thread that lives as long as the
+/// process, because the death signal is about the thread.
+int flotilla_spawn(const char *path, char *const *arguments, char *const *environment, const flotilla_child *child);
+/// Forces everything of the file system that a file is on to the disk: 0 or an errno.
+int flotilla_sync_file_system(int file);
+/// A pipe that no child inherits: 0 or an errno.
+int flotilla_pipe(int *output, int *input);
+/// A file that is readable when SIGINT, SIGTERM or SIGHUP came, all of which are blocked from here on.
+int flotilla_signal_file(void);
+/// The next of them; 0 when there is none.
+int flotilla_next_signal(int file);
+
 #endif

@@ -10,7 +10,7 @@ package struct Heartbeat: Sendable {
     package let json: String
 
     /// `admin`: where the process' admin port is.
-    init(_ identity: WorkerIdentity, _ workers: [HandlerWorker], admin: String?) {
+    init(_ identity: WorkerIdentity, _ workers: [HandlerWorker], admin: String?, pace: Pace) {
         id = identity.id
         var writer = JSONWriter()
         writer.object { json in
@@ -20,8 +20,14 @@ package struct Heartbeat: Sendable {
             if let admin { json.member("admin", admin) }
             json.member("at", Timestamp(milliseconds: Time.wallMilliseconds).description)
             json.member("memory_bytes", Self.memory)
+            json.member("cores", (pace.cores * 1000).rounded() / 1000)
             json.array("handlers") { list in
-                for worker in workers { list.object { Self.write(worker, to: &$0) } }
+                for worker in workers {
+                    list.object {
+                        Self.write(worker, to: &$0)
+                        $0.member("rate", ((pace.rates[worker.job.name] ?? 0) * 10).rounded() / 10)
+                    }
+                }
             }
         }
         json = writer.text

@@ -123,9 +123,12 @@ package final class WorkerProcess: Sendable {
     private func run(_ workers: [HandlerWorker], _ control: ControlBoard?, _ pages: WorkerPages?) async throws {
         let reporter = Task { [identity] in
             guard let control else { return }
+            var pace = Pace()
             while !Task.isCancelled {
                 if let pauses = await control.pauses() { for worker in workers { worker.follow(pauses) } }
-                await control.report(Heartbeat(identity, workers, admin: pages?.address))
+                let done = workers.map { ($0.job.name, $0.gauges.done.load(ordering: .relaxed)) }
+                pace.note(Time.monotonicMilliseconds, done: Dictionary(done) { $0 + $1 })
+                await control.report(Heartbeat(identity, workers, admin: pages?.address, pace: pace))
                 try? await Task.sleep(for: .seconds(1))
             }
             await control.leave(identity)

@@ -41,7 +41,7 @@ extension PartitionRunner {
             guard await permission() != nil else { return false }
             do {
                 let (book, pending) = try await unlessAbandoned { [place] in try await lane.store.take(place) }
-                let end = try await core.source.end(of: place)
+                let end = try await core.source.bounds(of: place, within: .seconds(10)).high
                 guard book.next <= end.rawValue else {
                     core.probeAbandoned()
                     await standStill(book, end)
@@ -312,15 +312,21 @@ extension PartitionRunner {
             return
         }
         let quietSince = look(true)
+        let readThrough = lane.readThrough(next: book.next)
         let scope = core.scope
         let source = TopicPartition(role.family.source, place.partition)
         let result = await core.aloneness.shared {
             await transaction(lane, book, next: book.next) { transaction, until in
                 let context = Context(
-                    attempt: 1, until: until, event: nil, scope: scope, quietSince: quietSince)
+                    attempt: 1, until: until, event: nil, scope: scope, quietSince: quietSince,
+                    readThrough: {
+                        lane.wantsEnd()
+                        return readThrough
+                    })
                 return try await handler.tick(context.now, source, transaction, context)
             }
         }
+        askForEnd(lane)
         switch result {
         case .committed(let outputs, let sequence):
             core.answered(Failure.postgres)
@@ -337,6 +343,18 @@ extension PartitionRunner {
             tickFailed(story)
         case .fenced: await stepBack(lane)
         case .unwritable, .givenUp: core.probeAbandoned()
+        }
+    }
+
+    /// Asks the log where it ends, if the handler wants to know: beside the lane, which a log that is away must not stop.
+    private func askForEnd(_ lane: StatefulLane) {
+        guard lane.mayAskForEnd() else { return }
+        let began = Timestamp(milliseconds: core.wallNow)
+        beside { [self] in
+            let bounds = try? await unlessAbandoned { [core, place] in
+                try await core.source.bounds(of: place, within: .seconds(3))
+            }
+            lane.noteEnd(bounds.map { ($0.low.rawValue, $0.high.rawValue) }, asked: began)
         }
     }
 

@@ -66,7 +66,7 @@ def test_callers_over_tls(site: Site) -> None:
     assert site.run(FLOTILLA, "keys", "revoke", "shop").returncode == 0
     until(lambda: status(*bearer) == "401", "the key to be revoked")
     sources = {record["headers"]["ce_source"] for record in site.tail()}
-    assert sources == {"/flotilla/alice", "/flotilla/shop"}
+    assert sources == {"/flotilla/cert:alice", "/flotilla/shop"}
 
 
 def test_what_was_acknowledged_survives_the_broker(site: Site) -> None:

@@ -1,0 +1,129 @@
+package import Contracts
+package import Flotilla
+internal import JSON
+package import Kafka
+internal import Model
+internal import Platform
+
+/// What the fleet looks like now: asked of the workers' heartbeats in Redis and of the broker.
+package struct FleetReading: Sendable {
+    package private(set) var handlers: [HandlerFigures] = []
+    package private(set) var workers: [Worker] = []
+
+    /// A process that works for handlers, as it said itself.
+    package struct Worker: Hashable, Sendable {
+        package let pid: Int32
+        package let admin: String?
+        package let handlers: [String]
+        package let cores: Double
+    }
+
+    /// `board`: nil when there is no Redis; then only the broker tells.
+    package init(_ catalogs: [TopicCatalog], _ board: ControlBoard?, _ admin: Admin, _ client: ClientConfiguration) async throws {
+        var figures: [String: HandlerFigures] = [:]
+        for catalog in catalogs {
+            for handler in catalog.handlers where figures["\(handler)"] == nil {
+                figures["\(handler)"] = try await Self.lag(of: handler, catalog, admin, client)
+            }
+        }
+        for text in try await board?.workers() ?? [] { take(text, &figures) }
+        for pause in await board?.pauses() ?? [] {
+            let who = [pause.by, pause.reason].filter { !$0.isEmpty }.joined(separator: ": ")
+            let place = pause.partition.map { ", partition \($0)" } ?? ""
+            figures["\(pause.handler)"]?.standing.append("paused\(place)\(who.isEmpty ? "" : " (\(who))")")
+        }
+        handlers = figures.values.sorted { $0.handler < $1.handler }
+    }
+
+    /// Notes how fast records came since an earlier reading.
+    package mutating func compare(with earlier: FleetReading, after seconds: Double) {
+        guard seconds > 0 else { return }
+        let before = Dictionary(earlier.handlers.map { ($0.handler, $0) }) { first, _ in first }
+        for index in handlers.indices {
+            guard let old = before[handlers[index].handler] else { continue }
+            handlers[index].incoming = max(0, handlers[index].rate + Double(handlers[index].lag - old.lag) / seconds)
+        }
+    }
+
+    /// How many cores of this machine the workers use.
+    package var cores: Double { workers.reduce(0) { $0 + $1.cores } }
+
+    // MARK: Heartbeats
+
+    private mutating func take(_ text: String, _ figures: inout [String: HandlerFigures]) {
+        guard let root = try? JSONDocument(parsing: text).root, let handlers = root["handlers"] else { return }
+        let cores = root["cores"]?.double ?? 0
+        var names: [String] = []
+        for one in handlers.elements {
+            guard let name = one["handler"]?.string else { continue }
+            names.append(name)
+            var found = figures[name] ?? HandlerFigures(name)
+            // Of so many workers that are known already, each uses so much.
+            found.cores = ((found.cores ?? 0) * Double(found.workers) + cores) / Double(found.workers + 1)
+            found.workers += 1
+            found.rate += one["rate"]?.double ?? 0
+            for missing in one["missing"].map({ Array($0.elements) }) ?? [] {
+                if let name = missing.string { found.missing.insert(name) }
+            }
+            let paused = one["paused"].map { Array($0.members) } ?? []
+            for place in paused { found.paused.append("\(place.name): \(place.value.string ?? "")") }
+            figures[name] = found
+        }
+        workers.append(
+            Worker(
+                pid: Int32(clamping: root["pid"]?.int64 ?? 0), admin: root["admin"]?.string, handlers: names, cores: cores))
+    }
+
+    // MARK: Lag
+
+    private static func lag(
+        of handler: HandlerName, _ catalog: TopicCatalog, _ admin: Admin, _ client: ClientConfiguration
+    ) async throws -> HandlerFigures {
+        var figures = HandlerFigures("\(handler)")
+        let topics = Set(catalog.subscriptions(of: handler).map { catalog.namespace.topic($0.topic.name) })
+        let lags = try await admin.lag(of: catalog.namespace.group(handler), on: topics)
+            .filter { topics.contains($0.key.topic) }
+        var waiting: [TopicPartition: Offset] = [:]
+        for (place, lag) in lags {
+            figures.partitions = max(figures.partitions, Int(place.partition.rawValue) + 1)
+            guard lag.records > 0 else { continue }
+            figures.waiting[place.partition.rawValue, default: 0] += lag.records
+            waiting[place] = max(lag.committed ?? lag.watermarks.low, lag.watermarks.low)
+        }
+        figures.behind = waiting.isEmpty ? 0 : try await age(of: waiting, client)
+        return figures
+    }
+
+    /// How many seconds ago the oldest of these records was written; nil when none came in time.
+    private static func age(of records: [TopicPartition: Offset], _ client: ClientConfiguration) async throws -> Double? {
+        var configuration = ConsumerConfiguration(client, group: "flotilla-status")
+        // One record of each is enough.
+        configuration.maxPrefetchedBytes = 1 << 20
+        let consumer = try Consumer(configuration)
+        do {
+            let oldest = try await oldest(of: records, consumer)
+            await consumer.close()
+            return oldest.map { Double(max(0, Time.wallMilliseconds - $0)) / 1000 }
+        } catch {
+            await consumer.close()
+            throw error
+        }
+    }
+
+    private static func oldest(of records: [TopicPartition: Offset], _ consumer: Consumer) async throws -> Int64? {
+        try await consumer.assign(records.mapValues { Consumer.StartingPoint.offset($0) })
+        var left = Set(records.keys)
+        var oldest: Int64?
+        let limit = Time.monotonicMilliseconds + 2000
+        while !left.isEmpty, Time.monotonicMilliseconds < limit {
+            for event in try await consumer.nextAll(within: .milliseconds(200)) {
+                guard case .records(let batch) = event else { continue }
+                for record in batch {
+                    guard left.remove(TopicPartition(record.topic, record.partition)) != nil else { continue }
+                    if let time = record.timestamp { oldest = min(oldest ?? time, time) }
+                }
+            }
+        }
+        return oldest
+    }
+}

@@ -1,0 +1,152 @@
+internal import Commands
+internal import Contracts
+internal import Flotilla
+internal import Glibc
+internal import JSON
+internal import Kafka
+internal import Model
+internal import Platform
+internal import Redis
+internal import Stack
+
+extension Command {
+    static let status = Command(
+        name: "status", summary: "what runs, how fast, how far behind, and what would help",
+        details: """
+            Asks the workers' heartbeats in Redis and the broker, wherever they run. Lag is what is committed against what is
+            there, in records and in the age of the oldest that waits. Where more workers would help it says how many, and
+            where they would not, why.
+            """,
+        options: [
+            data, Option(name: "watch", help: "go on, every second, until Ctrl-C"), Option(name: "json", help: "print JSON"),
+        ],
+        run: { arguments in
+            var settings = Settings.fromEnvironment()
+            let (folder, namespace) = TopicsPlace.files(&settings)
+            let client = ClientConfiguration.from(&settings)
+            let redis = settings.text("REDIS_URL")
+            try settings.check()
+            guard let client else { throw SettingFault(name: "KAFKA_BROKERS", problem: "is not set") }
+            var catalogs = [try TopicCatalog(folder: folder, namespace: namespace)]
+            let stack = (try? StackFolder(existing: RunningStack.folder(arguments))).flatMap { RunningFile.read($0.file) }
+            let running = stack?.process.isRunning == true ? stack : nil
+            for topics in running?.guests ?? [] { catalogs.append(try TopicCatalog(folder: topics, namespace: namespace)) }
+            let watch = StatusWatch(
+                catalogs: catalogs, client: client, redis: try redis.map { try RedisConfiguration(url: $0) },
+                namespace: namespace, stack: running, asJSON: arguments.has("json"), goesOn: arguments.has("watch"))
+            return try finish {
+                try await watch.run()
+                return .ok
+            }
+        })
+}
+
+private struct StatusWatch: Sendable {
+    let catalogs: [TopicCatalog]
+    let client: ClientConfiguration
+    let redis: RedisConfiguration?
+    let namespace: Namespace
+    let stack: RunningFile?
+    let asJSON: Bool
+    let goesOn: Bool
+
+    func run() async throws {
+        let redis = try redis.map { try RedisClient($0) }
+        defer { redis?.close() }
+        let board = redis.map { ControlBoard($0, namespace) }
+        let admin = try Admin(client, patience: .seconds(10))
+        do {
+            try await read(board, admin)
+            await admin.close()
+        } catch {
+            await admin.close()
+            throw error
+        }
+    }
+
+    private func read(_ board: ControlBoard?, _ admin: Admin) async throws {
+        var before = try await FleetReading(catalogs, board, admin, client)
+        var at = Time.monotonicMilliseconds
+        repeat {
+            try await Task.sleep(for: .seconds(1))
+            var now = try await FleetReading(catalogs, board, admin, client)
+            let time = Time.monotonicMilliseconds
+            now.compare(with: before, after: Double(time - at) / 1000)
+            show(now)
+            (before, at) = (now, time)
+        } while goesOn
+    }
+
+    private func advice(_ figures: HandlerFigures, _ reading: FleetReading) -> String? {
+        Advice.about(
+            figures,
+            machine: stack == nil ? nil : (max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), reading.cores))
+    }
+
+    // MARK: Output
+
+    /// The processes of the stack, and workers that run elsewhere.
+    private func processes(_ reading: FleetReading) -> [(role: String, handler: String, pid: Int32, admin: String?)] {
+        // It may have changed since the last time.
+        let own = stack.flatMap { RunningFile.read($0.path) }?.processes ?? stack?.processes ?? []
+        let known = Set(own.map(\.id.number))
+        return own.map { ($0.role, $0.handler ?? "", $0.id.number, $0.admin) }
+            + reading.workers.filter { !known.contains($0.pid) }.map {
+                ("worker", $0.handlers.joined(separator: ","), $0.pid, $0.admin)
+            }
+    }
+
+    private func show(_ reading: FleetReading) {
+        guard asJSON else {
+            put((goesOn && isatty(1) == 1 ? "\u{1b}[H\u{1b}[J" : "") + text(reading))
+            return
+        }
+        var writer = JSONWriter()
+        writer.object { json in
+            json.array("processes") { list in
+                for process in processes(reading) {
+                    list.object { json in
+                        json.member("role", process.role)
+                        json.member("handler", process.handler)
+                        json.member("pid", Int64(process.pid))
+                        json.member("admin", process.admin ?? "")
+                    }
+                }
+            }
+            json.array("handlers") { list in
+                for figures in reading.handlers {
+                    list.object { figures.write(to: &$0, advice: advice(figures, reading)) }
+                }
+            }
+        }
+        put(writer.text + "\n")
+    }
+
+    private func text(_ reading: FleetReading) -> String {
+        var rows = [["HANDLER", "WORKERS", "PARTITIONS", "EVENTS/S", "LAG", "BEHIND"]]
+        for figures in reading.handlers {
+            rows.append([
+                figures.handler, "\(figures.workers)", "\(figures.partitions)", "\(Int(figures.rate.rounded()))",
+                "\(figures.lag)", figures.behind.map { "\(Int($0.rounded())) s" } ?? "?",
+            ])
+        }
+        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        var lines = rows.map { row in
+            row.indices.map { column in
+                let space = String(repeating: " ", count: widths[column] - row[column].count)
+                return column == 0 ? row[column] + space : space + row[column]
+            }.joined(separator: "  ")
+        }
+        let advice = reading.handlers.compactMap { figures in
+            self.advice(figures, reading).map { "\(figures.handler): \($0)" }
+        }
+        if !advice.isEmpty { lines += [""] + advice }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// Written through, so that a reader of a pipe sees it now.
+    private func put(_ text: String) {
+        var text = text
+        text.withUTF8 { unsafe _ = Glibc.write(1, $0.baseAddress, $0.count) }
+    }
+}
