@@ -12,10 +12,11 @@ import Testing
 @Suite struct DeadLetterTests {
     private let family = TopicFamily("orders", "pricer")
 
-    @Test(arguments: [
-        ("orders.pricer.dlq", "orders/pricer"), ("a.b.c.dlq", "a.b/c"), ("orders.dlq", nil), (".dlq", nil),
-        (".x.dlq", nil), ("orders..dlq", nil), ("orders.pricer.replay", nil), ("dlq", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("orders.pricer.dlq", "orders/pricer"), ("a.b.c.dlq", "a.b/c"), ("orders.dlq", nil), (".dlq", nil),
+            (".x.dlq", nil), ("orders..dlq", nil), ("orders.pricer.replay", nil), ("dlq", nil),
+        ] as [(String, String?)])
     func aTopicsNameSaysWhoseDeadLettersItHas(_ name: String, _ wanted: String?) {
         let family = DeadLetter.family(of: TopicName(name), Namespace())
         #expect(family.map { "\($0.source)/\($0.handler)" } == wanted)
@@ -137,8 +138,9 @@ import Testing
         let view = BodyView([0, 0xff, 0x41], personal: [], unmasked: false)
         #expect(
             view == .binary("00000000  00 ff 41" + String(repeating: " ", count: 41) + "..A", count: 3), "\(view)")
-        guard case .binary(let dump, 1_000_000) = BodyView(
-            Array(repeating: 0, count: 1_000_000), personal: [], unmasked: false)
+        guard
+            case .binary(let dump, 1_000_000) = BodyView(
+                Array(repeating: 0, count: 1_000_000), personal: [], unmasked: false)
         else { return #expect(Bool(false)) }
         #expect(dump.split(separator: "\n").count == 256)
         guard case .binary = self.view("\u{1b}[31m") else { return #expect(Bool(false)) }

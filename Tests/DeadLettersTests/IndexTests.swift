@@ -30,7 +30,8 @@ import Testing
             again.errorMessage = "again"
             try await index.take(batch([again], 2, 3))
             try await expect(index, letter, .open, replays: 1)
-            try await index.take(outcomes([(letter, job.id, 1, "dead:permanent"), (letter, job.id, 1, "repeat")], 3, 4))
+            let told = [(letter, job.id, 1, "dead:permanent"), (letter, job.id, 1, "repeat")] as [Told]
+            try await index.take(outcomes(told, 3, 4))
             try await expect(index, letter, .open, replays: 1)
             #expect(try await index.job(job.id)?.failed == 1)
             #expect(try await index.find(letter.id)?.letter.errorMessage == "again")
@@ -42,9 +43,10 @@ import Testing
             try await index.take(outcomes([(letter, second.id, 2, "done")], 5, 6))
             try await expect(index, letter, .resolved, replays: 2)
             #expect(try await index.job(second.id)?.resolved == 1)
-            #expect(try await index.groups(DeadLetterFilter(), limit: 9, now: now).map(\.counts) == [
-                [.open: 0, .replaying: 0, .resolved: 1, .discarded: 0, .expired: 0]
-            ])
+            #expect(
+                try await index.groups(DeadLetterFilter(), limit: 9, now: now).map(\.counts) == [
+                    [.open: 0, .replaying: 0, .resolved: 1, .discarded: 0, .expired: 0]
+                ])
         }
     }
 
@@ -70,8 +72,10 @@ import Testing
             #expect(made.map(\.total) == [50])
             // Cancelled, all are as before; what is confirmed may not be exceeded.
             _ = try await index.change(try #require(made.first).id, .cancel, who: "ada")
-            #expect(try await index.counts() .filter { $0.value > 0 } == [.open: 50])
-            await #expect(throws: Refused.self) { try await index.discard(DeadLetterFilter(), confirmed: 49, who: "ada") }
+            #expect(try await index.counts().filter { $0.value > 0 } == [.open: 50])
+            await #expect(throws: Refused.self) {
+                try await index.discard(DeadLetterFilter(), confirmed: 49, who: "ada")
+            }
             #expect(try await index.find(letter(3).id)?.replays == 0)
             #expect(try await index.discard(DeadLetterFilter(), confirmed: 50, who: "ada") == 50)
             await #expect(throws: Refused.self) { try await index.replay(order) }
@@ -140,13 +144,17 @@ import Testing
 
     private func batch(_ letters: [DeadLetter], _ from: Int64?, _ to: Int64) -> IndexBatch {
         var batch = IndexBatch()
-        batch.positions[TopicPartition("orders.pricer.dlq", 0)] = (from.flatMap { $0 == 0 ? nil : Offset($0) }, Offset(to))
+        batch.positions[TopicPartition("orders.pricer.dlq", 0)] = (
+            from.flatMap { $0 == 0 ? nil : Offset($0) }, Offset(to)
+        )
         for letter in letters { batch.add(letter) }
         return batch
     }
 
+    private typealias Told = (DeadLetter, job: String, replays: Int64, what: String)
+
     private func outcomes(
-        _ told: [(DeadLetter, job: String, replays: Int64, what: String)], _ from: Int64, _ to: Int64
+        _ told: [Told], _ from: Int64, _ to: Int64
     ) -> IndexBatch {
         var batch = batch([], from, to)
         for (letter, job, replays, what) in told {
@@ -160,7 +168,8 @@ import Testing
         at place: SourceLocation = #_sourceLocation
     ) async throws {
         let found = try await index.find(letter.id)
-        #expect(found?.state == state && found?.replays == replays, "\(String(describing: found))", sourceLocation: place)
+        #expect(
+            found?.state == state && found?.replays == replays, "\(String(describing: found))", sourceLocation: place)
     }
 
     private func withIndex(_ body: (DeadLetterIndex) async throws -> Void) async throws {

@@ -84,7 +84,8 @@ extension DeadLetter {
         errorType = found[HeaderName.dlqErrorType] ?? ""
         errorMessage = found[HeaderName.dlqMessage] ?? ""
         fingerprint =
-            word(HeaderName.dlqFingerprint, bytes: 64) ?? FailureReport.fingerprint(family.handler, errorType, errorMessage)
+            word(HeaderName.dlqFingerprint, bytes: 64)
+            ?? FailureReport.fingerprint(family.handler, errorType, errorMessage)
         stage = word(HeaderName.dlqStage, bytes: 64) ?? ""
         (type, eventID) = (word("ce_type", bytes: 255) ?? "", found["ce_id"] ?? "")
         eventSource = found["ce_source"] ?? ""

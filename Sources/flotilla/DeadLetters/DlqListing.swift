@@ -92,7 +92,8 @@ extension Command {
         guard !groups.isEmpty else { return print("none fits") }
         var table = TextTable(
             [
-                "FINGERPRINT", "OPEN", "RESOLVED", "ALL", "HANDLER", "TOPIC", "REASON", "FIRST", "LAST", "24 HOURS", "ERROR",
+                "FINGERPRINT", "OPEN", "RESOLVED", "ALL", "HANDLER", "TOPIC", "REASON", "FIRST", "LAST", "24 HOURS",
+                "ERROR",
             ], right: [1, 2, 3])
         for group in groups {
             table.add([
