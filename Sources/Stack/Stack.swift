@@ -35,9 +35,13 @@ package final class Stack: Sendable {
     package init(_ options: StackOptions, _ folder: StackFolder) throws {
         self.options = options
         self.folder = folder
+        plan = try StackPlan(options, folder)
+        // What libpq would take from the environment is meant for another server. Before there is a second thread.
+        if plan.database != nil {
+            for name in options.settings.all.keys where name.hasPrefix("PG") { unsafe unsetenv(name) }
+        }
         screen = try Screen(showsAll: !options.isDetached)
         supervisor = try Supervisor(logs: folder.logs, screen: screen)
-        plan = try StackPlan(options, folder)
         prober = Prober(supervisor)
         state = Mutex(State(scale: plan.scale))
     }
