@@ -151,8 +151,18 @@ package final class Stack: Sendable {
 
     private func applyTopics() throws {
         for catalog in plan.catalogs {
-            let result = try blocking { [plan] in try await plan.apply(catalog) }
-            if result > 0 { supervisor.tell("\(result) topics made or changed") }
+            let limit = Time.monotonicMilliseconds + 120_000
+            while true {
+                do {
+                    let changes = try blocking { [plan] in try await plan.apply(catalog) }
+                    if changes > 0 { supervisor.tell("\(changes) topics made or changed") }
+                    break
+                } catch  where !(error is StackFault) && !isStopping && Time.monotonicMilliseconds < limit {
+                    // A disk that is busy makes a broker slow; it is harmless to ask again.
+                    supervisor.tell("topics are not made yet: \(error)")
+                    usleep(500_000)
+                }
+            }
         }
     }
 
