@@ -21,6 +21,7 @@ import Testing
         var settings = Settings([
             "KAFKA_BROKERS": "a", "KAFKA_BOOTSTRAP_SERVERS": "b:1", "LIBRDKAFKA_ACKS": "1",
             "LIBRDKAFKA_ENABLE_IDEMPOTENCE": "false", "LIBRDKAFKA_GROUP_ID": "g", "LIBRDKAFKA_NO_SUCH": "hunter2",
+            "LIBRDKAFKA_DELIVERY_REPORT_ONLY_ERROR": "true", "LIBRDKAFKA_TEST_MOCK_NUM_BROKERS": "1",
             "LIBRDKAFKA_ENABLE_AUTO_COMMIT": "true", "LIBRDKAFKA_SSL_CA_LOCATION_FILE": "/nowhere",
             "LIBRDKAFKA_COMPRESSION_TYPE": "brotli",
         ])
@@ -28,8 +29,10 @@ import Testing
         #expect(
             settings.faults.map(\.name) == [
                 "KAFKA_BOOTSTRAP_SERVERS", "LIBRDKAFKA_COMPRESSION_TYPE", "LIBRDKAFKA_ACKS",
-                "LIBRDKAFKA_ENABLE_AUTO_COMMIT", "LIBRDKAFKA_ENABLE_IDEMPOTENCE",
-                "LIBRDKAFKA_GROUP_ID", "LIBRDKAFKA_NO_SUCH", "LIBRDKAFKA_SSL_CA_LOCATION_FILE", "KAFKA_BROKERS",
+                "LIBRDKAFKA_DELIVERY_REPORT_ONLY_ERROR",
+                "LIBRDKAFKA_ENABLE_AUTO_COMMIT", "LIBRDKAFKA_ENABLE_IDEMPOTENCE", "LIBRDKAFKA_GROUP_ID",
+                "LIBRDKAFKA_NO_SUCH", "LIBRDKAFKA_SSL_CA_LOCATION_FILE", "LIBRDKAFKA_TEST_MOCK_NUM_BROKERS",
+                "KAFKA_BROKERS",
             ])
         #expect(settings.faults.allSatisfy { !$0.description.contains("hunter2") })
         var nothing = Settings([:])
