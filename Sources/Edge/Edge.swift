@@ -141,6 +141,7 @@ final class Edge: RequestHandler {
             case .binaryCloudEvent:
                 let event = try CloudEvent(headers: exchange.request, body: body, topic)
                 let id = event.append(to: &batch, context)
+                guard context.key != nil else { return publisher.publish(batch, id: id, topic, exchange) }
                 once(.event(id: id, topic), context, form, body, exchange) { [publisher, batch] in
                     publisher.publish(batch, id: id, topic, exchange)
                 }
@@ -150,6 +151,8 @@ final class Edge: RequestHandler {
                     if form == .cloudEvents { throw EventRefusal(.invalid, "", "must be an array of CloudEvents") }
                     let kind = form == .plain ? EventList.Form.plain : .cloud
                     let id = try EventList.append(root, kind, context, 0, to: &batch)
+                    // Most send none, and need nothing that could be told to a memory.
+                    guard context.key != nil else { return publisher.publish(batch, id: id, topic, exchange) }
                     return once(.event(id: id, topic), context, form, body, exchange) { [publisher, batch] in
                         publisher.publish(batch, id: id, topic, exchange)
                     }

@@ -15,7 +15,9 @@ struct EventList {
 
     init(_ array: JSONValue, _ form: Form, _ context: PublishContext) {
         results.reserveCapacity(array.count)
-        batch.reserveCapacity(records: array.count, bytes: 0)
+        // Values, and room for their envelopes: growing copies all of it, several times.
+        batch.reserveCapacity(
+            records: array.count, headers: 9 * array.count, bytes: array.sourceRange.count + 320 * array.count)
         for (index, value) in array.elements.enumerated() {
             do throws(EventRefusal) {
                 let id = try Self.append(value, form, context, index, to: &batch)
@@ -83,29 +85,32 @@ struct EventList {
             json.array("results") { list in
                 for (index, result) in results.enumerated() {
                     list.object { json in
-                        json.member("index", index)
+                        json.name(plain: "index")
+                        json.append(index)
                         if let error = errors[index] {
                             json.member("error", error)
                         } else if case .success(let id) = result {
-                            json.member("id", id)
+                            json.name(plain: "id")
+                            json.append(id)
                         }
                     }
                 }
             }
         }
-        return Self.response(accepted: results.count - refused, refused: refused, write)
+        return Self.response(
+            accepted: results.count - refused, refused: refused, capacity: 64 * results.count + 64, write)
     }
 
     /// 202 when all are in the log, 207 when some are, 422 when none is.
     static func response(
-        accepted: Int, refused: Int, _ write: @escaping @Sendable (inout JSONWriter) -> Void
+        accepted: Int, refused: Int, capacity: Int = 256, _ write: @escaping @Sendable (inout JSONWriter) -> Void
     ) -> HTTPResponse {
         if accepted == 0, refused > 0 {
             var problem = Problem(422, "no event is published: see results")
             problem.more = write
             return problem.response
         }
-        var json = JSONWriter()
+        var json = JSONWriter(capacity: capacity)
         json.object { write(&$0) }
         return HTTPResponse(refused == 0 ? 202 : 207, "application/json", json.bytes)
     }

@@ -15,7 +15,7 @@ package final class KeyRing: Sendable {
         package let topics: Set<String>?
         let digest: [UInt8]
         package let created: String
-        let caller: Caller
+        let bearer: Bearer
 
         init(id: String, name: String, topics: Set<String>?, digest: [UInt8], created: String) {
             self.id = id
@@ -23,12 +23,26 @@ package final class KeyRing: Sendable {
             self.topics = topics
             self.digest = digest
             self.created = created
-            caller = Caller(name, topics: topics)
+            bearer = Bearer(digest, Caller(name, topics: topics))
         }
+
+        package static func == (one: Entry, other: Entry) -> Bool { one.line == other.line }
+        package func hash(into hasher: inout Hasher) { hasher.combine(line) }
 
         var line: String {
             let digits = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
             return "\(id) \(name) \(topics?.sorted().joined(separator: ",") ?? "*") \(digits) \(created)"
+        }
+    }
+
+    /// What a key is compared with, and whose it is. An object, because each request asks for one.
+    final class Bearer: Sendable {
+        let digest: [UInt8]
+        let caller: Caller
+
+        init(_ digest: [UInt8], _ caller: Caller) {
+            self.digest = digest
+            self.caller = caller
         }
     }
 
@@ -39,7 +53,7 @@ package final class KeyRing: Sendable {
         package init(_ description: String) { self.description = description }
     }
 
-    private let file: WatchedFile<[String: Entry]>
+    private let file: WatchedFile<[String: Bearer]>
     /// One for all, because making one costs more than a digest.
     private let sha256 = Mutex(Digest(.sha256))
 
@@ -52,24 +66,34 @@ package final class KeyRing: Sendable {
     }
 
     /// Whom a key belongs to. `now` is the monotonic clock's.
-    func caller(of key: String, now: Int64) -> Caller? {
-        guard key.hasPrefix("flk_"), key.utf8.count < 200 else { return nil }
-        let rest = key.dropFirst(4)
-        guard let end = rest.utf8.firstIndex(of: UInt8(ascii: "_")) else { return nil }
-        let id = String(rest[..<end])
-        guard let entry = file.value(now: now)[id] else { return nil }
+    func caller(of key: String, now: Int64) -> Caller? { caller(of: key.utf8.span, now: now) }
+
+    /// As above, for a key that is bytes.
+    func caller(of key: Span<UInt8>, now: Int64) -> Caller? {
+        guard Self.hasPrefix(key, "flk_"), key.count < 200 else { return nil }
+        var end = 4
+        while end < key.count, key[end] != UInt8(ascii: "_") { end += 1 }
+        guard end < key.count else { return nil }
+        let id = unsafe key.extracting(4..<end).withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+        guard let bearer = file.value(now: now)[id] else { return nil }
         let digest = sha256.withLock { digest in
             digest.start()
-            var key = key
-            key.withUTF8 { digest.add(unsafe RawSpan(_unsafeElements: $0)) }
+            unsafe digest.add(key.bytes)
             return digest.finishBytes()
         }
-        guard Self.isEqual(digest, entry.digest) else { return nil }
-        return entry.caller
+        guard Self.isEqual(digest, bearer.digest) else { return nil }
+        return bearer.caller
     }
 
-    private static func byID(_ entries: [Entry]) -> [String: Entry] {
-        Dictionary(entries.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    /// Whether a text begins with these bytes.
+    static func hasPrefix(_ text: Span<UInt8>, _ prefix: StaticString) -> Bool {
+        guard text.count >= prefix.utf8CodeUnitCount else { return false }
+        for index in 0..<prefix.utf8CodeUnitCount where unsafe text[index] != prefix.utf8Start[index] { return false }
+        return true
+    }
+
+    private static func byID(_ entries: [Entry]) -> [String: Bearer] {
+        Dictionary(entries.map { ($0.id, $0.bearer) }, uniquingKeysWith: { first, _ in first })
     }
 
     static func digest(_ key: String) -> [UInt8] {

@@ -15,12 +15,15 @@ struct Publisher: Sendable {
             switch report[0] {
             case .failure(let fault): exchange.answer(Self.problem(fault, topic).response)
             case .success(let delivery):
-                var json = JSONWriter()
+                var json = JSONWriter(capacity: 192)
                 json.object { json in
-                    json.member("id", id)
-                    json.member("topic", topic.topic.name.rawValue)
-                    json.member("partition", Int(delivery.partition.rawValue))
-                    json.name("offset")
+                    json.name(plain: "id")
+                    json.append(id)
+                    json.name(plain: "topic")
+                    json.append(topic.topic.name.rawValue)
+                    json.name(plain: "partition")
+                    json.append(Int(delivery.partition.rawValue))
+                    json.name(plain: "offset")
                     // The broker had it from a first attempt already, and does not say where.
                     if let offset = delivery.offset { json.append(Int(offset.rawValue)) } else { json.appendNull() }
                 }

@@ -244,14 +244,13 @@ internal import Synchronization
     /// The body is there, or an answer is: called again after each suspension. False ends the connection.
     func proceed(_ server: ServerCore) -> Bool {
         let isNew = state.withLock { state in
-            defer { state.isComplete = true }
-            return !state.isComplete
+            guard !state.isComplete else { return false }
+            state.isComplete = true
+            state.deadline = Time.monotonicMilliseconds + server.patience.answer
+            return true
         }
         if isNew {
             connection.deadline.store(0, ordering: .relaxed)
-            state.withLock {
-                $0.deadline = Time.monotonicMilliseconds + server.configuration.answerTimeout.milliseconds
-            }
             switch plan {
             case .collect(_, _, let then):
                 let whole = body
@@ -280,7 +279,7 @@ internal import Synchronization
         pace.count += count
         let earned = Int64(pace.count) * 1000 / Int64(max(1, configuration.minBodyRate))
         connection.deadline.store(
-            pace.since + configuration.bodyTimeout.milliseconds + earned, ordering: .relaxed)
+            pace.since + bodyTimeout + earned, ordering: .relaxed)
     }
 
     private enum Waiting { case isNotNeeded, isSuspended, hasNoTime }
@@ -316,25 +315,27 @@ internal import Synchronization
         }
         guard let message = unsafe message else { return false }
         defer { unsafe MHD_destroy_response(message) }
-        for fields in [response.headers, more, server.configuration.answerHeaders] {
-            for field in fields {
-                // Where they lie: as arguments they would be copied first.
-                unsafe field.name.withCString { name in
-                    unsafe field.value.withCString { unsafe _ = MHD_add_response_header(message, name, $0) }
-                }
-            }
-        }
+        unsafe Self.add(response.headers, to: message)
+        unsafe Self.add(more, to: message)
+        unsafe Self.add(server.configuration.answerHeaders, to: message)
         if response.closes || server.isQuiet.load(ordering: .relaxed) {
             unsafe MHD_add_response_header(message, "Connection", "close")
         }
         guard unsafe MHD_queue_response(native, UInt32(response.status), message) == .YES else { return false }
         // Whoever reads it slowly has time for its length, too.
-        let configuration = server.configuration
-        let length = Int64(response.body.count) * 1000 / Int64(max(1, configuration.minBodyRate))
-        connection.deadline.store(
-            server.lastSwept + configuration.sendTimeout.milliseconds + length, ordering: .relaxed)
+        let length = Int64(response.body.count) * 1000 / Int64(max(1, server.configuration.minBodyRate))
+        connection.deadline.store(server.lastSwept + server.patience.send + length, ordering: .relaxed)
         state.withLock { $0.status = response.status }
         return true
+    }
+
+    private static func add(_ fields: [HTTPRequest.Field], to message: OpaquePointer) {
+        for field in fields {
+            // Where they lie: as arguments they would be copied first.
+            unsafe field.name.withCString { name in
+                unsafe field.value.withCString { unsafe _ = MHD_add_response_header(message, name, $0) }
+            }
+        }
     }
 
     /// Nothing more will be asked of it. What was answered, when the answer got out.

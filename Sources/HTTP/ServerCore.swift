@@ -8,6 +8,8 @@ internal import Synchronization
     // Unchecked: the library's handle and options are written by `init` and used by `quiesce` and `stop`, which one
     // thread calls.
     let configuration: HTTPConfiguration
+    /// The configuration's times in milliseconds: turning one into them takes longer than what it is needed for.
+    let patience: Patience
     let handler: any RequestHandler
     let table = ConnectionTable()
     let port: UInt16
@@ -32,6 +34,7 @@ internal import Synchronization
 
     init(_ configuration: HTTPConfiguration, _ handler: any RequestHandler) throws(HTTPFault) {
         self.configuration = configuration
+        patience = Patience(configuration)
         self.handler = handler
         memory = HeldBytes(limit: configuration.maxHeldBytes)
         do throws(SystemError) {
@@ -130,7 +133,7 @@ internal import Synchronization
     func opened(_ native: OpaquePointer) -> Connection {
         let now = Time.monotonicMilliseconds
         let connection = unsafe Connection(
-            socket: flotilla_http_socket(native), deadline: now + configuration.headerTimeout.milliseconds)
+            socket: flotilla_http_socket(native), deadline: now + patience.header)
         table.add(connection)
         return connection
     }
@@ -138,8 +141,7 @@ internal import Synchronization
     func begin(_ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection) -> Exchange {
         connection.deadline.store(0, ordering: .relaxed)
         let exchange = Exchange(
-            native, request, connection, memory, bodyTimeout: configuration.bodyTimeout.milliseconds,
-            now: Time.monotonicMilliseconds)
+            native, request, connection, memory, bodyTimeout: patience.body, now: Time.monotonicMilliseconds)
         connection.exchange.withLock { $0 = exchange }
         openExchanges.add(1, ordering: .sequentiallyConsistent)
         return exchange
@@ -148,14 +150,27 @@ internal import Synchronization
     func end(_ exchange: Exchange, isDone: Bool) {
         let connection = exchange.connection
         connection.exchange.withLock { $0 = nil }
-        connection.deadline.store(
-            Time.monotonicMilliseconds + configuration.idleTimeout.milliseconds, ordering: .relaxed)
+        connection.deadline.store(Time.monotonicMilliseconds + patience.idle, ordering: .relaxed)
         exchange.letGo()
         handler.finished(exchange, status: exchange.end(isDone))
         if openExchanges.subtract(1, ordering: .sequentiallyConsistent).newValue == 0,
             isQuiet.load(ordering: .sequentiallyConsistent)
         {
             idle.ring()
+        }
+    }
+}
+
+extension ServerCore {
+    struct Patience: Sendable {
+        let header, idle, body, send, answer: Int64
+
+        init(_ configuration: HTTPConfiguration) {
+            header = configuration.headerTimeout.milliseconds
+            idle = configuration.idleTimeout.milliseconds
+            body = configuration.bodyTimeout.milliseconds
+            send = configuration.sendTimeout.milliseconds
+            answer = configuration.answerTimeout.milliseconds
         }
     }
 }
