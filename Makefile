@@ -12,12 +12,15 @@ SOURCES  := Package.swift Sources Tests Benchmarks
 # A target check that a typo in an import cannot pass, and no warning that scrolls by.
 CHECKED  := --explicit-target-dependency-import-check error
 
-.PHONY: release help setup build test unit live faults prove bench fmt lint clean
+.PHONY: release up help setup build test unit live faults prove bench fmt lint clean
 .DEFAULT_GOAL := release
 
 release: .build/setup  ## build the release binary as bin/flotilla
 	swift build -c release --product flotilla $(CHECKED)
 	@mkdir -p bin && ln -sf ../.build/release/flotilla bin/flotilla
+
+up: release  ## set up and build what is missing, then the whole fleet on this machine, until Ctrl-C
+	@exec bin/flotilla up $(UP)
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

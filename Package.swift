@@ -144,7 +144,8 @@ let package = Package(
         .target(
             name: "Stack",
             dependencies: [
-                "AdminPort", "CLinux", "Contracts", "Flotilla", "JSON", "Kafka", "Model", "Platform", "Postgres", "Redis",
+                "AdminPort", "CLinux", "Contracts", "Flotilla", "JSON", "Kafka", "Model", "Platform", "Postgres",
+                "Redis",
                 "Transfers",
             ],
             swiftSettings: strict
@@ -300,7 +301,7 @@ let package = Package(
         ),
         .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
         .testTarget(
-            name: "StackTests", dependencies: ["Contracts", "Model", "Platform", "Stack", "TestSupport"],
+            name: "StackTests", dependencies: ["Contracts", "Flotilla", "Model", "Platform", "Stack", "TestSupport"],
             swiftSettings: strict
         ),
         // Kills things as processes: the broker, workers and what they need.

@@ -77,6 +77,13 @@ long flotilla_sendfile(int socket, int file, long offset, size_t count) {
     return sendfile(socket, file, &at, count);
 }
 
+int flotilla_lock(int fd) {
+    int code;
+    do code = flock(fd, LOCK_EX);
+    while (code != 0 && errno == EINTR);
+    return code == 0 ? 0 : errno;
+}
+
 int flotilla_try_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }
 
 char **flotilla_environment(void) { return environ; }

@@ -47,6 +47,8 @@ package enum RunningStack {
             ProcessID(number: Int32(clamping: pid), began: began).isRunning
         else { return nil }
         let members = root["settings"].map { Array($0.members) } ?? []
-        return Dictionary(members.compactMap { member in member.value.string.map { (member.name, $0) } }) { first, _ in first }
+        return Dictionary(members.compactMap { member in member.value.string.map { (member.name, $0) } }) { first, _ in
+            first
+        }
     }
 }

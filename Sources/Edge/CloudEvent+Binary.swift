@@ -32,6 +32,7 @@ extension CloudEvent {
         if let type = attributes["datacontenttype"].map({ MediaType($0) }), type.isJSON, !body.isEmpty {
             do throws(JSONFault) {
                 data = .json(try JSONDocument(parsing: body, limit: Limits.event).root)
+                self.body = body
             } catch { throw EventRefusal(error) }
         } else if !body.isEmpty {
             data = .bytes(body)

@@ -37,6 +37,9 @@ package final class EdgeServer: Sendable {
         producing.linger = .milliseconds(1)
         producing.maxQueuedRecords = 500_000
         producing.maxQueuedBytes = configuration.maxQueuedBytes
+        // Brokers measure batches by the same limit as records: one of many small ones would be refused as too large.
+        let smallest = configuration.catalog.topics.filter { $0.publish != .no }.map(\.maxMessageBytes).min()
+        producing.batchBytes = min(producing.batchBytes, smallest ?? .max)
         producing.client.hooks.fault = { fault in
             log.warning("kafka", [("error", fault)])
             if fault.isFatal { fatal(fault) }

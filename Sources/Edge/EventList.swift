@@ -43,6 +43,15 @@ struct EventList {
         }
     }
 
+    /// The same list when some of its batch, by their places there, were refused after all.
+    func without(_ refused: [Int], _ reason: String) -> EventList {
+        var list = self
+        for place in refused { list.results[places[place]] = .failure(EventRefusal(.tooLarge, "", reason)) }
+        let gone = Set(refused)
+        list.places = places.enumerated().filter { !gone.contains($0.offset) }.map(\.element)
+        return list
+    }
+
     var refusedCount: Int { results.count - places.count }
 
     /// What is told when nothing is published for the faults of some.
@@ -90,17 +99,6 @@ struct EventList {
         }
         return Self.response(
             accepted: results.count - refused, refused: refused, capacity: 64 * results.count + 64, write)
-    }
-
-    /// Those that are refused, and why.
-    func writeRefusals(to list: inout JSONWriter) {
-        for (index, result) in results.enumerated() {
-            guard case .failure(let refusal) = result else { continue }
-            list.object { json in
-                json.member("index", index)
-                json.member("error", refusal.text)
-            }
-        }
     }
 
     /// 202 when all are in the log, 207 when some are, 422 when none is.

@@ -35,6 +35,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
         var accepted = 0
         var rejected = 0
         var refusals: [(line: Int, text: String)] = []
+        var refusalBytes = 0
         var bytesUnderWay = 0
         var batchesUnderWay = 0
         var isPaused = false
@@ -235,11 +236,16 @@ final class LineReader: BodyReader, @unchecked Sendable {
         unsafe text.withUnsafeBytes { unsafe $0.allSatisfy { $0 == 32 || $0 == 9 || $0 == 13 } }
     }
 
-    private func refuse(_ reason: String) {
-        let number = line
+    private func refuse(_ reason: String) { refuse(reason, at: line) }
+
+    private func refuse(_ reason: String, at number: Int) {
         state.withLock { state in
             state.rejected += 1
-            if state.refusals.count < Limits.toldRefusals { state.refusals.append((number, reason)) }
+            state.refusalBytes += reason.utf8.count
+            guard state.refusals.count < Limits.toldRefusals, state.refusalBytes <= Limits.toldRefusalBytes else {
+                return
+            }
+            state.refusals.append((number, reason))
         }
     }
 
@@ -285,10 +291,14 @@ final class LineReader: BodyReader, @unchecked Sendable {
 
     private func reported(_ report: DeliveryReport, _ numbers: [Int], _ bytes: Int, _ exchange: Exchange) {
         share.give(bytes)
-        let failures = report.failures
+        let all = report.failures
+        // Sending those again would not help: they are refused, and the others are not.
+        let tooLarge = all.filter { $0.fault.kind == .tooLarge }
+        for failure in tooLarge { refuse(Publisher.tooLarge(topic), at: numbers[failure.index]) }
+        let failures = tooLarge.isEmpty ? all : all.filter { $0.fault.kind != .tooLarge }
         let problem = failures.first.map { Publisher.problem($0.fault, topic) }
         let (mayReadOn, isDone) = state.withLock { state in
-            state.accepted += report.count - failures.count
+            state.accepted += report.count - all.count
             state.bytesUnderWay -= bytes
             state.batchesUnderWay -= 1
             if let problem {
@@ -300,7 +310,8 @@ final class LineReader: BodyReader, @unchecked Sendable {
             return (mayReadOn, state.hasEnded && state.batchesUnderWay == 0)
         }
         if mayReadOn, !share.mustWait({ exchange.resume() }) { exchange.resume() }
-        if isDone { answer(exchange) }
+        // What there is to tell may be long, and everybody's acknowledgements come by this thread.
+        if isDone { Task { answer(exchange) } }
     }
 
     private func answer(_ exchange: Exchange) {

@@ -36,8 +36,13 @@ struct Publisher: Sendable {
     func publish(_ list: EventList, _ topic: EdgeTopic, _ exchange: Exchange) {
         guard !list.batch.isEmpty else { return exchange.answer(list.response) }
         submit(list.batch, topic, exchange) { report in
-            guard let failure = report.failures.first else { return exchange.answer(list.response) }
-            exchange.answer(Self.problem(failure.fault, topic).response)
+            let failures = report.failures
+            if failures.isEmpty { return exchange.answer(list.response) }
+            if let failure = failures.first(where: { $0.fault.kind != .tooLarge }) {
+                return exchange.answer(Self.problem(failure.fault, topic).response)
+            }
+            // Sending them again would not help, and the others are in the log.
+            exchange.answer(list.without(failures.map(\.index), Self.tooLarge(topic)).response)
         }
     }
 
@@ -53,7 +58,7 @@ struct Publisher: Sendable {
     /// What a request is told whose events the log does not acknowledge.
     static func problem(_ fault: KafkaFault, _ topic: EdgeTopic) -> Problem {
         switch fault.kind {
-        case .tooLarge: Problem(413, "the event is larger than the topic \(topic.topic.name) takes")
+        case .tooLarge: Problem(413, tooLarge(topic))
         case .queueFull: Problem(503, "too many events wait for the broker: send this again later", retryAfter: 1)
         case .unknownTopic:
             Problem(
@@ -61,6 +66,11 @@ struct Publisher: Sendable {
         case .closed, .purged: Problem(503, "this edge is stopping: send this again", retryAfter: 1)
         case _: unacknowledged
         }
+    }
+
+    /// Of what the broker says by itself: what the edge knows of is refused before.
+    static func tooLarge(_ topic: EdgeTopic) -> String {
+        "is larger, or was sent together with an event that is larger, than the broker's topic \(topic.topic.name) takes"
     }
 
     static let unacknowledged = Problem(

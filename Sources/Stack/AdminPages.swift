@@ -8,7 +8,8 @@ struct AdminPages {
 
     init(_ stack: Stack) throws {
         let health = Health(version: stack.plan.version, probes: []) { stack.obstacles }
-        server = try AdminServer(host: stack.options.admin.host, port: stack.options.admin.port, health: health) { text in
+        server = try AdminServer(host: stack.options.admin.host, port: stack.options.admin.port, health: health) {
+            text in
             let states = stack.supervisor.states
             text.add(
                 "flotilla_stack_up", .gauge, "Whether a process of the stack runs.",

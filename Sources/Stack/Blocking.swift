@@ -13,7 +13,9 @@ func blocking<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Va
         bell.ring()
     }
     bell.wait()
-    guard let result = box.value.withLock({ $0 }) else { preconditionFailure("the bell rang before there was a result") }
+    guard let result = box.value.withLock({ $0 }) else {
+        preconditionFailure("the bell rang before there was a result")
+    }
     return try result.get()
 }
 

@@ -122,7 +122,8 @@ final class ControlSocket: @unchecked Sendable {
         return file
     }
 
-    fileprivate static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+    fileprivate static func withAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32
+    {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let room = unsafe withUnsafeMutableBytes(of: &address.sun_path) { place in

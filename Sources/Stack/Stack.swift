@@ -25,6 +25,8 @@ package final class Stack: Sendable {
         var isStopping = false
         var isReady = false
         var fault: StackFault?
+        /// Whether stack.json could not be written the last time.
+        var isBehind = false
     }
 
     /// Somebody wants it to end that has not begun.
@@ -44,7 +46,11 @@ package final class Stack: Sendable {
     package func run(signals: Int32) throws {
         let control = try ControlSocket(folder.control) { [self] in answer($0) }
         let admin = try AdminPages(self)
-        write { $0.admin = admin.address }
+        write { [plan, options] file in
+            file.admin = admin.address
+            file.settings = plan.places
+            file.guests = options.guests.map(\.topics)
+        }
         let conductor = try OSThread(name: "conductor") { [self] in conduct() }
         let asking = try OSThread(name: "prober") { [prober] in prober.run() }
         supervisor.run(signals: signals) { count in count == 1 ? stop() : supervisor.kill() }
@@ -86,10 +92,6 @@ package final class Stack: Sendable {
     }
 
     private func boot() throws {
-        write { [plan, options] file in
-            file.settings = plan.places
-            file.guests = options.guests.map(\.topics)
-        }
         try plan.clearPostgres()
         let setup = plan.postgresSetup
         for part in plan.first { supervisor.start(part) }
@@ -170,7 +172,9 @@ package final class Stack: Sendable {
             }
         }
         for state in known.values where state.role == .worker && state.isWanted {
-            guard let handler = state.handler, let number = Int(state.name.dropFirst(handler.count + 1)) else { continue }
+            guard let handler = state.handler, let number = Int(state.name.dropFirst(handler.count + 1)) else {
+                continue
+            }
             if number > scale[handler] ?? 0 { supervisor.stop(state.name) }
         }
         write { _ in }
@@ -221,12 +225,16 @@ package final class Stack: Sendable {
             let before = state.file
             change(&state.file)
             state.file.processes = processes
-            return state.file == before && Files.exists(folder.file) ? nil : state.file
+            return state.file == before && !state.isBehind && Files.exists(folder.file) ? nil : state.file
         }
         guard let new else { return }
-        do throws(SystemError) { try new.write(folder.file) } catch {
-            supervisor.tell("\(error): other commands do not see what changed")
+        var fault: SystemError?
+        do throws(SystemError) { try new.write(folder.file) } catch { fault = error }
+        let wasBehind = state.withLock { state in
+            defer { state.isBehind = fault != nil }
+            return state.isBehind
         }
+        if let fault, !wasBehind { supervisor.tell("\(fault): other commands do not see what changed") }
     }
 
     private func announce() {

@@ -94,7 +94,9 @@ struct StackPlan: Sendable {
         let words = [
             "broker", "--data", folder.broker, "--listen", "127.0.0.1:\(ports.broker)", "--fsync", options.fsync,
         ]
-        return Part("broker", .broker) { [self] in (Launch(options.program, words, environment: environment("broker")), nil) }
+        return Part("broker", .broker) { [self] in
+            (Launch(options.program, words, environment: environment("broker")), nil)
+        }
     }
 
     var edge: Part {
@@ -142,6 +144,7 @@ struct StackPlan: Sendable {
             if let place = places[name] { variables[name] = place }
         }
         if database != nil { variables = variables.filter { !$0.key.hasPrefix("PG") } }
+        variables["FLOTILLA_DETACHED"] = nil
         // It is told all it needs, and does not look for a stack.
         variables["FLOTILLA_STACK_PART"] = part
         if variables["LOG_FORMAT"] == nil { variables["LOG_FORMAT"] = "text" }
@@ -169,11 +172,12 @@ struct StackPlan: Sendable {
         guard let database, let place = try? PostgresConfiguration(url: database.url(PrivatePostgres.superuser)) else {
             return false
         }
-        return (try? blocking {
-            let pool = try PostgresPool(place)
-            defer { pool.close() }
-            return await pool.trouble(within: .seconds(2)) == nil
-        }) ?? false
+        return
+            (try? blocking {
+                let pool = try PostgresPool(place)
+                defer { pool.close() }
+                return await pool.trouble(within: .seconds(2)) == nil
+            }) ?? false
     }
 
     func preparePostgres() async throws { try await database?.prepare(schemas) }
@@ -184,11 +188,12 @@ struct StackPlan: Sendable {
 
     var isRedisThere: Bool {
         guard let redis, let place = try? RedisConfiguration(url: redis.url) else { return true }
-        return (try? blocking {
-            let client = try RedisClient(place)
-            defer { client.close() }
-            return (try? await client.execute(RedisCommand("PING"))) != nil
-        }) ?? false
+        return
+            (try? blocking {
+                let client = try RedisClient(place)
+                defer { client.close() }
+                return (try? await client.execute(RedisCommand("PING"))) != nil
+            }) ?? false
     }
 
     /// Makes the broker's topics what files say, and returns how many changes that took.

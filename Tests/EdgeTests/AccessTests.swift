@@ -64,6 +64,25 @@ import Testing
         #expect(throws: KeyRing.Fault.self) { try KeyRing.read(folder.path + "/bad") }
     }
 
+    /// Of keys that are made and revoked at the same time none is lost, and none comes back.
+    @Test func manyMayChangeTheFileAtOnce() async throws {
+        let folder = TemporaryFolder()
+        let path = folder.path + "/keys"
+        let old = (0..<20).map { KeyRing.make("old\($0)", topics: nil, now: Timestamp(milliseconds: 0)).entry }
+        try KeyRing.change(path) { $0 + old }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<20 {
+                group.addTask { try KeyRing.change(path) { $0.filter { $0.name != "old\(number)" } } }
+                group.addTask {
+                    let new = KeyRing.make("new\(number)", topics: nil, now: Timestamp(milliseconds: 0)).entry
+                    try KeyRing.change(path) { $0 + [new] }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try KeyRing.read(path).map(\.name).sorted() == (0..<20).map { "new\($0)" }.sorted())
+    }
+
     /// A file that is gone grants nothing, one that cannot be read what it did before.
     @Test func aKeyHoldsAsLongAsItsFileSaysSo() throws {
         let folder = TemporaryFolder()

@@ -47,7 +47,10 @@ final class EdgeSite: Sendable {
         let client = ClientConfiguration(brokers: ["127.0.0.1:\(endpoint.port)"])
         let admin = try Admin(client)
         _ = try await admin.create(
-            configuration.catalog.topics.map { NewTopic($0.name, partitions: Self.partitions) })
+            configuration.catalog.topics.map { topic in
+                let settings = ["small", "narrow"].contains(topic.name) ? ["max.message.bytes": "20000"] : [:]
+                return NewTopic(topic.name, partitions: Self.partitions, settings: settings)
+            })
         await admin.close()
         edge = try await EdgeServer(configuration, client: client, redis: redis, admin: ("127.0.0.1", 0), log: Self.log)
     }
@@ -74,7 +77,11 @@ final class EdgeSite: Sendable {
         var orders = Topic("orders")
         orders.publish = .validated
         orders.schema = try Schema(Array(orderSchema.utf8), file: "order.json")
-        return [raw, orders, Topic("inner")]
+        // The broker takes less of both than of others, and of one the edge knows it.
+        var (small, narrow) = (Topic("small"), Topic("narrow"))
+        (small.publish, narrow.publish) = (.yes, .yes)
+        small.maxMessageBytes = 20_000
+        return [raw, orders, small, narrow, Topic("inner")]
     }
 
     private static let orderSchema = """

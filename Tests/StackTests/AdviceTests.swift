@@ -34,7 +34,7 @@ import Testing
         #expect(Advice.needed(figures) == 6)
         figures.rate = 0
         #expect(Advice.needed(figures) == 3)
-        figures.rate = .leastNonzeroMagnitude
+        figures.rate = 1e-300
         #expect(Advice.needed(figures) == 6)
     }
 
@@ -64,5 +64,14 @@ import Testing
         figures = busy
         figures.workers = 0
         #expect(Advice.about(figures) == "nobody works and 6000 records wait: flotilla scale process=1")
+    }
+
+    @Test func readsHowBusyTheMachineIs() throws {
+        let before = try #require(MachineLoad("cpu  100 0 100 700 100 0 0 0 0 0\ncpu0 1\ncpu1 1\nintr 5\n"))
+        let after = try #require(MachineLoad("cpu  150 0 130 710 110 0 0 0 0 0\ncpu0 1\ncpu1 1\nintr 5\n"))
+        let load = try #require(after.since(before))
+        #expect(load.cores == 2 && load.used == 1.6)
+        #expect(before.since(before) == nil && before.since(after) == nil)
+        for wrong in ["", "cpu", "cpu 1 2 3", "intr 1 2 3 4 5 6 7 8"] { #expect(MachineLoad(wrong) == nil) }
     }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import Platform
+import Synchronization
 import TestSupport
 import Testing
 
@@ -54,14 +55,29 @@ import Testing
         let screen = try Screen(pipe.input)
         let line = String(repeating: "x", count: 1000)
         for _ in 0..<3000 { screen.show("edge", line) }
+        let shown = Shown()
         let reader = try OSThread(name: "reader") {
             var bytes = [UInt8](repeating: 0, count: 65_536)
-            while unsafe read(pipe.output, &bytes, bytes.count) > 0 {}
+            while true {
+                let count = unsafe read(pipe.output, &bytes, bytes.count)
+                guard count > 0 else { return }
+                shown.all.withLock { $0 += bytes[..<count] }
+            }
         }
-        screen.show("edge", "again")
+        // As soon as there is room.
+        while !shown.text.contains("edge      | again") {
+            screen.show("edge", "again")
+            usleep(10_000)
+        }
         screen.close()
         close(pipe.input)
         reader.join()
         close(pipe.output)
+        #expect(shown.text.contains(" lines were not shown: flotilla logs has them"))
+    }
+
+    private final class Shown: Sendable {
+        let all = Mutex<[UInt8]>([])
+        var text: String { String(decoding: all.withLock { $0 }, as: UTF8.self) }
     }
 }

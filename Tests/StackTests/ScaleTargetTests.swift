@@ -21,7 +21,10 @@ import Testing
     @Test func readsHandlersAndTopics() throws {
         #expect(try ScaleTarget.parse(["process=4", "events.accepted=0"]) == ["process": 4, "events.accepted": 0])
         #expect(try ScaleTarget.parse([]) == [:])
-        for wrong in ["process", "process=", "=4", "process=-1", "process=65", "process=4=5", "process=x", "process=99999999999999999999"] {
+        for wrong in [
+            "process", "process=", "=4", "process=-1", "process=65", "process=4=5", "process=x",
+            "process=99999999999999999999",
+        ] {
             #expect(throws: StackFault.self) { try ScaleTarget.parse([wrong]) }
         }
     }

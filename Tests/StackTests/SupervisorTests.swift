@@ -11,7 +11,10 @@ import Testing
 
     @Test func waitsLongerAndLongerAndNotForEver() {
         var policy = RestartPolicy()
-        #expect((0..<10).map { _ in policy.died(after: 10) } == [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000])
+        #expect(
+            (0..<10).map { _ in policy.died(after: 10) } == [
+                100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000,
+            ])
         #expect(policy.died(after: RestartPolicy.settled) == 100)
     }
 
@@ -28,7 +31,8 @@ import Testing
             #expect(wait { supervisor.state("victim") == nil ? true : nil } == true)
             #expect(!second.isRunning)
         }
-        let log = String(decoding: try #require(try Files.read(folder.path + "/victim.log", limit: 1 << 20)), as: UTF8.self)
+        let log = String(
+            decoding: try #require(try Files.read(folder.path + "/victim.log", limit: 1 << 20)), as: UTF8.self)
         #expect(log.split(separator: "\n").count { $0.contains(" begun ") } == 2)
     }
 
@@ -38,8 +42,8 @@ import Testing
             #expect(wait { supervisor.state("broken").flatMap { $0.deaths >= 2 ? $0 : nil } }?.end == .code(3))
             #expect(supervisor.state("broken")?.lastLines.last == "the disk is full")
             supervisor.start(Part("missing", .worker) { (Launch("/nowhere", [], environment: [:]), nil) })
-            let end = wait { supervisor.state("missing")?.end }
-            #expect("\(try #require(end))".contains("No such file"))
+            let end = try #require(wait { supervisor.state("missing")?.end })
+            #expect("\(end)".contains("No such file"))
             var once = shell("once", "exit 0")
             once.isOnce = true
             supervisor.start(once)
@@ -80,7 +84,7 @@ import Testing
         ]
         try Leftovers.end(file, within: 50)
         #expect(!stray.isRunning)
-        unsafe waitpid(stray.number, nil, 0)
+        waitpid(stray.number, nil, 0)
     }
 
     // MARK: Parts
@@ -95,15 +99,15 @@ import Testing
         defer { close(nothing) }
         let screen = try Screen(nothing)
         let supervisor = try Supervisor(logs: folder.path, screen: screen)
-        let signals = try Pipe()
-        let loop = try OSThread(name: "loop") { supervisor.run(signals: signals.output) { _ in } }
+        // Never rings.
+        let signals = try Doorbell()
+        let loop = try OSThread(name: "loop") { supervisor.run(signals: signals.fileDescriptor) { _ in } }
         defer {
             supervisor.kill()
             supervisor.finish()
             loop.join()
             screen.close()
-            close(signals.input)
-            close(signals.output)
+            withExtendedLifetime(signals) {}
         }
         try body(supervisor)
     }

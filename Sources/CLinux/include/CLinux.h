@@ -29,6 +29,8 @@ int flotilla_accept(int listener);
 /// Sends bytes of `file` from `offset` to the socket: their number, or -1 with errno.
 long flotilla_sendfile(int socket, int file, long offset, size_t count);
 /// Takes an exclusive lock on the whole file without waiting; the kernel drops it with the process. 0 or an errno.
+/// Waits for the lock of a file, which goes with the descriptor: 0 or an errno.
+int flotilla_lock(int fd);
 int flotilla_try_lock(int fd);
 int64_t flotilla_monotonic_nanoseconds(void);
 int64_t flotilla_wall_nanoseconds(void);

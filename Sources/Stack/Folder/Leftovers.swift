@@ -18,7 +18,8 @@ package enum Leftovers {
             }
             guard passed < patience + 5000 else {
                 throw StackFault(
-                    "\(stray.name) of the last stack still runs as process \(stray.id.number) and does not end: kill it")
+                    "\(stray.name) of the last stack still runs as process \(stray.id.number) and does not end: kill it"
+                )
             }
             usleep(10_000)
         }

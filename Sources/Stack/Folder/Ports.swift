@@ -15,7 +15,9 @@ package enum Ports {
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
         // Another kind of address is for who listens there to judge.
-        guard unsafe inet_pton(AF_INET, host == "localhost" ? "127.0.0.1" : host, &address.sin_addr) == 1 else { return port }
+        guard unsafe inet_pton(AF_INET, host == "localhost" ? "127.0.0.1" : host, &address.sin_addr) == 1 else {
+            return port
+        }
         let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard file >= 0 else { throw SystemError.last("socket", subject) }
         defer { close(file) }
@@ -28,7 +30,9 @@ package enum Ports {
                 guard unsafe Glibc.bind(file, place, size) == 0, listen(file, 1) == 0 else {
                     throw SystemError.last("listen", subject)
                 }
-                guard unsafe getsockname(file, place, &size) == 0 else { throw SystemError.last("getsockname", subject) }
+                guard unsafe getsockname(file, place, &size) == 0 else {
+                    throw SystemError.last("getsockname", subject)
+                }
             }
             return unsafe UInt16(bigEndian: place.pointee.sin_port)
         }

@@ -35,7 +35,8 @@ package struct StackFolder: Sendable {
     /// One that is there; throws when there is none.
     package init(existing path: String) throws(StackFault) {
         guard let found = Files.resolved(path), Files.exists(found + "/version") else {
-            throw StackFault("there is no stack in \(path): flotilla up makes one, --data DIR or FLOTILLA_DATA says where")
+            throw StackFault(
+                "there is no stack in \(path): flotilla up makes one, --data DIR or FLOTILLA_DATA says where")
         }
         self.path = found
         try checkLayout()
@@ -54,7 +55,8 @@ package struct StackFolder: Sendable {
         self.path = found
         guard found.utf8.count <= Self.longest else {
             throw StackFault(
-                "\(found) is too long for sockets, which may have \(Self.longest) bytes in front: choose a shorter --data DIR")
+                "\(found) is too long for sockets, which may have \(Self.longest) bytes in front: choose a shorter --data DIR"
+            )
         }
         try checkOwner()
         do throws(SystemError) {
@@ -66,7 +68,9 @@ package struct StackFolder: Sendable {
             }
             if !Files.exists(version) { try Files.create(version, Self.layout + "\n") }
         } catch {
-            let hint = error.isOutOfSpace ? "make room on the disk" : "it has to be writable, or choose another with --data DIR"
+            let hint =
+                error.isOutOfSpace
+                ? "make room on the disk" : "it has to be writable, or choose another with --data DIR"
             throw StackFault("\(found) cannot be used (\(error)): \(hint)")
         }
         try checkLayout()
@@ -127,7 +131,8 @@ package struct StackFolder: Sendable {
         if let old = RunningFile.read(file) { try Leftovers.end(old) }
         unsafe unlink(file)
         guard !needsRoom || free >= Self.leastRoom else {
-            throw StackFault("\(free >> 20) MiB are free on the disk of \(path), which is too few for servers: make room")
+            throw StackFault(
+                "\(free >> 20) MiB are free on the disk of \(path), which is too few for servers: make room")
         }
     }
 

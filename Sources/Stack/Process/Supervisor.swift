@@ -160,7 +160,9 @@ package final class Supervisor: Sendable {
             for (name, state) in shared.states {
                 if let child = children[name] {
                     shared.states[name] = child.state(isWanted: state.isWanted)
-                } else if !shared.orders.contains(where: { if case .start(let part) = $0 { part.name == name } else { false } }) {
+                } else if !shared.orders.contains(where: {
+                    if case .start(let part) = $0 { part.name == name } else { false }
+                }) {
                     // What was done once is remembered with how it ended; what was stopped is gone.
                     shared.states[name] = nil
                 }

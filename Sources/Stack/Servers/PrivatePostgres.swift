@@ -31,7 +31,8 @@ struct PrivatePostgres: Sendable {
     /// Finds the programs that fit the cluster, and the place for it.
     init(folder: StackFolder) throws(StackFault) {
         guard let mine = Account.mine else {
-            throw StackFault("user \(geteuid()) has no name on this machine, and Postgres needs one: add it to /etc/passwd")
+            throw StackFault(
+                "user \(geteuid()) has no name on this machine, and Postgres needs one: add it to /etc/passwd")
         }
         owner = mine.name
         if geteuid() == 0 {
@@ -68,7 +69,8 @@ struct PrivatePostgres: Sendable {
         if unsafe lstat(folder.postgres, &about) == 0, about.st_mode & S_IFMT == S_IFLNK {
             guard let target = Files.resolved(folder.postgres), target.hasPrefix(shelter + "/") else {
                 throw StackFault(
-                    "\(folder.postgres) points to where no database is: bring it back, or flotilla reset --confirm begins anew")
+                    "\(folder.postgres) points to where no database is: bring it back, or flotilla reset --confirm begins anew"
+                )
             }
             return (target, true)
         }
@@ -81,7 +83,9 @@ struct PrivatePostgres: Sendable {
                 let target = "\(shelter)/\(UUIDValue.version7())"
                 try make(shelter, 0o711, nil)
                 try make(target, 0o700, account)
-                guard unsafe symlink(target, folder.postgres) == 0 else { throw SystemError.last("symlink", folder.postgres) }
+                guard unsafe symlink(target, folder.postgres) == 0 else {
+                    throw SystemError.last("symlink", folder.postgres)
+                }
                 return (target, true)
             }
             try make(folder.postgres, 0o700, account)
@@ -152,20 +156,24 @@ struct PrivatePostgres: Sendable {
     /// Makes the cluster.
     func setup(_ environment: [String: String]) -> Part {
         // Not each of its thousand files by itself to the disk: `settle` does it for all at once.
-        var part = part("postgres-setup", .setup, environment, "initdb", [
-            "-D", data, "-U", Self.superuser, "-E", "UTF8", "--locale=C", "-A", "peer", "--no-instructions", "-N",
-        ])
+        var part = part(
+            "postgres-setup", .setup, environment, "initdb",
+            [
+                "-D", data, "-U", Self.superuser, "-E", "UTF8", "--locale=C", "-A", "peer", "--no-instructions", "-N",
+            ])
         part.isOnce = true
         return part
     }
 
     func server(_ environment: [String: String]) -> Part {
-        var part = part("postgres", .postgres, environment, "postgres", [
-            "-D", data, "-k", data, "-c", "listen_addresses=", "-c", "unix_socket_permissions=0700",
-            "-c", "max_connections=500", "-c", "hba_file=\(data)/flotilla_hba.conf",
-            "-c", "ident_file=\(data)/flotilla_ident.conf", "-c", "logging_collector=off",
-            "-c", "log_destination=stderr", "-c", "log_checkpoints=off", "-c", "jit=off",
-        ])
+        var part = part(
+            "postgres", .postgres, environment, "postgres",
+            [
+                "-D", data, "-k", data, "-c", "listen_addresses=", "-c", "unix_socket_permissions=0700",
+                "-c", "max_connections=500", "-c", "hba_file=\(data)/flotilla_hba.conf",
+                "-c", "ident_file=\(data)/flotilla_ident.conf", "-c", "logging_collector=off",
+                "-c", "log_destination=stderr", "-c", "log_checkpoints=off", "-c", "jit=off",
+            ])
         part.stopSignal = SIGINT
         part.grace = 30_000
         return part
@@ -221,7 +229,9 @@ struct PrivatePostgres: Sendable {
     private func dropStaleLock() throws(SystemError) {
         let path = data + "/postmaster.pid"
         guard let bytes = try? Files.read(path, limit: 4096),
-            let pid = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.flatMap({ Int32($0) })
+            let pid = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).first.flatMap({
+                Int32($0)
+            })
         else { return }
         let command = (try? Files.read("/proc/\(pid)/cmdline", limit: 65_536)).flatMap { $0 } ?? []
         let words = command.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }

@@ -12,7 +12,8 @@ struct PrivateRedis: Sendable {
     init(folder: String) throws(StackFault) {
         guard let program = Programs.find("redis-server") else {
             throw StackFault(
-                "there is no redis-server: apt-get install redis-server (or make setup), or set REDIS_URL to one that runs")
+                "there is no redis-server: apt-get install redis-server (or make setup), or set REDIS_URL to one that runs"
+            )
         }
         self.folder = folder
         self.program = program

@@ -10,7 +10,7 @@ package enum Advice {
     /// What waits is to be gone after so many seconds.
     private static let catchUp = 60.0
 
-    /// `machine`: how many cores there are where the workers run, and how many of them those use; nil when they run in
+    /// `machine`: how many cores there are where the workers run, and how many of them are busy; nil when they run in
     /// several places.
     package static func about(_ figures: HandlerFigures, machine: (cores: Int, used: Double)? = nil) -> String? {
         let name = figures.handler
@@ -19,7 +19,8 @@ package enum Advice {
             return "it waits for \(figures.missing.sorted().joined(separator: " and ")): more workers cannot help"
         }
         if figures.workers == 0 {
-            return figures.lag > 0 ? "nobody works and \(figures.lag) records wait: flotilla scale \(name)=1" : "nobody works"
+            return figures.lag > 0
+                ? "nobody works and \(figures.lag) records wait: flotilla scale \(name)=1" : "nobody works"
         }
         if figures.workers > figures.partitions, figures.partitions > 0 {
             return "\(figures.workers - figures.partitions) of its workers have no partition: "
@@ -43,7 +44,8 @@ package enum Advice {
             return "the \(machine.cores) cores of this machine are busy: more workers help on another one only"
         }
         let wanted = needed(figures)
-        return "flotilla scale \(name)=\(wanted): so many would keep up (\(figures.partitions) are the most that can help)"
+        return
+            "flotilla scale \(name)=\(wanted): so many would keep up (\(figures.partitions) are the most that can help)"
     }
 
     /// How many workers would take what comes, and in a minute what waits.

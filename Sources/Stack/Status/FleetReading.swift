@@ -19,7 +19,9 @@ package struct FleetReading: Sendable {
     }
 
     /// `board`: nil when there is no Redis; then only the broker tells.
-    package init(_ catalogs: [TopicCatalog], _ board: ControlBoard?, _ admin: Admin, _ client: ClientConfiguration) async throws {
+    package init(_ catalogs: [TopicCatalog], _ board: ControlBoard?, _ admin: Admin, _ client: ClientConfiguration)
+        async throws
+    {
         var figures: [String: HandlerFigures] = [:]
         for catalog in catalogs {
             for handler in catalog.handlers where figures["\(handler)"] == nil {
@@ -45,9 +47,6 @@ package struct FleetReading: Sendable {
         }
     }
 
-    /// How many cores of this machine the workers use.
-    package var cores: Double { workers.reduce(0) { $0 + $1.cores } }
-
     // MARK: Heartbeats
 
     private mutating func take(_ text: String, _ figures: inout [String: HandlerFigures]) {
@@ -71,7 +70,8 @@ package struct FleetReading: Sendable {
         }
         workers.append(
             Worker(
-                pid: Int32(clamping: root["pid"]?.int64 ?? 0), admin: root["admin"]?.string, handlers: names, cores: cores))
+                pid: Int32(clamping: root["pid"]?.int64 ?? 0), admin: root["admin"]?.string, handlers: names,
+                cores: cores))
     }
 
     // MARK: Lag
@@ -95,7 +95,8 @@ package struct FleetReading: Sendable {
     }
 
     /// How many seconds ago the oldest of these records was written; nil when none came in time.
-    private static func age(of records: [TopicPartition: Offset], _ client: ClientConfiguration) async throws -> Double? {
+    private static func age(of records: [TopicPartition: Offset], _ client: ClientConfiguration) async throws -> Double?
+    {
         var configuration = ConsumerConfiguration(client, group: "flotilla-status")
         // One record of each is enough.
         configuration.maxPrefetchedBytes = 1 << 20

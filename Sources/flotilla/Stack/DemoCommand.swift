@@ -22,7 +22,8 @@ extension Command {
             let log = Log.from(&settings)
             try settings.check()
             let demo = Demo(
-                url: (base.hasSuffix("/") ? String(base.dropLast()) : base) + "/v1/events", token: token, rate: rate, log: log)
+                url: (base.hasSuffix("/") ? String(base.dropLast()) : base) + "/v1/events", token: token, rate: rate,
+                log: log)
             // It waits and sends on a thread of its own, which ends with the process.
             let thread = try OSThread(name: "demo") { demo.run() }
             _ = TerminationSignals.wait()
@@ -107,7 +108,9 @@ enum DemoEvents {
             if fault == 1 {
                 json.append("a lot")
             } else {
-                json.append(Int64(type == "order.created" ? Int.random(in: 500...20_000, using: &dice) : 100), fractionDigits: 2)
+                json.append(
+                    Int64(type == "order.created" ? Int.random(in: 500...20_000, using: &dice) : 100), fractionDigits: 2
+                )
             }
             json.object("dimensions") { json in
                 json.member("country", countries.randomElement(using: &dice) ?? "de")

@@ -22,29 +22,26 @@ enum Guests {
         }
     }
 
-    /// A program as it is named, or the one that was built last in the folder of a package.
+    /// A program as it is named, or the one that was built in the folder of a package.
     private static func program(_ path: String) throws(StackFault) -> String {
         guard let found = Files.resolved(path) else { throw StackFault("--with \(path): there is nothing") }
         var about = stat()
-        guard unsafe stat(found, &about) == 0 else { throw StackFault("--with \(path): \(SystemError.last("stat", found))") }
+        guard unsafe stat(found, &about) == 0 else {
+            throw StackFault("--with \(path): \(SystemError.last("stat", found))")
+        }
         if about.st_mode & S_IFMT != S_IFDIR {
             guard unsafe access(found, X_OK) == 0 else { throw StackFault("--with \(path): that is no program") }
             return found
         }
         let name = found.split(separator: "/").last.map(String.init) ?? ""
-        let built = ["release", "debug"].map { "\(found)/.build/\($0)/\(name)" }
-            .compactMap { path in age(of: path).map { (path, $0) } }.max { $0.1 < $1.1 }
+        let places: [String] = ["release", "debug"].map { "\(found)/.build/\($0)/\(name)" }
+        let built = places.first { unsafe access($0, X_OK) == 0 }
         guard let built else {
             throw StackFault(
-                "--with \(path): it has no program .build/release/\(name): swift build -c release there, or name the program")
+                "--with \(path): it has no program .build/release/\(name): swift build -c release there, or name the program"
+            )
         }
-        return built.0
-    }
-
-    private static func age(of path: String) -> Int? {
-        var about = stat()
-        guard unsafe access(path, X_OK) == 0, unsafe stat(path, &about) == 0 else { return nil }
-        return about.st_mtim.tv_sec
+        return built
     }
 
     /// The topic files of the package that a program was built in.

@@ -8,7 +8,8 @@ extension Command {
         name: "logs", summary: "what the processes of a stack said",
         details: "Reads the stack's files, so it works for one that has ended too.",
         operands: [
-            Operand(name: "HANDLER", count: .optional, help: "of its workers alone; or a process: edge, broker, process-2")
+            Operand(
+                name: "HANDLER", count: .optional, help: "of its workers alone; or a process: edge, broker, process-2")
         ],
         options: [
             data, Option(name: "follow", short: "f", help: "go on with what comes"),
@@ -26,7 +27,8 @@ extension Command {
                 var reader = LogReader(folder, of: wanted)
                 let lines = try reader.next()
                 guard follows || !lines.isEmpty else {
-                    Program.complain("\(Program.name): nothing was said\(wanted.map { " by \($0)" } ?? "") in \(folder.path)")
+                    Program.complain(
+                        "\(Program.name): nothing was said\(wanted.map { " by \($0)" } ?? "") in \(folder.path)")
                     return .failed
                 }
                 shown.put(lines.suffix(count))
@@ -46,7 +48,9 @@ extension Command {
             guard !lines.isEmpty else { return }
             let width = max(9, lines.map(\.name.utf8.count).max() ?? 0)
             var text = ""
-            for line in lines { text += ScreenLine.text(line.name, line.text, width: width, isColoured: isColoured) + "\n" }
+            for line in lines {
+                text += ScreenLine.text(line.name, line.text, width: width, isColoured: isColoured) + "\n"
+            }
             var rest = Array(text.utf8)[...]
             while !rest.isEmpty {
                 let count = unsafe rest.withUnsafeBytes { unsafe write(1, $0.baseAddress, $0.count) }

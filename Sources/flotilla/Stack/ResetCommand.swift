@@ -12,7 +12,8 @@ extension Command {
             let folder = try StackFolder(existing: RunningStack.folder(arguments))
             guard arguments.has("confirm") else {
                 Program.complain(
-                    "\(Program.name): this would remove all events and counts in \(folder.path): say --confirm to do it")
+                    "\(Program.name): this would remove all events and counts in \(folder.path): say --confirm to do it"
+                )
                 return .failed
             }
             try folder.take()

@@ -23,7 +23,9 @@ extension Command {
             if let folder = try? StackFolder(existing: RunningStack.folder(arguments)), folder.isTaken {
                 switch try folder.ask(.scale(targets)) {
                 case .scaled(let counts):
-                    for (handler, count) in counts.sorted(by: { $0.key < $1.key }) { print("\(handler): \(count) workers") }
+                    for (handler, count) in counts.sorted(by: { $0.key < $1.key }) {
+                        print("\(handler): \(count) workers")
+                    }
                     return .ok
                 case .refused(let reason): throw StackFault(reason)
                 }
@@ -34,7 +36,8 @@ extension Command {
             let catalog = try TopicCatalog(folder: files, namespace: namespace)
             let counts = try ScaleTarget.handlers(of: targets, among: Set(catalog.handlers), [catalog])
                 .sorted { $0.key < $1.key }
-            Program.complain("no stack runs in \(RunningStack.folder(arguments)); where the fleet runs, this would do it:")
+            Program.complain(
+                "no stack runs in \(RunningStack.folder(arguments)); where the fleet runs, this would do it:")
             print("docker compose up -d --no-recreate " + counts.map { "--scale \($0)=\($1)" }.joined(separator: " "))
             for (handler, count) in counts { print("kubectl scale deployment/flotilla-\(handler) --replicas=\(count)") }
             return .failed

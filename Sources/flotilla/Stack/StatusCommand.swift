@@ -18,7 +18,8 @@ extension Command {
             where they would not, why.
             """,
         options: [
-            data, Option(name: "watch", help: "go on, every second, until Ctrl-C"), Option(name: "json", help: "print JSON"),
+            data, Option(name: "watch", help: "go on, every second, until Ctrl-C"),
+            Option(name: "json", help: "print JSON"),
         ],
         run: { arguments in
             var settings = Settings.fromEnvironment()
@@ -28,9 +29,13 @@ extension Command {
             try settings.check()
             guard let client else { throw SettingFault(name: "KAFKA_BROKERS", problem: "is not set") }
             var catalogs = [try TopicCatalog(folder: folder, namespace: namespace)]
-            let stack = (try? StackFolder(existing: RunningStack.folder(arguments))).flatMap { RunningFile.read($0.file) }
+            let stack = (try? StackFolder(existing: RunningStack.folder(arguments))).flatMap {
+                RunningFile.read($0.file)
+            }
             let running = stack?.process.isRunning == true ? stack : nil
-            for topics in running?.guests ?? [] { catalogs.append(try TopicCatalog(folder: topics, namespace: namespace)) }
+            for topics in running?.guests ?? [] {
+                catalogs.append(try TopicCatalog(folder: topics, namespace: namespace))
+            }
             let watch = StatusWatch(
                 catalogs: catalogs, client: client, redis: try redis.map { try RedisConfiguration(url: $0) },
                 namespace: namespace, stack: running, asJSON: arguments.has("json"), goesOn: arguments.has("watch"))
@@ -66,21 +71,15 @@ private struct StatusWatch: Sendable {
 
     private func read(_ board: ControlBoard?, _ admin: Admin) async throws {
         var before = try await FleetReading(catalogs, board, admin, client)
-        var at = Time.monotonicMilliseconds
+        var (at, load) = (Time.monotonicMilliseconds, MachineLoad())
         repeat {
             try await Task.sleep(for: .seconds(1))
             var now = try await FleetReading(catalogs, board, admin, client)
-            let time = Time.monotonicMilliseconds
+            let (time, loadNow) = (Time.monotonicMilliseconds, MachineLoad())
             now.compare(with: before, after: Double(time - at) / 1000)
-            show(now)
-            (before, at) = (now, time)
+            show(now, load.flatMap { loadNow?.since($0) })
+            (before, at, load) = (now, time, loadNow)
         } while goesOn
-    }
-
-    private func advice(_ figures: HandlerFigures, _ reading: FleetReading) -> String? {
-        Advice.about(
-            figures,
-            machine: stack == nil ? nil : (max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))), reading.cores))
     }
 
     // MARK: Output
@@ -96,9 +95,11 @@ private struct StatusWatch: Sendable {
             }
     }
 
-    private func show(_ reading: FleetReading) {
+    /// `machine`: how busy this one is. It says nothing of workers that run elsewhere.
+    private func show(_ reading: FleetReading, _ machine: (cores: Int, used: Double)?) {
+        let advice = reading.handlers.map { Advice.about($0, machine: stack == nil ? nil : machine) }
         guard asJSON else {
-            put((goesOn && isatty(1) == 1 ? "\u{1b}[H\u{1b}[J" : "") + text(reading))
+            put((goesOn && isatty(1) == 1 ? "\u{1b}[H\u{1b}[J" : "") + text(reading, advice))
             return
         }
         var writer = JSONWriter()
@@ -114,15 +115,15 @@ private struct StatusWatch: Sendable {
                 }
             }
             json.array("handlers") { list in
-                for figures in reading.handlers {
-                    list.object { figures.write(to: &$0, advice: advice(figures, reading)) }
+                for (figures, advice) in zip(reading.handlers, advice) {
+                    list.object { figures.write(to: &$0, advice: advice) }
                 }
             }
         }
         put(writer.text + "\n")
     }
 
-    private func text(_ reading: FleetReading) -> String {
+    private func text(_ reading: FleetReading, _ advice: [String?]) -> String {
         var rows = [["HANDLER", "WORKERS", "PARTITIONS", "EVENTS/S", "LAG", "BEHIND"]]
         for figures in reading.handlers {
             rows.append([
@@ -137,10 +138,10 @@ private struct StatusWatch: Sendable {
                 return column == 0 ? row[column] + space : space + row[column]
             }.joined(separator: "  ")
         }
-        let advice = reading.handlers.compactMap { figures in
-            self.advice(figures, reading).map { "\(figures.handler): \($0)" }
+        let said = zip(reading.handlers, advice).compactMap { figures, advice in
+            advice.map { "\(figures.handler): \($0)" }
         }
-        if !advice.isEmpty { lines += [""] + advice }
+        if !said.isEmpty { lines += [""] + said }
         return lines.joined(separator: "\n") + "\n"
     }
 

@@ -30,7 +30,8 @@ extension Command {
                 help: "when the broker forces records to the disk: before each acknowledgement, every second, or never"),
             Option(
                 name: "with", value: "PATH",
-                help: "a worker of yours, beside ours: its program, or its package's folder; several with commas between"),
+                help:
+                    "a worker of yours, beside ours: its program, or its package's folder; several with commas between"),
             Option(name: "demo", help: "send made-up events of some campaigns, some of them faulty"),
             Option(name: "detach", help: "go on in the background, once it is ready"),
         ],
@@ -79,7 +80,9 @@ extension Command {
     /// What would end the edge or a worker as soon as it starts is told here, all at once and before anything runs.
     private static func checkSettings(_ options: StackOptions) throws {
         // The places are not known yet; what else is set is.
-        let places = ["KAFKA_BROKERS": "127.0.0.1:9092", "DATABASE_URL": "postgresql:///postgres", "REDIS_URL": "unix:///redis"]
+        let places = [
+            "KAFKA_BROKERS": "127.0.0.1:9092", "DATABASE_URL": "postgresql:///postgres", "REDIS_URL": "unix:///redis",
+        ]
         var all = options.settings.all
         for (name, place) in places where all[name] == nil && all[name + "_FILE"] == nil {
             if name != "KAFKA_BROKERS" || all["KAFKA_BOOTSTRAP_SERVERS"] == nil { all[name] = place }

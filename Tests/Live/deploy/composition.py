@@ -48,6 +48,11 @@ def seconds(text: str) -> float:
     return float(text.removesuffix("s")) if text.endswith("s") and "m" not in text else 60 * float(text.removesuffix("m"))
 
 
+def listens(place: str) -> list[str]:
+    """Whether there is somebody at a port of this container."""
+    return ["bash", "-c", f"exec 3<>/dev/tcp/localhost/{place.split(':')[1]}"]
+
+
 class Composition:
     def __init__(self, folder: Path, networks: tuple[str, ...] = ("log", "state")) -> None:
         self.folder = folder
@@ -94,17 +99,22 @@ class Composition:
                 place.chmod(about.st_mode & 0o777 if about else 0o700)
         return self.volumes[name]
 
-    def stand_in(self, name: str) -> Spec:
+    @property
+    def brokers(self) -> str:
+        """Where the file says that the fleet finds Kafka."""
+        place, kafka = self.services["ingest"]["environment"]["KAFKA_BROKERS"], self.services["kafka"]["environment"]
+        assert f"FLEET://:{place.split(':')[1]}," in kafka["KAFKA_LISTENERS"]
+        assert f"FLEET://{place}," in kafka["KAFKA_ADVERTISED_LISTENERS"]
+        return place
+
+    def stand_in(self, name: str, brokers: str) -> Spec:
         """What is not ours runs as this machine has it: its command, environment and volumes are the file's."""
         spec = self.spec(name)
         if name == "kafka":
-            # The local broker, where the file says that the fleet finds Kafka.
-            place = self.services["ingest"]["environment"]["KAFKA_BROKERS"]
-            port = place.split(":")[1]
-            assert f"FLEET://:{port}," in spec.environment["KAFKA_LISTENERS"] + ","
-            assert f"FLEET://{place}," in spec.environment["KAFKA_ADVERTISED_LISTENERS"] + ","
+            # The local broker.
             (_, data, _), spec.environment = spec.mounts[0], {"PATH": spec.environment["PATH"]}
-            spec.words = ["flotilla", "broker", "--data", data, "--listen", f"0.0.0.0:{port}", "--advertise", place, "--insecure"]
+            spec.words = ["flotilla", "broker", "--data", data, "--listen", f"0.0.0.0:{brokers.split(':')[1]}",
+                          "--advertise", brokers, "--insecure"]
             spec.read_only = True
         if name == "postgres":
             spec.environment |= {
@@ -116,17 +126,20 @@ class Composition:
     def check(self, name: str) -> list[str]:
         """The health check's command."""
         if name == "kafka":
-            return ["bash", "-c", "exec 3<>/dev/tcp/localhost/19092"]
+            return listens(self.brokers)
         kind, *words = self.services[name]["healthcheck"]["test"]
         return words if kind == "CMD" else ["sh", "-c", words[0]]
 
     # MARK: Running it
 
     def container(self, name: str, alias: str | None = None) -> Container:
-        if name in ("kafka", "redis", "postgres"):
-            root, binds = (self.roots.ours, self.roots.our_binds) if name == "kafka" else (self.roots.system, self.roots.system_binds())
-            return Container(self.stand_in(name), root, binds, self.networks, self.folder)
-        return Container(self.spec(name, alias), self.roots.ours, self.roots.our_binds, self.networks, self.folder)
+        others = name in ("kafka", "redis", "postgres")
+        return self.contain(self.stand_in(name, self.brokers) if others else self.spec(name, alias))
+
+    def contain(self, spec: Spec) -> Container:
+        system = spec.name in ("redis", "postgres")
+        root, binds = (self.roots.system, self.roots.system_binds()) if system else (self.roots.ours, self.roots.our_binds)
+        return Container(spec, root, binds, self.networks, self.folder)
 
     def up(self, *names: str) -> None:
         """Starts these and what they depend on, each when what the file says of its dependencies is so."""

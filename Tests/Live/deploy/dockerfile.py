@@ -24,9 +24,10 @@ ROOT = Path(__file__).resolve().parents[3]
 TOOLCHAIN_PACKAGES = ["binutils", "libc6-dev", "libgcc-12-dev", "libstdc++-12-dev", "libxml2", "libcurl4", "libedit2",
                       "libncurses6", "libsqlite3-0", "libz3-4", "tzdata", "git"]
 
-# What Debian's slim image leaves out.
-SLIM = ["path-exclude=/usr/share/doc/*", "path-include=/usr/share/doc/*/copyright", "force-unsafe-io"] + [
-    f"path-exclude=/usr/share/{name}/*" for name in ("man", "info", "groff", "lintian", "linda", "locale")]
+# What Debian's slim image leaves out, and so do packages that come later.
+LEFT_OUT = ("man", "info", "groff", "lintian", "linda", "locale")
+SLIM = "".join(f"path-exclude=/usr/share/{name}/*\n" for name in (*LEFT_OUT, "doc")) + \
+    "path-include=/usr/share/doc/*/copyright\nforce-unsafe-io\n"
 
 BINARY_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -90,11 +91,19 @@ class Build:
 
     def debian(self) -> None:
         self.tell("Debian 12, slim")
+        sources = Path("/etc/apt/sources.list.d/debian.sources")
         subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=minbase", "--include=usr-is-merged",
-             "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", *(f"--dpkgopt={option}" for option in SLIM), "bookworm",
-             self.base, "/etc/apt/sources.list.d/debian.sources" if Path("/etc/apt/sources.list.d/debian.sources").exists()
-             else "/etc/apt/sources.list"], check=True)
+            ["mmdebstrap", "--quiet", "--variant=minbase", "--include=usr-is-merged", "--dpkgopt=force-unsafe-io",
+             "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", "bookworm", self.base,
+             sources if sources.exists() else "/etc/apt/sources.list"], check=True)
+        # Afterwards: while it unpacks, each package would go through a filter of its own.
+        (self.base / "etc/dpkg/dpkg.cfg.d/slim").write_text(SLIM)
+        for name in LEFT_OUT:
+            shutil.rmtree(self.base / "usr/share" / name, ignore_errors=True)
+        for path in self.base.glob("usr/share/doc/*/*"):
+            # The folder of some is another's.
+            if path.name != "copyright" and not path.parent.is_symlink():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def run(self, root: Path, script: str, environment: dict[str, str], folder: str, *, swift: bool) -> None:
         """A step, in a mount namespace of its own: what it mounts is gone with it."""
@@ -118,7 +127,8 @@ class Build:
         if swift:
             self.tell(f"what {stage.image} has")
             packages = " ".join(TOOLCHAIN_PACKAGES)
-            self.run(root, f"apt-get update -qq && apt-get install -qq -y --no-install-recommends {packages} >/dev/null", {}, "/", swift=False)
+            install = f"apt-get update -qq && apt-get install -qq -y --no-install-recommends {packages} >/dev/null"
+            self.run(root, install, {}, "/", swift=False)
         for word, rest in stage.steps:
             self.tell(f"{word} {' '.join(rest.split())[:100]}")
             if word == "RUN":
@@ -168,6 +178,8 @@ def main() -> None:
     bytes_in_all, binary = size(root), (root / "usr/local/bin/flotilla").stat().st_size
     print(f"image: {bytes_in_all / 1e6:.1f} MB, of it Debian {size(build.base) / 1e6:.1f} MB and flotilla {binary / 1e6:.1f} MB")
     assert bytes_in_all < 120e6, "more than 120 MB"
+    for other in {build.base, *build.roots.values()} - {root}:
+        shutil.rmtree(other)
 
 
 if __name__ == "__main__":

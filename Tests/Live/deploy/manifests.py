@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import yaml
 
-from composition import ROOT, Composition
+import certificates
+from composition import ROOT, Composition, listens
 from sandbox import Container, Spec
 
 FOLDER = ROOT / "deploy/kubernetes"
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+# What Kubernetes tells a pod of Services, unasked; the last two where `enableServiceLinks` is left as it comes.
+INJECTED = {
+    "KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_PORT": "tcp://10.96.0.1:443", "KAFKA_PORT": "tcp://10.96.0.2:9092",
+    "FLOTILLA_EDGE_PORT": "tcp://10.96.0.3:80",
+}
 
 
 def objects(*names: str) -> list[dict]:
@@ -46,45 +52,31 @@ class Cluster:
         found = objects("base", "topics", "secrets.example.yaml")
         self.workloads = named(found, "Deployment") | named(found, "Job")
         self.maps, self.secrets = named(found, "ConfigMap"), named(found, "Secret")
-        self.place = self.maps["flotilla"]["data"]["KAFKA_BROKERS"]
+        self.brokers = self.maps["flotilla"]["data"]["KAFKA_BROKERS"]
         (folder / "tls").mkdir()
-        self.make_certificates(folder / "tls")
-
-    def make_certificates(self, folder: Path) -> None:
-        def openssl(*words: str) -> None:
-            subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-        new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test", "-days", "2")
+        certificates.make(folder / "tls", {name: f"DNS:{name}.data" for name in ("redis", "postgres")})
         for name in ("redis", "postgres"):
-            (folder / f"{name}.ext").write_text(f"subjectAltName=DNS:{name}.data")
-            openssl("req", *new, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
-            openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-                    "-extfile", f"{name}.ext", "-out", f"{name}.crt")
-            os.chown(folder / f"{name}.key", 999, 999)
-            (folder / f"{name}.key").chmod(0o600)
+            key = folder / "tls" / f"{name}.key"
+            os.chown(key, 999, 999)
+            key.chmod(0o600)
 
     def start_parts(self) -> None:
         tls = (self.folder / "tls", "/tls", False)
-        for name, alias in (("kafka", self.place.split(":")[0]), ("redis", "redis.data"), ("postgres", "postgres.data")):
-            spec = self.parts.stand_in(name)
+        for name, alias in (("kafka", self.brokers.split(":")[0]), ("redis", "redis.data"), ("postgres", "postgres.data")):
+            spec = self.parts.stand_in(name, self.brokers)
             spec.networks, spec.aliases = ["pods"], [alias]
-            if name == "kafka":
-                spec.words = [self.place if word == "kafka:19092" else word.replace(":19092", ":" + self.place.split(":")[1]) for word in spec.words]
-            elif name == "redis":
-                spec.words += ["--requirepass", "replace", "--port", "0", "--tls-port", "6379", "--tls-cert-file", "/tls/redis.crt",
-                               "--tls-key-file", "/tls/redis.key", "--tls-ca-cert-file", "/tls/ca.crt", "--tls-auth-clients", "no"]
-            else:
+            if name == "redis":
+                spec.words += [
+                    "--requirepass", "replace", "--port", "0", "--tls-port", "6379", "--tls-auth-clients", "no",
+                    "--tls-cert-file", "/tls/redis.crt", "--tls-key-file", "/tls/redis.key", "--tls-ca-cert-file", "/tls/ca.crt"]
+            if name == "postgres":
                 spec.environment |= {f"{handler}_PASSWORD": "replace" for handler in ("PROCESS", "AGGREGATE", "NOTIFY")}
                 spec.words += ["-c", "ssl=on", "-c", "ssl_cert_file=/tls/postgres.crt", "-c", "ssl_key_file=/tls/postgres.key"]
             spec.mounts.append(tls)
-            root, binds = (self.parts.roots.ours, self.parts.roots.our_binds) if name == "kafka" else (
-                self.parts.roots.system, self.parts.roots.system_binds())
-            container = Container(spec, root, binds, self.parts.networks, self.folder)
+            container = self.parts.contain(spec)
             self.parts.running[name] = container
             container.start()
-        port = self.place.split(":")[1]
-        checks = {"kafka": ["bash", "-c", f"exec 3<>/dev/tcp/localhost/{port}"],
+        checks = {"kafka": listens(self.brokers),
                   "redis": ["sh", "-c", "redis-cli --tls --cacert /tls/ca.crt -a replace --no-auth-warning ping | grep -q PONG"],
                   "postgres": self.parts.check("postgres")}
         for name, check in checks.items():
@@ -95,7 +87,7 @@ class Cluster:
         workload = self.workloads[name]
         inside = pod(workload)
         (container,), security = inside["containers"], inside["securityContext"]
-        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", **self.parts.image.environment}
+        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", **INJECTED, **self.parts.image.environment}
         for source in container["envFrom"]:
             (kind, reference), = source.items()
             if kind == "configMapRef":
@@ -126,7 +118,7 @@ class Cluster:
         return place
 
     def start(self, name: str) -> Container:
-        container = Container(self.spec(name), self.parts.roots.ours, self.parts.roots.our_binds, self.parts.networks, self.folder)
+        container = self.parts.contain(self.spec(name))
         self.parts.running[name] = container
         container.start()
         return container

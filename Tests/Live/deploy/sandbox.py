@@ -145,7 +145,8 @@ class Roots:
         self.our_binds = []
         # Swift's libraries, which are in the image's binary, are the toolchain's here.
         found = subprocess.run(["ldd", binary], capture_output=True, text=True, check=True).stdout
-        for library in {Path(word).parent for word in found.split() if word.startswith("/") and not word.startswith(("/lib", "/usr"))}:
+        paths = [word for word in found.split() if word.startswith("/") and not word.startswith(("/lib", "/usr"))]
+        for library in {Path(path).parent for path in paths}:
             (self.ours / str(library).lstrip("/")).mkdir(parents=True, exist_ok=True)
             self.our_binds += ["--ro-bind", str(library), str(library)]
         self.our_binds = [*self.system_binds(), *self.our_binds]

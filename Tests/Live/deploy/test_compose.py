@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from composition import OURS, Composition, read  # noqa: E402
+from composition import OURS, ROOT, Composition, read  # noqa: E402
 
 HANDLERS = ["ingest", "process", "aggregate", "notify"]
 
@@ -39,6 +40,27 @@ def test_what_every_service_promises() -> None:
         if service["image"] == OURS and not once:
             assert service["healthcheck"]["test"] == ["CMD", "flotilla", "healthcheck"], name
         assert ("profiles" in service) == (name in ("flotilla", "prometheus", "tempo", "grafana")), name
+
+
+def test_what_lies_beside_it_fits() -> None:
+    file = read()
+    services = file["services"]
+    assert file["networks"]["state"]["internal"] is True
+    assert [name for name, service in services.items() if list(service["networks"]) == ["state"]] == ["keys", "postgres", "redis"]
+    for name, service in services.items():
+        for volume in service.get("volumes", []):
+            here = volume.split(":")[0]
+            assert Path(here).exists() if here.startswith("/") else here in file["volumes"], f"{name}: {here}"
+    # Who watches, watches all that have an admin port, and finds them in a network that both are in.
+    watched = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"][0]["dns_sd_configs"][0]
+    assert sorted(watched["names"]) == sorted(name for name, service in services.items() if "--admin" in service.get("command", []))
+    assert all("0.0.0.0:%s" % watched["port"] in services[name]["command"] for name in watched["names"])
+    assert all("log" in services[name]["networks"] for name in [*watched["names"], "prometheus", "tempo", "grafana"])
+    for source in yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/fleet.yaml").read_text())["datasources"]:
+        assert source["url"].removeprefix("http://").split(":")[0] in services
+    traces = yaml.safe_load((ROOT / "deploy/tempo/tempo.yaml").read_text())
+    (folder,) = services["tempo"]["tmpfs"]
+    assert traces["storage"]["trace"]["wal"]["path"].startswith(folder.split(":")[0])
 
 
 def test_the_services_run_as_it_says(fleet: Composition) -> None:
@@ -88,6 +110,7 @@ def test_the_services_run_as_it_says(fleet: Composition) -> None:
     publish("second ")
     fleet.until(lambda: counted() == 200, "the clicks to be counted")
 
+    assert "FAILED" not in fleet.flotilla("doctor")
     # Ended as an engine ends them, each within its grace.
     for name in ("edge", *HANDLERS, "process-2"):
         assert fleet.running[name].stop() == 0, fleet.running[name].said()

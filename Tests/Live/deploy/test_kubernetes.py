@@ -56,7 +56,8 @@ def test_kustomize_brings_them_together(name: str) -> None:
 def test_what_every_role_has(scaling: str) -> None:
     found = objects(scaling)
     deployments, accounts = named(found, "Deployment"), named(found, "ServiceAccount")
-    scaled = [one["spec"]["scaleTargetRef"]["name"] for one in found if one["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")]
+    scalers = [one for one in found if one["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")]
+    scaled = [one["spec"]["scaleTargetRef"]["name"] for one in scalers]
     assert sorted(scaled) == sorted(deployments) == sorted(f"flotilla-{role}" for role in ROLES)
     for role in ROLES:
         name, labels = f"flotilla-{role}", {"app.kubernetes.io/name": "flotilla", "app.kubernetes.io/component": role}
@@ -72,8 +73,9 @@ def test_what_every_role_has(scaling: str) -> None:
         assert inside["serviceAccountName"] in accounts
         assert inside["enableServiceLinks"] is False and inside["automountServiceAccountToken"] is False
         assert (inside["securityContext"]["runAsUser"], inside["securityContext"]["runAsGroup"]) == dockerfile.read()[-1].user
-        assert {one["topologyKey"] for one in inside["topologySpreadConstraints"]} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
-        assert all(one["labelSelector"]["matchLabels"] == labels for one in inside["topologySpreadConstraints"])
+        spread = inside["topologySpreadConstraints"]
+        assert {one["topologyKey"] for one in spread} == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+        assert all(one["labelSelector"]["matchLabels"] == labels for one in spread)
         before = int(container["lifecycle"]["preStop"]["exec"]["command"][1]) if "lifecycle" in container else 0
         # What is under way has 20 s.
         assert inside["terminationGracePeriodSeconds"] >= before + 20 + 10
@@ -116,7 +118,8 @@ def test_the_pods_run_as_they_say(cluster: Cluster) -> None:
     cluster.start_parts()
     # The file of keys in the Secret is what `keys create` writes.
     keys = cluster.folder / "made"
-    subprocess.run([ROOT / "bin/flotilla", "keys", "create", "shop"], env={"FLOTILLA_KEYS": str(keys)}, check=True, capture_output=True)
+    create = [ROOT / "bin/flotilla", "keys", "create", "shop"]
+    subprocess.run(create, env={"FLOTILLA_KEYS": str(keys)}, check=True, capture_output=True)
     cluster.secrets["flotilla-edge-keys"]["stringData"]["keys"] = keys.read_text()
     job = cluster.start("flotilla-topics")
     assert job.wait() == 0, job.said()

@@ -62,7 +62,8 @@ class Part:
 
 
 class Fleet:
-    def __init__(self, folder: Path, options: dict[str, str] | None = None, appendfsync: str = "always") -> None:
+    def __init__(self, folder: Path, options: dict[str, str] | None = None, appendfsync: str = "always",
+                 rules: str | None = None) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.topics = folder / "topics"
@@ -73,6 +74,8 @@ class Fleet:
             (line,) = [line for line in text.splitlines() if line.strip().startswith(f"{name}:")]
             text = text.replace(line, f"{line.split(':')[0]}: {value}")
         file.write_text(text)
+        if rules:
+            (self.topics / "rules.yaml").write_text(rules)
         broker, redis, edge = free_port(), free_port(), free_port()
         self.broker = f"127.0.0.1:{broker}"
         data = folder / "postgres"
