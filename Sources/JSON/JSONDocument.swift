@@ -129,7 +129,8 @@ internal import Synchronization
         let last = cursor.load(ordering: .relaxed)
         if last != 0, Int(last >> 32) <= 2 * index { (place, mark) = (Int(last >> 32), Int(last & 0xffff_ffff)) }
         // Both count marks and words of one document, which are fewer than 32 bits can number: nothing overflows.
-        let (source, marks) = unsafe (parsed.source, parsed.marks)
+        let source: UnsafePointer<UInt8> = unsafe parsed.source
+        let marks: UnsafePointer<UInt32> = unsafe parsed.marks
         while place > index {
             mark &-= 1
             place &-= Self.words(unsafe source[Int(marks[mark])])
