@@ -73,6 +73,7 @@ def test_the_services_run_as_it_says(fleet: Composition) -> None:
     told = ours[0].run("sh", "-c", "id -u; grep CapEff /proc/self/status; touch /x /usr/x /etc/flotilla/topics/x; env")
     assert told.stdout.startswith("65532\nCapEff:\t0000000000000000\n"), told
     assert told.stderr.count("Read-only file system") == 3, told
+    assert ours[0].run("flotilla", "healthcheck").stdout == "127.0.0.1:9464: ready\n"
     unheard = ours[0].run("flotilla", "healthcheck", "127.0.0.1:9999")
     assert unheard.returncode == 1 and len(unheard.stderr.splitlines()) == 1
     # Redis and Postgres are not to be reached from Kafka's network, and the topics' service has no other.
