@@ -303,7 +303,8 @@ let package = Package(
         .testTarget(
             name: "DeadLettersTests",
             dependencies: [
-                "DeadLetters", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Kafka", "Model", "Platform", "Postgres", "TestServers",
+                "DeadLetters", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Kafka", "Model", "Platform",
+                "Postgres", "TestServers",
                 "TestSupport",
             ],
             swiftSettings: strict
