@@ -30,7 +30,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def apart(text: str) -> list[str]:
     for pattern, name in [
-        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"), (r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{22}\b", "WORKER"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME"), (r"\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{21}\b", "WORKER"),
         (r"\bjob [0-9a-f]{8}\b", "JOB"), (r"[·▁▂▃▄▅▆▇█]{24}", "TREND"), (r"order \d+$", "ORDER"), (r"in \d+m?s:", "SPAN"),
         (r"\b[0-9a-f]{32}\b", "TRACE"), (r"chosen for replay by \w+", "BY"),
     ]:
