@@ -17,7 +17,7 @@ package enum RunningStack {
     }
 
     /// Takes over what the stack says. To be called before there is a second thread: it changes the environment.
-    static func adopt(from folder: String = folder()) {
+    static func adopt(from folder: String) {
         let settings = Settings.fromEnvironment().all
         guard settings[mark] == nil, let places = places(in: folder) else { return }
         for (name, value) in missing(places, in: settings) { unsafe setenv(name, value, 1) }

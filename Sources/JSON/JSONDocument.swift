@@ -128,29 +128,29 @@ internal import Synchronization
         var (place, mark) = (1, 0)
         let last = cursor.load(ordering: .relaxed)
         if last != 0, Int(last >> 32) <= 2 * index { (place, mark) = (Int(last >> 32), Int(last & 0xffff_ffff)) }
+        // Both count marks and words of one document, which are fewer than 32 bits can number: nothing overflows.
+        let source: UnsafePointer<UInt8> = unsafe parsed.source
+        let marks: UnsafePointer<UInt32> = unsafe parsed.marks
         while place > index {
-            mark -= 1
-            place -= words(mark)
+            mark &-= 1
+            place &-= Self.words(unsafe source[Int(marks[mark])])
         }
         while place < index {
-            place += words(mark)
-            mark += 1
+            place &+= Self.words(unsafe source[Int(marks[mark])])
+            mark &+= 1
         }
-        while words(mark) == 0 { mark += 1 }
+        while Self.words(unsafe source[Int(marks[mark])]) == 0 { mark &+= 1 }
         if isKept { cursor.store(UInt64(place) << 32 | UInt64(mark), ordering: .relaxed) }
         return mark
     }
 
-    /// How many words the tape has for a mark: none for a comma and a colon, two for a number, one for all else. Added up
+    /// How many words the tape has for a mark, by the byte that is there: none for a comma and a colon, two for a number, one for all else. Added up
     /// without a branch, because nobody could foretell it.
-    @inline(__always) private func words(_ mark: Int) -> Int {
-        let byte = byte(mark)
+    @inline(__always) private static func words(_ byte: UInt8) -> Int {
         let separator = (byte == UInt8(ascii: ",") ? 1 : 0) | (byte == UInt8(ascii: ":") ? 1 : 0)
         let number = (byte &- UInt8(ascii: "0") < 10 ? 1 : 0) | (byte == UInt8(ascii: "-") ? 1 : 0)
         return 1 &- separator &+ number
     }
-
-    private func byte(_ mark: Int) -> UInt8 { unsafe parsed.source[Int(parsed.marks[mark])] }
 
     /// The bytes of the source that the value at a place of the tape is written in.
     func sourceRange(of index: Int) -> Range<Int> {

@@ -5,6 +5,7 @@ extension StackPlan {
     func greeting(after seconds: Double) -> String {
         let edge = places["FLOTILLA_EDGE_URL"] ?? ""
         let folder = options.folder
+        let command = options.command
         let data = folder == ".flotilla" ? "" : " --data \(folder)"
         var rows = [("edge", "\(edge)/v1/events")]
         if let broker = places["KAFKA_BROKERS"] { rows.append(("broker", "\(broker) (KAFKA_BROKERS)")) }
@@ -30,10 +31,10 @@ extension StackPlan {
 
               curl -s \(edge)/v1/events -H 'content-type: application/json'\(key) \\
                 -d '{"event_type":"click","campaign_id":"spring","value":1.5}'
-              flotilla query --metric clicks --campaign spring
+              \(command) query --metric clicks --campaign spring
 
-            flotilla status --watch shows the workers, flotilla scale process=4\(data) makes more of them,
-            flotilla logs -f\(data) what they say. Ctrl-C, or flotilla down\(data), ends it all in order.
+            \(command) status --watch\(data) shows the workers, \(command) scale process=4\(data) makes more of them,
+            \(command) logs -f\(data) what they say. Ctrl-C, or \(command) down\(data), ends it all in order.
 
             """
     }

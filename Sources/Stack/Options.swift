@@ -19,6 +19,8 @@ package struct StackOptions: Sendable {
     package var stateful: Set<HandlerName> = []
     package var settings: Settings
     package var version = ""
+    /// As the person called us, for the lines that are to be copied.
+    package var command = "flotilla"
     /// Only our own lines are shown, and none once it is ready.
     package var isDetached = false
 

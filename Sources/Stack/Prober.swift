@@ -32,7 +32,8 @@ package final class Prober: Sendable {
     /// What keeps it from being ready; nil when nothing does.
     private static func ask(_ client: WebClient, _ port: UInt16) -> String? {
         do throws(WebClient.Fault) {
-            let answer = try client.get("http://127.0.0.1:\(port)/readyz", direct: true, limit: 65_536, within: .seconds(2))
+            let answer = try client.get(
+                "http://127.0.0.1:\(port)/readyz", direct: true, limit: 65_536, within: .seconds(2))
             if answer.status == 200 { return nil }
             return String(decoding: answer.body, as: UTF8.self).split(whereSeparator: \.isNewline).joined(
                 separator: ", ")

@@ -35,9 +35,13 @@ package final class Stack: Sendable {
     package init(_ options: StackOptions, _ folder: StackFolder) throws {
         self.options = options
         self.folder = folder
+        plan = try StackPlan(options, folder)
+        // What libpq would take from the environment is meant for another server. Before there is a second thread.
+        if plan.database != nil {
+            for name in options.settings.all.keys where name.hasPrefix("PG") { unsafe unsetenv(name) }
+        }
         screen = try Screen(showsAll: !options.isDetached)
         supervisor = try Supervisor(logs: folder.logs, screen: screen)
-        plan = try StackPlan(options, folder)
         prober = Prober(supervisor)
         state = Mutex(State(scale: plan.scale))
     }
@@ -147,8 +151,18 @@ package final class Stack: Sendable {
 
     private func applyTopics() throws {
         for catalog in plan.catalogs {
-            let result = try blocking { [plan] in try await plan.apply(catalog) }
-            if result > 0 { supervisor.tell("\(result) topics made or changed") }
+            let limit = Time.monotonicMilliseconds + 120_000
+            while true {
+                do {
+                    let changes = try blocking { [plan] in try await plan.apply(catalog) }
+                    if changes > 0 { supervisor.tell("\(changes) topics made or changed") }
+                    break
+                } catch  where !(error is StackFault) && !isStopping && Time.monotonicMilliseconds < limit {
+                    // A disk that is busy makes a broker slow; it is harmless to ask again.
+                    supervisor.tell("topics are not made yet: \(error)")
+                    usleep(500_000)
+                }
+            }
         }
     }
 

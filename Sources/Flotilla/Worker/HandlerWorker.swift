@@ -70,6 +70,8 @@ package final class HandlerWorker: Sendable {
         // A broker is asked for one fetch at a time. One of the retry topics alone, which are mostly empty, would keep
         // what was assigned a moment later from being fetched until it is over.
         configuration.fetchWait = .milliseconds(100)
+        // What waits longest has left the processor's caches when its turn comes.
+        configuration.maxPrefetchedBytes = 16 << 20
         return configuration
     }
 
@@ -128,7 +130,11 @@ package final class HandlerWorker: Sendable {
             do {
                 let events = try await core.source.nextAll(
                     max: settings.fetchRecords, maxBytes: settings.fetchBytes, within: .seconds(1))
-                for event in events { await hear(event) }
+                var fed: [PartitionRunner] = []
+                for event in events {
+                    if let runner = await hear(event) { fed.append(runner) }
+                }
+                await makeRoom(fed)
             } catch {
                 guard error.kind != .cancelled else { return }
                 return ending.end(error)
@@ -136,16 +142,15 @@ package final class HandlerWorker: Sendable {
         }
     }
 
-    private func hear(_ event: ConsumerEvent) async {
+    /// Does what an event asks for; the partition that it brought records of.
+    private func hear(_ event: ConsumerEvent) async -> PartitionRunner? {
         switch event {
         case .records(let batch):
             guard let first = batch.first, let runner = runnersByPlace.withLock({ $0[first.topicPartition] }) else {
-                return
+                return nil
             }
-            guard runner.admit(batch) else { return }
-            core.pause(.window, runner.place)
-            // Its lanes may have made room before the pause was there to be taken back.
-            if runner.hasRoom { core.clear(.window, runner.place) }
+            runner.admit(batch)
+            return runner
         case .assigned(let places): begin(places)
         case .revoked(let revocation):
             await giveUp(revocation.partitions, within: settings.drainBudget)
@@ -157,6 +162,28 @@ package final class HandlerWorker: Sendable {
         case .fault(let fault):
             core.scope.log.warning("consuming", [("handler", job.name), ("error", fault)])
             if fault.isFatal { ending.end(fault) }
+        }
+        return nil
+    }
+
+    /// Waits a moment for lanes that have enough to do, and sees to it that no more comes of partitions whose windows are
+    /// full even so.
+    ///
+    /// Stopping to fetch drops what was fetched ahead, and all of it is fetched again. Just taking nothing costs nothing,
+    /// but it holds up the other partitions and what else the consumer has to tell, so it has a limit. Who waits for the
+    /// time of a retry topic, or for something that is paused, is not waited for.
+    private func makeRoom(_ fed: [PartitionRunner]) async {
+        let limit = core.now + settings.roomPatience
+        for runner in fed {
+            while runner.isBusy, runner.role.tier == nil, !core.isPaused(runner.place), core.now < limit,
+                !ending.isStopping
+            {
+                await core.scope.clock.sleep(until: core.now + 1)
+            }
+            guard runner.isFull else { continue }
+            core.pause(.window, runner.place)
+            // Its lanes may have made room before the pause was there to be taken back.
+            if runner.hasRoom { core.clear(.window, runner.place) }
         }
     }
 

@@ -4,15 +4,15 @@ internal import Synchronization
 
 // A lane of a handler without state: claim, handle, publish, remember, finish, in this order.
 extension PartitionRunner {
-    /// One call of the once-only memory takes so many at most.
+    /// One call of the once-only memory takes so many at most. More at a time would do without it, but leave the
+    /// processor's caches on their way.
     static let largestPiece = 500
     /// How many pieces of a lane may wait for the log at once, while the handler goes on.
     private static let flightsAllowed = 4
 
     func runPlain(_ lane: Int) async {
         // A slow handler gets few events at a time, so that what is under way can always be finished soon.
-        let largest = core.once == nil ? 4 * Self.largestPiece : Self.largestPiece
-        var size = largest
+        var size = Self.largestPiece
         let flights = Flights(allowed: Self.flightsAllowed)
         while let items = take(lane, max: size) {
             guard let due = await whenDue(items, lane) else { continue }
@@ -27,7 +27,7 @@ extension PartitionRunner {
                 await run(jobs, lane, flights: flights)
             }
             let took = core.now - began
-            if took > 1000 { size = max(1, size / 2) } else if took < 250 { size = min(largest, size * 2) }
+            if took > 1000 { size = max(1, size / 2) } else if took < 250 { size = min(Self.largestPiece, size * 2) }
         }
         rest()
     }
@@ -94,7 +94,7 @@ extension PartitionRunner {
             if let flights {
                 await flights.begin(self) {
                     if await self.settle(publication, run, judgement) == .apart {
-                        await self.run(judgement.done.map(\.job), lane, apart: true, flights: nil)
+                        await self.run(judgement.doneJobs, lane, apart: true, flights: nil)
                     }
                 }
             } else {

@@ -56,6 +56,7 @@ extension Command {
             folder: RunningStack.folder(arguments), program: program, settings: Settings.fromEnvironment())
         guard !options.folder.isEmpty else { throw arguments.fault("--data is empty") }
         options.version = Main.version
+        options.command = CommandLine.arguments.first ?? options.command
         options.http = try arguments.place("http")
         options.admin = try arguments.place("admin")
         guard let broker = arguments["broker"].flatMap({ UInt16($0) }) else {
