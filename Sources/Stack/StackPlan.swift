@@ -208,8 +208,14 @@ struct StackPlan: Sendable {
         guard let client else { throw StackFault("KAFKA_BROKERS is not set") }
         let admin = try Admin(client, patience: .seconds(30))
         do {
-            let plan = try await catalog.plan(with: admin)
+            var plan = try await catalog.plan(with: admin)
             let ours = Set(catalogs[0].wanted.map(\.name))
+            // Every catalog wants a topic for outcomes; where no file of it says how, ours does.
+            if catalog[.outcomes] == nil, catalogs[0][.outcomes] != nil {
+                let outcomes = catalog.namespace.topic(.outcomes)
+                plan.changes.removeAll { $0.topic == outcomes }
+                plan.refusals.removeAll { $0.topic == outcomes }
+            }
             let foreign = plan.changes.filter { change in
                 guard case .create = change else { return ours.contains(change.topic) }
                 return false

@@ -76,6 +76,10 @@ def read(path: Path = ROOT / "Dockerfile") -> list[Stage]:
     return stages
 
 
+class NotHere(Exception):
+    """This machine cannot run the steps; that says nothing of the Dockerfile."""
+
+
 class Build:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -84,7 +88,16 @@ class Build:
         self.base = folder / "base"
         self.roots: dict[str, Path] = {}
         self.toolchain = Path(shutil.which("swift") or "").resolve().parents[1]
-        assert self.toolchain != Path("/usr"), "the toolchain cannot be mounted apart from this system: it is in /usr"
+
+    def check(self) -> None:
+        """What these steps need of the machine, beside a mirror of Debian."""
+        if self.toolchain == Path("/usr"):
+            raise NotHere("the toolchain cannot be mounted apart from this system: it is in /usr")
+        tried = subprocess.run(
+            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", f"cd {self.folder}; mkdir proc; mount -t proc proc proc"],
+            capture_output=True, text=True)
+        if tried.returncode != 0:
+            raise NotHere(f"nothing can be mounted: {tried.stderr.strip()}")
 
     def tell(self, what: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {what}", flush=True)
@@ -92,10 +105,12 @@ class Build:
     def debian(self) -> None:
         self.tell("Debian 12, slim")
         sources = Path("/etc/apt/sources.list.d/debian.sources")
-        subprocess.run(
+        made = subprocess.run(
             ["mmdebstrap", "--quiet", "--variant=minbase", "--include=usr-is-merged", "--dpkgopt=force-unsafe-io",
              "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", "bookworm", self.base,
-             sources if sources.exists() else "/etc/apt/sources.list"], check=True)
+             sources if sources.exists() else "/etc/apt/sources.list"])
+        if made.returncode != 0:
+            raise NotHere("mmdebstrap makes no Debian of the sources of this machine")
         # Afterwards: while it unpacks, each package would go through a filter of its own.
         (self.base / "etc/dpkg/dpkg.cfg.d/slim").write_text(SLIM)
         for name in LEFT_OUT:
@@ -128,7 +143,10 @@ class Build:
             self.tell(f"what {stage.image} has")
             packages = " ".join(TOOLCHAIN_PACKAGES)
             install = f"apt-get update -qq && apt-get install -qq -y --no-install-recommends {packages} >/dev/null"
-            self.run(root, install, {}, "/", swift=False)
+            try:
+                self.run(root, install, {}, "/", swift=False)
+            except subprocess.CalledProcessError as fault:
+                raise NotHere("Debian's packages cannot be had from within a new system") from fault
         for word, rest in stage.steps:
             self.tell(f"{word} {' '.join(rest.split())[:100]}")
             if word == "RUN":
@@ -169,9 +187,15 @@ def size(root: Path) -> int:
 
 def main() -> None:
     build = Build(Path(sys.argv[1]).resolve())
-    build.debian()
-    for stage in read():
-        root = build.make(stage)
+    try:
+        build.check()
+        build.debian()
+        for stage in read():
+            root = build.make(stage)
+    except NotHere as reason:
+        shutil.rmtree(build.folder, ignore_errors=True)
+        print(f"NOT RUN, the steps of the Dockerfile: {reason}")
+        return
     # As an engine does: what it mounts over.
     for path in ("etc/hosts", "etc/resolv.conf"):
         (root / path).touch()
