@@ -10,6 +10,7 @@ import socket
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from site_of_processes import FLOTILLA, PAGE, Site, listens, until
@@ -71,6 +72,32 @@ def test_callers_over_tls(site: Site) -> None:
     assert sources == {"/flotilla/cert:alice", "/flotilla/shop"}
 
 
+def kill_the_broker_under(
+    site: Site, send: Callable[[int], None], senders: int, stop: threading.Event, acknowledged: set[str], sent: set[str],
+    between: int,
+) -> None:
+    """Kills the broker three times, each time after so many more events; then all that was answered as published is in
+    the log, and nothing else than was sent."""
+    threads = [threading.Thread(target=send, args=(who,)) for who in range(senders)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        before = len(acknowledged)
+        until(lambda: len(acknowledged) > before + between, "events to pass")
+        site.broker.send_signal(signal.SIGKILL)
+        site.broker.wait()
+        site.broker = site.start_broker()
+    before = len(acknowledged)
+    until(lambda: len(acknowledged) > before + between, "events to pass again")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    found = [record["headers"]["ce_id"] for record in site.tail()]
+    assert acknowledged <= set(found) <= sent
+    # Once each: the client sent none again.
+    assert len(found) == len(set(found))
+
+
 def test_what_was_acknowledged_survives_the_broker(site: Site) -> None:
     """The broker is killed three times under load: what was answered 202 is in the log, and nothing else than was sent."""
     site.start_edge()
@@ -94,24 +121,7 @@ def test_what_was_acknowledged_survives_the_broker(site: Site) -> None:
             except urllib.error.HTTPError as error:
                 assert error.code == 503 and error.headers["retry-after"]
 
-    threads = [threading.Thread(target=send, args=(who,)) for who in range(8)]
-    for thread in threads:
-        thread.start()
-    for _ in range(3):
-        before = len(acknowledged)
-        until(lambda: len(acknowledged) > before + 200, "events to pass")
-        site.broker.send_signal(signal.SIGKILL)
-        site.broker.wait()
-        site.broker = site.start_broker()
-    before = len(acknowledged)
-    until(lambda: len(acknowledged) > before + 200, "events to pass again")
-    stop.set()
-    for thread in threads:
-        thread.join()
-    found = [record["headers"]["ce_id"] for record in site.tail()]
-    assert acknowledged <= set(found) <= sent
-    # Once each: the client sent none again.
-    assert len(found) == len(set(found))
+    kill_the_broker_under(site, send, 8, stop, acknowledged, sent, between=200)
 
 
 def test_lists_and_lines_survive_the_broker(site: Site) -> None:
@@ -147,21 +157,7 @@ def test_lists_and_lines_survive_the_broker(site: Site) -> None:
                 # What stands before is in the log; the deadline's own answer knows of none.
                 acknowledged.update(names if status == 202 else names[:answer.get("next", 0)])
 
-    threads = [threading.Thread(target=send, args=(who,)) for who in range(4)]
-    for thread in threads:
-        thread.start()
-    for _ in range(3):
-        before = len(acknowledged)
-        until(lambda: len(acknowledged) > before + 2000, "events to pass")
-        site.broker.send_signal(signal.SIGKILL)
-        site.broker.wait()
-        site.broker = site.start_broker()
-    stop.set()
-    for thread in threads:
-        thread.join()
-    found = [record["headers"]["ce_id"] for record in site.tail()]
-    assert acknowledged <= set(found) <= sent
-    assert len(found) == len(set(found))
+    kill_the_broker_under(site, send, 4, stop, acknowledged, sent, between=2000)
 
 
 def test_a_stream_of_any_length_takes_the_same_memory(site: Site) -> None:
