@@ -13,7 +13,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from site_of_processes import FLOTILLA, PAGE, Site, listens, until
+from ports import listens
+from processes import until
+from site_of_processes import FLOTILLA, PAGE, Site
 
 
 def examples() -> list[tuple[str, str]]:
@@ -198,7 +200,7 @@ def test_a_stop_answers_what_is_under_way(site: Site) -> None:
         assert client.recv(65536).startswith(b"HTTP/1.1 100 ")
         client.sendall(body)
         edge.send_signal(signal.SIGTERM)
-        until(lambda: not listens(site.port), "the edge to listen no longer")
+        until(lambda: not listens(("127.0.0.1", site.port)), "the edge to listen no longer")
         client.sendall(body)
         answer = client.recv(65536)
     assert answer.startswith(b"HTTP/1.1 202 ") and b'"accepted":2' in answer
