@@ -267,7 +267,8 @@ def test_a_worker_of_ones_own_and_the_demo(stack: Stack, tmp_path: Path) -> None
     (package / ".build/debug").mkdir(parents=True)
     shutil.copy(program, package / ".build/debug/package")
     stack.up("--with", package, "--scale", "pricer=2", "--demo")
-    assert {"pricer-1", "pricer-2", "demo"} <= set(stack.processes)
+    # What is made up begins once the rest is ready.
+    until(lambda: {"pricer-1", "pricer-2", "demo"} <= set(stack.processes), "workers of one's own, and the demo")
     broker = stack.file["settings"]["KAFKA_BROKERS"]
     order = subprocess.run(
         ["kcat", "-b", broker, "-t", "orders", "-P", "-H", "ce_id=1", "-H", "ce_source=/shop", "-H", "ce_type=order"],
