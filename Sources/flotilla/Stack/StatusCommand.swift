@@ -1,5 +1,6 @@
 internal import Commands
 internal import Contracts
+internal import Fleet
 internal import Flotilla
 internal import Glibc
 internal import JSON

@@ -1,6 +1,6 @@
 package import Contracts
 package import Flotilla
-internal import JSON
+package import JSON
 package import Kafka
 internal import Model
 internal import Platform
@@ -12,10 +12,15 @@ package struct FleetReading: Sendable {
 
     /// A process that works for handlers, as it said itself.
     package struct Worker: Hashable, Sendable {
+        package let id: String
+        package let build: String
         package let pid: Int32
         package let admin: String?
         package let handlers: [String]
+        /// As `orders/2`.
+        package let partitions: [String]
         package let cores: Double
+        package let memoryBytes: Int64
     }
 
     /// `board`: nil when there is no Redis; then only the broker tells.
@@ -52,10 +57,11 @@ package struct FleetReading: Sendable {
     private mutating func take(_ text: String, _ figures: inout [String: HandlerFigures]) {
         guard let root = try? JSONDocument(parsing: text).root, let handlers = root["handlers"] else { return }
         let cores = root["cores"]?.double ?? 0
-        var names: [String] = []
+        var (names, partitions): ([String], [String]) = ([], [])
         for one in handlers.elements {
             guard let name = one["handler"]?.string else { continue }
             names.append(name)
+            partitions += one["partitions"].map { $0.elements.compactMap(\.string) } ?? []
             var found = figures[name] ?? HandlerFigures(name)
             // Of so many workers that are known already, each uses so much.
             found.cores = ((found.cores ?? 0) * Double(found.workers) + cores) / Double(found.workers + 1)
@@ -70,8 +76,9 @@ package struct FleetReading: Sendable {
         }
         workers.append(
             Worker(
+                id: root["id"]?.string ?? "", build: root["build"]?.string ?? "",
                 pid: Int32(clamping: root["pid"]?.int64 ?? 0), admin: root["admin"]?.string, handlers: names,
-                cores: cores))
+                partitions: partitions, cores: cores, memoryBytes: root["memory_bytes"]?.int64 ?? 0))
     }
 
     // MARK: Lag
@@ -126,5 +133,18 @@ package struct FleetReading: Sendable {
             }
         }
         return oldest
+    }
+}
+
+extension FleetReading.Worker {
+    package func write(to json: inout JSONWriter) {
+        json.member("id", id)
+        json.member("build", build)
+        json.member("pid", Int64(pid))
+        if let admin { json.member("admin", admin) }
+        json.array("handlers") { list in for name in handlers { list.append(name) } }
+        json.array("partitions") { list in for place in partitions { list.append(place) } }
+        json.member("cores", cores)
+        json.member("memory_bytes", memoryBytes)
     }
 }
