@@ -340,7 +340,7 @@ let package = Package(
         ),
         .testTarget(
             name: "ConsoleTests",
-            dependencies: ["Console", "Fleet", "HTTP", "JSON", "Kafka", "Model", "Platform", "TestSupport"],
+            dependencies: ["Console", "DeadLetters", "HTTP", "JSON", "Platform", "WebAPI"],
             swiftSettings: strict
         ),
         .testTarget(name: "FleetTests", dependencies: ["Fleet"], swiftSettings: strict),

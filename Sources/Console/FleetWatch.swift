@@ -102,7 +102,7 @@ final class FleetWatch: Sendable {
             do {
                 let load = place.configuration.isBesideWorkers ? MachineLoad() : nil
                 var reading = try await FleetReading(
-                    [place.catalog], place.board, place.admin, place.configuration.client)
+                    [place.catalog], place.board, place.lags)
                 let at = Time.monotonicMilliseconds
                 if let before { reading.compare(with: before.reading, after: Double(at - before.at) / 1000) }
                 let machine = before?.load.flatMap { load?.since($0) }

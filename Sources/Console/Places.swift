@@ -1,5 +1,6 @@
 internal import Contracts
 internal import DeadLetters
+internal import Fleet
 internal import Flotilla
 internal import Kafka
 internal import Model
@@ -15,6 +16,7 @@ final class Places: Sendable {
     let configuration: ConsoleConfiguration
     let catalog: TopicCatalog
     let admin: Admin
+    let lags: LagProbe
     let redis: RedisClient?
     private let letterPool: PostgresPool?
     private let windowPool: PostgresPool?
@@ -32,6 +34,7 @@ final class Places: Sendable {
         do {
             windowPool = try configuration.aggregate.map { try PostgresPool($0) }
             admin = try Admin(configuration.client, patience: .seconds(5))
+            lags = LagProbe(configuration.client, admin)
         } catch {
             redis?.close()
             letterPool?.close()
@@ -43,6 +46,7 @@ final class Places: Sendable {
         redis?.close()
         letterPool?.close()
         windowPool?.close()
+        await lags.close()
         await admin.close()
     }
 

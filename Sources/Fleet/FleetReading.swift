@@ -1,7 +1,6 @@
 package import Contracts
 package import Flotilla
 package import JSON
-package import Kafka
 internal import Model
 internal import Platform
 
@@ -24,13 +23,11 @@ package struct FleetReading: Sendable {
     }
 
     /// `board`: nil when there is no Redis; then only the broker tells.
-    package init(_ catalogs: [TopicCatalog], _ board: ControlBoard?, _ admin: Admin, _ client: ClientConfiguration)
-        async throws
-    {
+    package init(_ catalogs: [TopicCatalog], _ board: ControlBoard?, _ lags: LagProbe) async throws {
         var figures: [String: HandlerFigures] = [:]
         for catalog in catalogs {
             for handler in catalog.handlers where figures["\(handler)"] == nil {
-                figures["\(handler)"] = try await Self.lag(of: handler, catalog, admin, client)
+                figures["\(handler)"] = try await lags.figures(of: handler, catalog)
             }
         }
         for text in try await board?.workers() ?? [] { take(text, &figures) }
@@ -79,60 +76,6 @@ package struct FleetReading: Sendable {
                 id: root["id"]?.string ?? "", build: root["build"]?.string ?? "",
                 pid: Int32(clamping: root["pid"]?.int64 ?? 0), admin: root["admin"]?.string, handlers: names,
                 partitions: partitions, cores: cores, memoryBytes: root["memory_bytes"]?.int64 ?? 0))
-    }
-
-    // MARK: Lag
-
-    private static func lag(
-        of handler: HandlerName, _ catalog: TopicCatalog, _ admin: Admin, _ client: ClientConfiguration
-    ) async throws -> HandlerFigures {
-        var figures = HandlerFigures("\(handler)")
-        let topics = Set(catalog.subscriptions(of: handler).map { catalog.namespace.topic($0.topic.name) })
-        let lags = try await admin.lag(of: catalog.namespace.group(handler), on: topics)
-            .filter { topics.contains($0.key.topic) }
-        var waiting: [TopicPartition: Offset] = [:]
-        for (place, lag) in lags {
-            figures.partitions = max(figures.partitions, Int(place.partition.rawValue) + 1)
-            guard lag.records > 0 else { continue }
-            figures.waiting[place.partition.rawValue, default: 0] += lag.records
-            waiting[place] = max(lag.committed ?? lag.watermarks.low, lag.watermarks.low)
-        }
-        figures.behind = waiting.isEmpty ? 0 : try await age(of: waiting, client)
-        return figures
-    }
-
-    /// How many seconds ago the oldest of these records was written; nil when none came in time.
-    private static func age(of records: [TopicPartition: Offset], _ client: ClientConfiguration) async throws -> Double?
-    {
-        var configuration = ConsumerConfiguration(client, group: "flotilla-status")
-        // One record of each is enough.
-        configuration.maxPrefetchedBytes = 1 << 20
-        let consumer = try Consumer(configuration)
-        do {
-            let oldest = try await oldest(of: records, consumer)
-            await consumer.close()
-            return oldest.map { Double(max(0, Time.wallMilliseconds - $0)) / 1000 }
-        } catch {
-            await consumer.close()
-            throw error
-        }
-    }
-
-    private static func oldest(of records: [TopicPartition: Offset], _ consumer: Consumer) async throws -> Int64? {
-        try await consumer.assign(records.mapValues { Consumer.StartingPoint.offset($0) })
-        var left = Set(records.keys)
-        var oldest: Int64?
-        let limit = Time.monotonicMilliseconds + 2000
-        while !left.isEmpty, Time.monotonicMilliseconds < limit {
-            for event in try await consumer.nextAll(within: .milliseconds(200)) {
-                guard case .records(let batch) = event else { continue }
-                for record in batch {
-                    guard left.remove(TopicPartition(record.topic, record.partition)) != nil else { continue }
-                    if let time = record.timestamp { oldest = min(oldest ?? time, time) }
-                }
-            }
-        }
-        return oldest
     }
 }
 

@@ -32,11 +32,36 @@ export default async function fleet(root, _, signal, session) {
     try { await post(`/api/handlers/${encodeURIComponent(name)}/resume`); say(`${name} goes on.`); } catch (fault) { say(fault.message); }
   }
 
-  function actions(one) {
-    if (session.role !== "operate") return cell();
-    const stands = one.standing.length > 0;
-    return cell(h("button", {class: "small", id: `toggle-${one.handler}`, onclick: () => stands ? resume(one.handler) : pause(one.handler)},
-      stands ? "Resume" : "Pause", h("span", {class: "skip"}, ` ${one.handler}`)));
+  function action(name) {
+    const word = h("span"), button = h("button", {class: "small", onclick: () => button.dataset.stands ? resume(name) : pause(name)},
+      word, h("span", {class: "skip"}, ` ${name}`));
+    return {button, show: stands => { button.dataset.stands = stands ? "yes" : ""; if (word.textContent !== (stands ? "Resume" : "Pause")) fill(word, stands ? "Resume" : "Pause"); }};
+  }
+
+  // Rows stay as long as their handlers do: a button that somebody presses must not be another one when they let go.
+  const rows = new Map();
+
+  function showHandlers(list) {
+    const names = list.map(one => one.handler);
+    if (names.join() !== [...rows.keys()].join()) {
+      rows.clear();
+      for (const one of list) {
+        const told = h("td"), last = h("td"), act = session.role === "operate" && one.partitions > 0 ? action(one.handler) : null;
+        if (act) last.append(act.button);
+        const numbers = Array.from({length: 5}, () => h("td", {class: "n"})), advice = h("td", {class: "text"});
+        rows.set(one.handler, {row: h("tr", {}, cell(h("b", {}, one.handler)), told, numbers, advice, last), told, numbers, advice, act});
+      }
+      fill(handlers, h("h2", {}, "Handlers"), table(
+        ["Handler", "State", {n: "Workers"}, {n: "Partitions"}, {n: "Events/s"}, {n: "Waiting"}, {n: "Behind"}, "What would help", ""],
+        [...rows.values()].map(one => one.row), "Handlers"));
+    }
+    for (const one of list) {
+      const mine = rows.get(one.handler);
+      fill(mine.told, state(one));
+      [number(one.workers), number(one.partitions), number(one.rate), number(one.lag), span(one.lag_seconds)].forEach((words, index) => { mine.numbers[index].textContent = words; });
+      fill(mine.advice, [one.advice, ...one.paused.filter(word => word !== one.advice)].filter(Boolean).join("; ") || "nothing");
+      mine.act?.show(one.standing.length > 0);
+    }
   }
 
   function state(one) {
@@ -57,11 +82,7 @@ export default async function fleet(root, _, signal, session) {
     const series = name => now.handlers.map(one => ({name: one.handler, points: past.filter(moment => one.handler in moment[name]).map(moment => [moment.at, moment[name][one.handler]])}));
     fill(rate, chart("Events a second", series("rate")));
     fill(lag, chart("Records that wait", series("lag")));
-    fill(handlers, h("h2", {}, "Handlers"), table(
-      ["Handler", "State", {n: "Workers"}, {n: "Partitions"}, {n: "Events/s"}, {n: "Waiting"}, {n: "Behind"}, "What would help", ""],
-      now.handlers.map(one => h("tr", {}, cell(h("b", {}, one.handler)), cell(state(one)), figure(one.workers), figure(one.partitions),
-        figure(one.rate), figure(one.lag), h("td", {class: "n"}, span(one.lag_seconds)),
-        text([one.advice, ...one.paused.filter(word => word !== one.advice)].filter(Boolean).join("; ") || "nothing"), actions(one))), "Handlers"));
+    showHandlers(now.handlers);
     fill(workers, h("h2", {}, "Workers"), now.workers.length ? table(
       ["Worker", "Handlers", {n: "Process"}, {n: "Cores"}, {n: "Memory"}, "Partitions"],
       now.workers.map(one => h("tr", {}, h("td", {class: "mono"}, one.id.slice(-12)), cell(one.handlers.join(", ")), h("td", {class: "n"}, String(one.pid)),

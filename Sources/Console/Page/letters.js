@@ -132,19 +132,26 @@ function following(root, id, signal, session) {
   const change = verb => async () => {
     try { await post(`/api/replays/${encodeURIComponent(id)}/${verb}`); say(`Replay: ${verb}.`); } catch (fault) { say(fault.message); }
   };
+  const state = h("p"), bar = h("progress", {"aria-label": "Ended"}), tiles = h("div", {class: "tiles"}), more = h("div"), buttons = h("div", {class: "row"});
+  let offered;
   follow(`/api/replays/${encodeURIComponent(id)}/events`, signal, (_, job) => {
-    const ended = Math.min(job.total, job.to_source ? job.published : job.resolved + job.failed + job.skipped);
-    fill(about, h("section", {class: "card", "data-state": job.state},
-      h("p", {}, chip(job.state), " ", job.reason),
-      h("progress", {max: Math.max(1, job.total), value: ended, "aria-label": "Ended"}),
-      h("div", {class: "tiles"}, [["All", job.total], ["Published", job.published], ["Resolved", job.resolved], ["Failed again", job.failed], ["Skipped", job.skipped]].map(([name, value]) =>
-        h("div", {class: "tile"}, h("b", {}, number(value)), h("span", {}, name)))),
-      job.state === "waiting" && !job.has_worker && h("p", {class: "note"}, "It waits for a worker: start flotilla work deadletters."),
-      job.troubles.length > 0 && h("ul", {}, job.troubles.map(trouble => h("li", {}, `${trouble.count} × ${trouble.outcome}`))),
-      session.role === "operate" && !job.over && h("div", {class: "row"},
-        job.stands ? h("button", {class: "main", id: "resume-job", onclick: change("resume")}, "Resume") : h("button", {id: "pause-job", onclick: change("pause")}, "Pause"),
-        h("button", {class: "danger", id: "cancel-job", onclick: change("cancel")}, "Cancel")),
-      job.over && h("p", {}, h("a", {href: "#/dead-letters"}, "Dead letters"))));
+    if (!about.querySelector("section")) fill(about, h("section", {class: "card"}, state, bar, tiles, more, buttons));
+    about.firstChild.dataset.state = job.state;
+    bar.max = Math.max(1, job.total);
+    bar.value = Math.min(job.total, job.to_source ? job.published : job.resolved + job.failed + job.skipped);
+    fill(state, chip(job.state), " ", job.reason);
+    fill(tiles, [["All", job.total], ["Published", job.published], ["Resolved", job.resolved], ["Failed again", job.failed], ["Skipped", job.skipped]].map(([name, value]) =>
+      h("div", {class: "tile"}, h("b", {}, number(value)), h("span", {}, name))));
+    fill(more, job.state === "waiting" && !job.has_worker && h("p", {class: "note"}, "It waits for a worker: start flotilla work deadletters."),
+      job.troubles.length > 0 && h("ul", {}, job.troubles.map(trouble => h("li", {}, `${trouble.count} × ${trouble.outcome}`))));
+    // They stay while they mean the same: one that somebody presses must not be another one when they let go.
+    const offer = job.over ? "over" : job.stands ? "stands" : "runs";
+    if (offer !== offered) {
+      offered = offer;
+      fill(buttons, job.over ? h("a", {href: "#/dead-letters"}, "Dead letters") : session.role === "operate" && [
+        job.stands ? h("button", {class: "main", onclick: change("resume")}, "Resume") : h("button", {onclick: change("pause")}, "Pause"),
+        h("button", {class: "danger", onclick: change("cancel")}, "Cancel")]);
+    }
     return !job.over;
-  }, words => fill(about, h("p", {class: "note bad"}, words)));
+  }, words => { say(words); });
 }

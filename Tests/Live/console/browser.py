@@ -88,7 +88,8 @@ class Browser:
         found: list[Any] = []
 
         def holds() -> bool:
-            found[:] = [self.run(script)]
+            # While a page is loaded there may be nothing to ask.
+            found[:] = [self.run(f"(() => {{ try {{ const it = {script}; return it instanceof Node || it; }} catch {{ return null; }} }})()")]
             return bool(found[0])
 
         until(holds, what or script, self.check, lambda: self.run("document.body?.innerText ?? ''"))
@@ -141,7 +142,7 @@ class Browser:
 
 
 def until(condition: Callable[[], bool], what: str, check: Callable[[], None], say: Callable[[], str] = lambda: "",
-          limit: float = 90) -> None:
+          limit: float = 60) -> None:
     end = time.monotonic() + limit
     while not condition():
         check()

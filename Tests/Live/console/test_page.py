@@ -93,7 +93,8 @@ def test_from_orders_fail_to_all_resolved(site: ConsoleSite, browse: Callable[..
     browser.until_text('"mail": "(masked)"')
     # A canary fails while nothing is mended: the rest waits.
     browser.click("nav a", "Dead letters")
-    browser.click("button", "Replay")
+    browser.until_text("What they died of")
+    browser.click("button", "Replay …")
     browser.click("dialog button", "Replay 40")
     browser.until("document.querySelector('[data-state=stopped]')")
     browser.click("button", "Cancel")
@@ -101,7 +102,8 @@ def test_from_orders_fail_to_all_resolved(site: ConsoleSite, browse: Callable[..
     # Mended.
     site.broken.unlink()
     browser.click("nav a", "Dead letters")
-    browser.click("button", "Replay")
+    browser.until_text("What they died of")
+    browser.click("button", "Replay …")
     browser.until("document.querySelector('dialog[open]')")
     keep(browser, "console-replay.png")
     browser.click("dialog button", "Replay 40")
