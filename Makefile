@@ -75,7 +75,7 @@ prove: .build/setup release build  ## the long proofs: workers and all that they
 
 bench: .build/setup  ## measure, as tables with ratios; BENCH_ONLY=edge a part, BENCH_MINUTES=10 the edge for so long
 	swift build -c release $(CHECKED)
-	@$(PYTHON) Benchmarks/bench.py
+	@PYTHONPATH=$(CURDIR)/Tests/Live/support:$(CURDIR)/Tests/Live/oracle $(PYTHON) Benchmarks/bench.py
 
 fmt:  ## format the sources in place
 	swift format -i -r -p $(SOURCES)

@@ -30,6 +30,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from deadletters import deadletters
 from edge import edge
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build" / "release"
@@ -90,12 +91,6 @@ class Broker:
         self.stop()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def client(program: str, *arguments: object, **settings: str) -> list[float]:

@@ -11,7 +11,7 @@ enum Callbacks {
             unsafe place.pointee = Unmanaged.passRetained(core.opened(native)).toOpaque()
         } else if let kept = unsafe place.pointee {
             unsafe place.pointee = nil
-            core.table.remove(unsafe Unmanaged<Connection>.fromOpaque(kept).takeRetainedValue())
+            core.closed(unsafe Unmanaged<Connection>.fromOpaque(kept).takeRetainedValue())
         }
     }
 

@@ -110,7 +110,18 @@ internal import Synchronization
     }
 
     /// Closes everything. Nothing may be suspended.
+    ///
+    /// What is no request the library answers by itself, and from the moment that it stops it says of an answer that it is
+    /// on its way though it has dropped it, and looks into it all the same: at nothing. So before that connections are to
+    /// end by themselves, which they do when there is nothing more to read.
     func stop() {
+        table.endInput()
+        let end = Time.monotonicMilliseconds + Self.closingPatience
+        while table.count > 0 {
+            let rest = end - Time.monotonicMilliseconds
+            guard rest > 0 else { break }
+            idle.wait(milliseconds: rest)
+        }
         unsafe MHD_stop_daemon(daemon)
         stopped.store(true, ordering: .releasing)
     }
@@ -126,6 +137,9 @@ internal import Synchronization
         }
     }
 
+    /// For who does not read the end of an answer.
+    private static let closingPatience: Int64 = 1000
+
     var lastSwept: Int64 { swept.load(ordering: .relaxed) }
 
     // MARK: From the library
@@ -136,6 +150,11 @@ internal import Synchronization
             socket: flotilla_http_socket(native), deadline: now + patience.header)
         table.add(connection)
         return connection
+    }
+
+    func closed(_ connection: Connection) {
+        table.remove(connection)
+        if isGivingUp.load(ordering: .sequentiallyConsistent), table.count == 0 { idle.ring() }
     }
 
     func begin(_ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection) -> Exchange {

@@ -76,19 +76,6 @@ extension Command {
     private static func atDesk(
         _ body: @escaping @Sendable (EndpointDesk) async throws -> ExitCode
     ) throws -> ExitCode {
-        var settings = Settings.fromEnvironment()
-        let own = settings.text("NOTIFY_DATABASE_URL")
-        let url =
-            own == nil ? settings.required("DATABASE_URL", "postgresql://USER@HOST/DATABASE, where notify writes") : own
-        let namespace = TopicsPlace.files(&settings).namespace
-        try settings.check()
-        var place = try PostgresConfiguration(url: url ?? "")
-        place.schema = namespace.schema("notify")
-        place.connections = 1
-        return try finish { [place] in
-            let pool = try PostgresPool(place)
-            defer { pool.close() }
-            return try await body(EndpointDesk(pool))
-        }
+        try inDatabase(of: "notify") { try await body(EndpointDesk($0)) }
     }
 }

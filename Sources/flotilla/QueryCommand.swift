@@ -41,7 +41,7 @@ extension Command {
             let since = try time("since") ?? Timestamp(milliseconds: 0)
             let until = try time("until") ?? Timestamp(milliseconds: 253_402_300_799_999)
             let (campaign, dimension) = (arguments["campaign"], arguments["by"] ?? "")
-            return try run { pool in
+            return try inDatabase(of: "aggregate") { pool in
                 let rows = try await pool.transaction { transaction in
                     try await transaction.query(
                         windows(of: metric, campaign, step: step, dimension: dimension, since, until))
@@ -77,25 +77,5 @@ extension Command {
                 AND window_start >= \(since) AND window_start < \(until)
             ORDER BY window_start, campaign, value
             """
-    }
-
-    private static func run(
-        _ body: @escaping @Sendable (PostgresPool) async throws -> ExitCode
-    ) throws -> ExitCode {
-        var settings = Settings.fromEnvironment()
-        let own = settings.text("AGGREGATE_DATABASE_URL")
-        let url =
-            own == nil
-            ? settings.required("DATABASE_URL", "postgresql://USER@HOST/DATABASE, where aggregate writes") : own
-        let namespace = TopicsPlace.files(&settings).namespace
-        try settings.check()
-        var place = try PostgresConfiguration(url: url ?? "")
-        place.schema = namespace.schema("aggregate")
-        place.connections = 1
-        return try finish { [place] in
-            let pool = try PostgresPool(place)
-            defer { pool.close() }
-            return try await body(pool)
-        }
     }
 }

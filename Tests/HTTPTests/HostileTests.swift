@@ -26,6 +26,24 @@ import Testing
         }
     }
 
+    /// The library answers nonsense by itself, and dies of that while it stops.
+    @Test func nonsenseMayComeWhileTheServerEnds() async throws {
+        for _ in 0..<20 {
+            let server = try HTTPServer(TestServer.patient, TestServer { TestServer.echo($0) })
+            var clients: [RawHTTPClient] = []
+            for _ in 0..<100 { clients.append(try RawHTTPClient(port: server.port)) }
+            try await eventually { server.connectionCount == clients.count }
+            let sending = Task { [clients] in
+                for client in clients { await client.send("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: b\r\n\r\n") }
+            }
+            // Some are answered by now, the others while it ends.
+            try await eventually { server.connectionCount < clients.count }
+            server.stop(within: .zero)
+            await sending.value
+            #expect(server.connectionCount == 0)
+        }
+    }
+
     @Test func headersAreBounded() async throws {
         try await TestServer.with { server, _ in
             let large = String(repeating: "a", count: 17_000)

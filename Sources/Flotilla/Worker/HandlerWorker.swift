@@ -261,9 +261,7 @@ package final class HandlerWorker: Sendable {
     /// from looking at deadlines.
     private func lookAround() -> [Task<Void, Never>] {
         [
-            every(settings.lookInterval) { now, runners in
-                for runner in runners { runner.look(now: now) }
-            },
+            lookAtDeadlines(),
             every(settings.commitInterval, or: settings.commitRecords) { _, runners in await self.commit(runners) },
             every(settings.renewInterval) { _, runners in
                 for runner in runners { await runner.renew() }
@@ -273,6 +271,18 @@ package final class HandlerWorker: Sendable {
                 self.core.lookAtFloods()
             },
         ]
+    }
+
+    /// Where no call is under way it is looked for one less often: a worker that has nothing to do sleeps.
+    private func lookAtDeadlines() -> Task<Void, Never> {
+        WorkerTasks.begin { [core, settings] in
+            while !Task.isCancelled {
+                let isQuiet = !self.runners.values.contains { $0.isWatched }
+                await core.scope.clock.sleep(until: core.now + settings.lookInterval * (isQuiet ? 5 : 1))
+                let now = core.now
+                for runner in self.runners.values { runner.look(now: now) }
+            }
+        }
     }
 
     /// Does something every so many milliseconds, or sooner when a partition has so many finished records.

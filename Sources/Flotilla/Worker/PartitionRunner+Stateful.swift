@@ -150,7 +150,7 @@ extension PartitionRunner {
             }
             guard let limit = await permission() else { return await giveBack(left) }
             // Whoever has their claims now may have done them under another offset, so they are asked for again.
-            if hasStale(of: left.map(\.item.ticket)) { return await giveBack(left) }
+            if hasStale(of: left.lazy.map(\.item.ticket)) { return await giveBack(left) }
             let ahead = left.prefix { $0.offset < unwritable ?? .max }
             let row = ahead.isEmpty ? left : ahead
             let piece = row.prefix(Row.piece(of: row, atMost: apart ? 1 : min(limit, most)))

@@ -230,6 +230,9 @@ final class PartitionRunner: Sendable {
         }.get()
     }
 
+    /// Whether calls are under way that have a deadline.
+    var isWatched: Bool { state.withLock { !$0.watches.isEmpty } }
+
     /// Cancels calls whose time is over.
     func look(now: Int64) {
         for watch in state.withLock({ Array($0.watches.values) }) { watch.look(now: now) }

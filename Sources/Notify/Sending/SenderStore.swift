@@ -77,14 +77,7 @@ struct SenderStore: Sendable {
     func lease(_ channel: Channel, atMost most: Int) async throws -> [Leased] {
         try await pool.transaction { transaction in
             // Who else is at it has what there is.
-            guard
-                let held = try await transaction.query(
-                    """
-                    SELECT *, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now
-                    FROM endpoints WHERE channel = \(channel.name) FOR UPDATE SKIP LOCKED
-                    """
-                ).first
-            else { return [] }
+            guard let held = try await hold(channel, transaction) else { return [] }
             var endpoint = try Endpoint(held)
             let lease = channel.timeout.milliseconds + Self.grace.milliseconds
             let now: Int64 = try held.value("now")
@@ -108,6 +101,16 @@ struct SenderStore: Sendable {
                 """
             ).map(Leased.init)
         }
+    }
+
+    /// An endpoint's row and what time it is, held to the end of the transaction; nil when somebody else holds it.
+    private func hold(_ channel: Channel, _ transaction: PostgresTransaction) async throws -> PostgresRow? {
+        try await transaction.query(
+            """
+            SELECT *, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now
+            FROM endpoints WHERE channel = \(channel.name) FOR UPDATE SKIP LOCKED
+            """
+        ).first
     }
 
     /// Where a channel's tries go. What leads to a hook is as good as a password, so it is a digest.
@@ -163,14 +166,7 @@ struct SenderStore: Sendable {
     /// Writes down what a try said of its endpoint. False when somebody else holds on to that now.
     func note(_ channel: Channel, _ verdict: Attempt.Verdict) async throws -> Bool {
         try await pool.transaction { transaction in
-            guard
-                let held = try await transaction.query(
-                    """
-                    SELECT *, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now
-                    FROM endpoints WHERE channel = \(channel.name) FOR UPDATE SKIP LOCKED
-                    """
-                ).first
-            else { return false }
+            guard let held = try await hold(channel, transaction) else { return false }
             guard try held.value("target") == Self.target(channel) else { return true }
             var endpoint = try Endpoint(held)
             switch verdict {

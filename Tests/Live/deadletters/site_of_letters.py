@@ -8,16 +8,13 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "oracle"))
-
-from fleet import FLOTILLA, POSTGRES, Fleet, until  # noqa: E402
-from outside import ROOT  # noqa: E402
-from processes import free_port, listens  # noqa: E402
+from fleet import FLOTILLA, POSTGRES, Fleet, until
+from outside import ROOT
+from ports import free_port, listens
 
 HERE = Path(__file__).resolve().parent
 WORKER = Path(os.environ.get("FAILING_WORKER_BIN", ROOT / ".build/debug/FailingWorker"))

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,10 +18,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "oracle"))
-
-from fleet import FLOTILLA, Fleet, Part, until  # noqa: E402
-from processes import free_port  # noqa: E402
+from fleet import FLOTILLA, Fleet, Part, until
+from processes import free_port
 
 HANDLERS = ["ingest", "process", "aggregate"]
 LETTERS = ["events.raw.ingest.dlq", "events.accepted.process.dlq", "metrics.points.aggregate.dlq"]

@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
-
-from outside import ROOT  # noqa: E402
-
-import dockerfile  # noqa: E402
-from network import Networks  # noqa: E402
-from sandbox import Container, Roots, Spec, until_healthy  # noqa: E402
+import dockerfile
+from network import Networks
+from outside import ROOT
+from sandbox import Container, Roots, Spec, until_healthy
 
 OURS = "flotilla:local"
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from composition import OURS, ROOT, Composition, read  # noqa: E402
+from composition import OURS, ROOT, Composition, read
 
 HANDLERS = ["ingest", "process", "aggregate", "notify"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +13,8 @@ import pytest
 import yaml
 from kubernetes_validate import utils
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import dockerfile  # noqa: E402
-from manifests import FOLDER, ROOT, Cluster, kubectl, named, objects, pod  # noqa: E402
+import dockerfile
+from manifests import FOLDER, ROOT, Cluster, kubectl, named, objects, pod
 
 HANDLERS = ["ingest", "process", "aggregate", "notify"]
 ROLES = ["edge", *HANDLERS]

@@ -8,18 +8,15 @@ import os
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "readme")]
-
-import certificates  # noqa: E402
-from outside import ROOT  # noqa: E402
-from processes import free_port, listens, until  # noqa: E402
+import certificates
+from outside import ROOT
+from processes import free_port, listens, until
 
 FLOTILLA = ROOT / "bin/flotilla"
 

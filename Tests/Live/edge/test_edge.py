@@ -10,9 +10,12 @@ import socket
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
-from site_of_processes import FLOTILLA, PAGE, Site, listens, until
+from ports import listens
+from processes import until
+from site_of_processes import FLOTILLA, PAGE, Site
 
 
 def examples() -> list[tuple[str, str]]:
@@ -71,6 +74,32 @@ def test_callers_over_tls(site: Site) -> None:
     assert sources == {"/flotilla/cert:alice", "/flotilla/shop"}
 
 
+def kill_the_broker_under(
+    site: Site, send: Callable[[int], None], senders: int, stop: threading.Event, acknowledged: set[str], sent: set[str],
+    between: int,
+) -> None:
+    """Kills the broker three times, each time after so many more events; then all that was answered as published is in
+    the log, and nothing else than was sent."""
+    threads = [threading.Thread(target=send, args=(who,)) for who in range(senders)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        before = len(acknowledged)
+        until(lambda: len(acknowledged) > before + between, "events to pass")
+        site.broker.send_signal(signal.SIGKILL)
+        site.broker.wait()
+        site.broker = site.start_broker()
+    before = len(acknowledged)
+    until(lambda: len(acknowledged) > before + between, "events to pass again")
+    stop.set()
+    for thread in threads:
+        thread.join()
+    found = [record["headers"]["ce_id"] for record in site.tail()]
+    assert acknowledged <= set(found) <= sent
+    # Once each: the client sent none again.
+    assert len(found) == len(set(found))
+
+
 def test_what_was_acknowledged_survives_the_broker(site: Site) -> None:
     """The broker is killed three times under load: what was answered 202 is in the log, and nothing else than was sent."""
     site.start_edge()
@@ -94,24 +123,7 @@ def test_what_was_acknowledged_survives_the_broker(site: Site) -> None:
             except urllib.error.HTTPError as error:
                 assert error.code == 503 and error.headers["retry-after"]
 
-    threads = [threading.Thread(target=send, args=(who,)) for who in range(8)]
-    for thread in threads:
-        thread.start()
-    for _ in range(3):
-        before = len(acknowledged)
-        until(lambda: len(acknowledged) > before + 200, "events to pass")
-        site.broker.send_signal(signal.SIGKILL)
-        site.broker.wait()
-        site.broker = site.start_broker()
-    before = len(acknowledged)
-    until(lambda: len(acknowledged) > before + 200, "events to pass again")
-    stop.set()
-    for thread in threads:
-        thread.join()
-    found = [record["headers"]["ce_id"] for record in site.tail()]
-    assert acknowledged <= set(found) <= sent
-    # Once each: the client sent none again.
-    assert len(found) == len(set(found))
+    kill_the_broker_under(site, send, 8, stop, acknowledged, sent, between=200)
 
 
 def test_lists_and_lines_survive_the_broker(site: Site) -> None:
@@ -147,21 +159,7 @@ def test_lists_and_lines_survive_the_broker(site: Site) -> None:
                 # What stands before is in the log; the deadline's own answer knows of none.
                 acknowledged.update(names if status == 202 else names[:answer.get("next", 0)])
 
-    threads = [threading.Thread(target=send, args=(who,)) for who in range(4)]
-    for thread in threads:
-        thread.start()
-    for _ in range(3):
-        before = len(acknowledged)
-        until(lambda: len(acknowledged) > before + 2000, "events to pass")
-        site.broker.send_signal(signal.SIGKILL)
-        site.broker.wait()
-        site.broker = site.start_broker()
-    stop.set()
-    for thread in threads:
-        thread.join()
-    found = [record["headers"]["ce_id"] for record in site.tail()]
-    assert acknowledged <= set(found) <= sent
-    assert len(found) == len(set(found))
+    kill_the_broker_under(site, send, 4, stop, acknowledged, sent, between=2000)
 
 
 def test_a_stream_of_any_length_takes_the_same_memory(site: Site) -> None:
@@ -202,7 +200,7 @@ def test_a_stop_answers_what_is_under_way(site: Site) -> None:
         assert client.recv(65536).startswith(b"HTTP/1.1 100 ")
         client.sendall(body)
         edge.send_signal(signal.SIGTERM)
-        until(lambda: not listens(site.port), "the edge to listen no longer")
+        until(lambda: not listens(("127.0.0.1", site.port)), "the edge to listen no longer")
         client.sendall(body)
         answer = client.recv(65536)
     assert answer.startswith(b"HTTP/1.1 202 ") and b'"accepted":2' in answer

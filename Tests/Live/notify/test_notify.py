@@ -6,20 +6,16 @@ import base64
 import json
 import random
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from handlers import Fleet  # noqa: E402
-from outside import ROOT  # noqa: E402
-from processes import header, until  # noqa: E402
-from receivers import Hooks, Mails  # noqa: E402
+from handlers import Fleet
+from outside import ROOT
+from processes import header, until
+from receivers import Hooks, Mails
 
 SECRET = "whsec_" + base64.b64encode(random.Random(7).randbytes(32)).decode()
 

@@ -7,16 +7,13 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
-
-from outside import ROOT  # noqa: E402
-from processes import free_port, listens, until  # noqa: E402
+from outside import ROOT
+from processes import free_port, listens, until
 
 FLOTILLA = Path(os.environ.get("FLOTILLA_BIN", ROOT / "bin" / "flotilla"))
 POSTGRES = Path("/usr/lib/postgresql/15/bin")

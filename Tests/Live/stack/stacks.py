@@ -7,16 +7,15 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
-
-from outside import ROOT  # noqa: E402
-from processes import until  # noqa: E402
+from outside import ROOT
+from ports import free_port
+from processes import until
 
 FLOTILLA = Path(os.environ.get("FLOTILLA_BIN", ROOT / "bin" / "flotilla"))
+# Any ports.
 PORTS = ("--http", "0", "--broker", "0", "--admin", "0")
 # What would have a command look elsewhere.
 PLACES = ("KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "DATABASE_URL", "FLOTILLA_EDGE_URL", "FLOTILLA_NAMESPACE")
@@ -29,6 +28,8 @@ class Stack:
             if os.getuid() == 0 and above.stat().st_uid == 0 and above != Path("/"):
                 above.chmod(above.stat().st_mode | 0o011)
         self.data = folder / "s"
+        # Its own, to which it comes back.
+        self.ports = ("--http", free_port(), "--broker", free_port(), "--admin", free_port())
         self.environment = {name: value for name, value in os.environ.items() if name not in PLACES} | {
             "FLOTILLA_DATA": str(self.data), "FLOTILLA_TOPICS": str(ROOT / "topics")}
 
@@ -38,7 +39,7 @@ class Stack:
 
     def up(self, *words: object, **more: str) -> str:
         """Starts it in the background and returns what it said; it is ready then."""
-        result = self.run("up", "--detach", *PORTS, *words, **more)
+        result = self.run("up", "--detach", *self.ports, *words, **more)
         assert result.returncode == 0, result.stdout + result.stderr + self.log()
         assert "ready after" in result.stdout
         return result.stdout

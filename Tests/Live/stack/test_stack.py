@@ -147,16 +147,12 @@ def test_what_is_killed_comes_back_and_the_counts_are_exact(stack: Stack) -> Non
     assert stack.run("down").stdout.startswith("no stack runs")
 
     # The same folder, the same ports: nothing is stuck.
-    ports = ["--http", stack.file["settings"]["FLOTILLA_EDGE_URL"].rsplit(":", 1)[1], "--broker",
-             stack.file["settings"]["KAFKA_BROKERS"].rsplit(":", 1)[1], "--admin", stack.file["admin"].rsplit(":", 1)[1]]
-    again = stack.run("up", "--detach", *ports)
-    assert again.returncode == 0, again.stdout + again.stderr
+    stack.up()
 
     # All at once, as when the machine loses its power.
     for pid in [stack.file["pid"], *stack.processes.values()]:
         os.kill(pid, signal.SIGKILL)
-    again = stack.run("up", "--detach", *ports)
-    assert again.returncode == 0, again.stdout + again.stderr
+    stack.up()
     sent = load.end()
     assert sent > 0
     until(lambda: sum(stack.count(f"c{n}") for n in range(5)) >= sent, "all clicks")
@@ -266,7 +262,7 @@ def test_a_worker_of_ones_own_and_the_demo(stack: Stack, tmp_path: Path) -> None
     (package / "Package.swift").touch()
     (package / ".build/debug").mkdir(parents=True)
     shutil.copy(program, package / ".build/debug/package")
-    stack.up("--with", package, "--scale", "pricer=2", "--demo")
+    stack.up(*PORTS, "--with", package, "--scale", "pricer=2", "--demo")
     # What is made up begins once the rest is ready.
     until(lambda: {"pricer-1", "pricer-2", "demo"} <= set(stack.processes), "workers of one's own, and the demo")
     broker = stack.file["settings"]["KAFKA_BROKERS"]

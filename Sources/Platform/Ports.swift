@@ -1,10 +1,29 @@
 internal import Glibc
-package import Platform
+internal import Synchronization
 
 /// TCP ports of this machine.
 package enum Ports {
-    /// A port that nobody listens on at this moment.
-    package static func free() throws(SystemError) -> UInt16 { try bind("127.0.0.1", 0) }
+    private static let given = Mutex<Set<UInt16>>([])
+
+    /// A port that nobody listens on at this moment, another one each time.
+    ///
+    /// It lies below those that the kernel gives out by itself. One of those could be lost while its server is started
+    /// anew: to any connection as its own end, even to that of a client that tries to reach the server.
+    package static func free() throws(SystemError) -> UInt16 {
+        let own = firstOfTheKernel
+        for _ in 0..<1000 {
+            let port = UInt16.random(in: max(1024, own - min(own, 16_000))..<max(1025, own))
+            guard given.withLock({ $0.insert(port).inserted }) else { continue }
+            if (try? check("127.0.0.1", port)) != nil { return port }
+        }
+        return try bind("127.0.0.1", 0)
+    }
+
+    private static var firstOfTheKernel: UInt16 {
+        let text = try? Files.read("/proc/sys/net/ipv4/ip_local_port_range", limit: 100)
+        let first = text?.prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 } ?? []
+        return UInt16(String(decoding: first, as: UTF8.self)) ?? 32_768
+    }
 
     /// Whether somebody could listen there now; throws why not.
     package static func check(_ host: String, _ port: UInt16) throws(SystemError) { _ = try bind(host, port) }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from outside import ROOT
+from ports import free_port, listens
 
 PARTITIONS = 6
 
@@ -23,20 +23,6 @@ def until(condition: Callable[[], bool], what: str, limit: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, f"waited {limit} s for {what}"
         time.sleep(0.02)
-
-
-def listens(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, 1).close()
-        return True
-    except OSError:
-        return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Site:
