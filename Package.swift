@@ -117,6 +117,16 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // What became of events that nobody could handle: an index of dead letters, and their replay. It reads topics that
+        // no handler reads, and so has the client.
+        .target(
+            name: "DeadLetters",
+            dependencies: [
+                "AdminPort", "Flotilla", "Contracts", "JSON", "Kafka", "Model", "Platform", "Postgres", "Redis",
+            ],
+            swiftSettings: strict
+        ),
+
         // The embedded log that speaks Kafka's protocol.
         .target(
             name: "LocalBroker",
@@ -157,7 +167,7 @@ let package = Package(
             dependencies: [
                 "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
                 "Contracts",
-                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "Stack",
+                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "DeadLetters", "Stack",
                 "Transfers",
             ],
             swiftSettings: strict
@@ -290,6 +300,15 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "DeadLettersTests",
+            dependencies: [
+                "DeadLetters", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Kafka", "Model", "Platform",
+                "Postgres", "TestServers",
+                "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Platform", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EdgeTests",
@@ -316,6 +335,12 @@ let package = Package(
             ],
             path: "Tests/Faults",
             exclude: ["Sink"],
+            swiftSettings: strict
+        ),
+
+        // Handlers that fail for as long as a file is there: what the tests of dead letters run.
+        .executableTarget(
+            name: "FailingWorker", dependencies: ["Flotilla"], path: "Tests/Live/deadletters/FailingWorker",
             swiftSettings: strict
         ),
 

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from deadletters import deadletters
 from edge import edge
 from ports import free_port
 
@@ -333,7 +334,7 @@ def pipeline() -> None:
 
 
 def main() -> None:
-    parts = {"broker": log, "workers": workers, "aggregate": aggregate, "pipeline": pipeline, "edge": edge}
+    parts = {"broker": log, "workers": workers, "aggregate": aggregate, "pipeline": pipeline, "edge": edge, "deadletters": deadletters}
     wanted = os.environ.get("BENCH_ONLY", ",".join(parts)).split(",")
     if unknown := [name for name in wanted if name not in parts]:
         raise SystemExit(f"bench: BENCH_ONLY={','.join(unknown)}: there is {', '.join(parts)}")

@@ -51,6 +51,21 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
             text += Self.quoted(identifier)
         }
 
+        /// A part of a statement with values of its own, which are numbered anew here.
+        public mutating func appendInterpolation(_ part: SQL) {
+            let offset = values.count
+            var rest = part.text[...]
+            while let dollar = rest.firstIndex(of: "$") {
+                text += rest[...dollar]
+                rest = rest[rest.index(after: dollar)...]
+                let digits = rest.prefix { $0.isASCII && $0.isNumber }
+                rest = rest[digits.endIndex...]
+                text += Int(digits).map { "\($0 + offset)" } ?? String(digits)
+            }
+            text += rest
+            values += part.values
+        }
+
         static func quoted(_ identifier: String) -> String {
             "\"" + identifier.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
         }

@@ -60,7 +60,8 @@ struct StackPlan: Sendable {
         _ topics: String, _ options: StackOptions, _ namespace: Namespace
     ) throws -> [TopicCatalog] {
         let ours = try TopicCatalog(folder: topics, namespace: namespace)
-        for handler in options.handlers where !ours.handlers.contains(handler) {
+        // What reads dead letters is in no topic file: it finds theirs by itself.
+        for handler in options.handlers where handler != .deadLetters && !ours.handlers.contains(handler) {
             throw StackFault(
                 "no topic file in \(topics) has the consumer \(handler): FLOTILLA_TOPICS names the folder of those that come "
                     + "with Flotilla")

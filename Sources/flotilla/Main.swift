@@ -11,11 +11,12 @@ enum Main {
             about: "a fleet of Kafka workers", version: version,
             commands: [
                 .up, .down, .status, .scale, .logs, .reset, .healthcheck, .demo, .broker, .edge,
-                .work(FleetHandlers.names, build: version, make: FleetHandlers.make), .topicsPlan,
-                .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query, .pause, .resume,
+                .fleetWork(.work(FleetHandlers.names, build: version, make: FleetHandlers.make), build: version),
+                .topicsPlan, .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query,
+                .pause, .resume,
                 .workers, .keysCreate, .keysList,
                 .keysRevoke, .endpointsList, .endpointsEnable, .new, .doctor([], and: FleetHandlers.findings),
-            ]
+            ] + Command.dlq
         ).main()
     }
 }

@@ -1,17 +1,19 @@
 internal import Glibc
-internal import Model
+package import Model
 
 /// How fast a process works, from one heartbeat to the next.
-struct Pace: Sendable {
+package struct Pace: Sendable {
     private var last: (at: Int64, done: [HandlerName: Int], processor: Double)?
 
     /// Events a second of each handler.
-    private(set) var rates: [HandlerName: Double] = [:]
+    package private(set) var rates: [HandlerName: Double] = [:]
     /// How much of a core the process uses.
-    private(set) var cores = 0.0
+    package private(set) var cores = 0.0
+
+    package init() {}
 
     /// Notes what was done up to now, in milliseconds, and how many seconds of a core that took.
-    mutating func note(_ now: Int64, done: [HandlerName: Int], processor: Double = Self.processor) {
+    package mutating func note(_ now: Int64, done: [HandlerName: Int], processor: Double) {
         defer { last = (now, done, processor) }
         guard let last, now > last.at else { return }
         let seconds = Double(now - last.at) / 1000
@@ -19,6 +21,10 @@ struct Pace: Sendable {
             rates[one.key] = Double(max(0, one.value - (last.done[one.key] ?? 0))) / seconds
         }
         cores = max(0, processor - last.processor) / seconds
+    }
+
+    package mutating func note(_ now: Int64, done: [HandlerName: Int]) {
+        note(now, done: done, processor: Self.processor)
     }
 
     private static var processor: Double {

@@ -1,4 +1,5 @@
 internal import Commands
+internal import Contracts
 internal import Edge
 internal import Flotilla
 internal import Model
@@ -71,8 +72,8 @@ extension Command {
             options.scale = try ScaleTarget.parse((arguments["scale"] ?? "").split(separator: ",").map(String.init))
         } catch { throw arguments.fault("--scale: \(error)") }
         options.hasDemo = arguments.has("demo")
-        options.handlers = FleetHandlers.names
-        options.stateful = FleetHandlers.stateful
+        options.handlers = FleetHandlers.names + [.deadLetters]
+        options.stateful = FleetHandlers.stateful.union([.deadLetters])
         options.guests = try Guests.find((arguments["with"] ?? "").split(separator: ",").map(String.init), options)
         options.isDetached = options.settings.all[Detached.mark] != nil
         return options

@@ -1,0 +1,257 @@
+internal import Flotilla
+internal import Kafka
+internal import Model
+internal import Platform
+internal import Postgres
+internal import Synchronization
+
+/// Works off replays, a few records at a time, for as long as it holds the lease.
+///
+/// A record is noted as sent before it is published, and as published after the log has it. So after a crash those that
+/// are sent and not published are known: they are published once more, whatever became of their job meanwhile. When they
+/// were there already, whoever handles them knows them by their `dlq-replays`, which are the same. Records go in the order
+/// of the job, and the next few after the log has the last.
+final class ReplayRunner: Sendable {
+    let follower: DeadLetterFollower
+    let lease: WorkLease
+
+    var index: DeadLetterIndex { follower.index }
+    private var service: HandlerService { follower.service }
+
+    init(_ follower: DeadLetterFollower, _ lease: WorkLease) {
+        self.follower = follower
+        self.lease = lease
+    }
+
+    /// At most so many at a time.
+    private static let most = 200
+
+    func run() async throws {
+        var configuration = ProducerConfiguration(follower.client)
+        configuration.maxRecordBytes = 8 << 20
+        configuration.deliveryTimeout = .seconds(30)
+        let producer = try Producer(configuration)
+        let reader: RecordReader
+        do { reader = try RecordReader(follower.client) } catch {
+            await producer.close()
+            throw error
+        }
+        let result: Result<Void, any Error>
+        do {
+            try await run(ReplayPress(follower, producer, reader))
+            result = .success(())
+        } catch { result = .failure(error) }
+        await reader.close()
+        await producer.close()
+        try result.get()
+    }
+
+    private func run(_ press: ReplayPress) async throws {
+        try await recover(press)
+        var dueAt: [String: Int64] = [:]
+        while !service.isEnding, !Task.isCancelled {
+            let jobs = service.isPaused ? [] : try await active()
+            var wait: Int64 = jobs.isEmpty ? 500 : 250
+            for job in jobs where !service.isEnding {
+                let now = Time.monotonicMilliseconds
+                let due = max(dueAt[job.id] ?? now, now - 1000)
+                guard due <= now else {
+                    wait = min(wait, due - now)
+                    continue
+                }
+                let count = try await step(job, press)
+                guard count > 0 else { continue }
+                dueAt[job.id] = due + Int64(count) * 1000 / Int64(max(1, job.rate))
+                wait = 0
+            }
+            dueAt = dueAt.filter { place in jobs.contains { $0.id == place.key } }
+            if wait > 0 { await service.nap(.milliseconds(wait)) }
+        }
+    }
+
+    private func active() async throws -> [ReplayJob] {
+        try await index.pool.transaction { transaction in
+            try await transaction.query(
+                """
+                SELECT * FROM jobs WHERE state IN ('waiting', 'running', 'canary', 'finishing') ORDER BY made_at, id LIMIT 100
+                """
+            ).map { try ReplayJob($0) }
+        }
+    }
+
+    // MARK: A step
+
+    /// Does what is next for a job; how many records went.
+    private func step(_ seen: ReplayJob, _ press: ReplayPress) async throws -> Int {
+        let chosen = try await choose(seen)
+        guard let (job, items) = chosen, !items.isEmpty else { return 0 }
+        let outcome = try await press.publish(items, job)
+        try await note(outcome, job)
+        return outcome.published.count
+    }
+
+    /// Judges the job, moves it on, and notes as sent what goes next.
+    private func choose(_ seen: ReplayJob) async throws -> (ReplayJob, [ReplayItem])? {
+        try await index.change { transaction -> (ReplayJob, [ReplayItem])? in
+            try await lease.check(transaction)
+            guard let row = try await transaction.query("SELECT * FROM jobs WHERE id = \(seen.id) FOR UPDATE").first
+            else { return nil }
+            let job = try ReplayJob(row)
+            switch job.state {
+            case .paused, .stopped, .cancelled, .done: return nil
+            case .finishing:
+                if job.resolved + job.failed + job.skipped >= job.total {
+                    transaction.later(DeadLetterIndex.move(job.id, to: .done))
+                }
+                return nil
+            case .waiting, .running, .canary: break
+            }
+            if let reason = try await self.verdict(on: job, transaction) {
+                transaction.later(DeadLetterIndex.move(job.id, to: .stopped, reason))
+                return nil
+            }
+            var limit = min(Self.most, max(1, job.rate / 2))
+            if job.canary > 0, !job.canaryPassed {
+                let told = job.resolved + job.failed + job.skipped
+                if told >= min(job.canary, job.total) {
+                    transaction.later(
+                        "UPDATE jobs SET canary_passed = true, state = 'running', changed_at = now() WHERE id = \(job.id)"
+                    )
+                } else {
+                    limit = min(limit, job.canary - job.published - job.skipped)
+                    if job.state != .canary { transaction.later(DeadLetterIndex.move(job.id, to: .canary)) }
+                    guard limit > 0 else { return nil }
+                }
+            } else if job.state == .waiting {
+                transaction.later(DeadLetterIndex.move(job.id, to: .running))
+            }
+            let items = try await transaction.query(
+                """
+                SELECT i.number, i.replays AS round, e.* FROM items i JOIN entries e ON e.id = i.entry
+                WHERE i.job = \(job.id) AND i.sent_at IS NULL AND i.outcome IS NULL ORDER BY i.number LIMIT \(limit)
+                """
+            ).map { try ReplayItem($0) }
+            guard let first = items.first else {
+                // Those to the source are nobody's to tell of.
+                transaction.later(DeadLetterIndex.move(job.id, to: job.toSource ? .done : .finishing))
+                return nil
+            }
+            let together = Array(
+                items.prefix {
+                    $0.letter.family == first.letter.family && $0.letter.partition == first.letter.partition
+                })
+            transaction.later(
+                """
+                UPDATE items SET sent_at = now() WHERE job = \(job.id) AND number = ANY(\(together.map(\.number))::bigint[])
+                """)
+            return (job, together)
+        }
+    }
+
+    /// Why it is not to go on; nil when it may.
+    private func verdict(on job: ReplayJob, _ transaction: PostgresTransaction) async throws -> String? {
+        guard !job.toSource else { return nil }
+        if job.canary > 0, !job.canaryPassed {
+            let told = job.resolved + job.failed + job.skipped
+            let first = min(job.canary, job.total)
+            guard told >= first, job.failed * 5 > first else { return nil }
+            return "of the first \(first), \(job.failed) failed again"
+        }
+        let rows = try await transaction.query(
+            """
+            SELECT count(*) FILTER (WHERE outcome LIKE 'dead:%') AS failed, count(*) AS n FROM (
+                SELECT outcome FROM items WHERE job = \(job.id) AND outcome_at IS NOT NULL
+                    AND outcome_at >= \(job.judgedFrom ?? job.madeAt)
+                ORDER BY outcome_at DESC, number DESC LIMIT \(ReplayJob.judged)) last
+            """)
+        let (failed, count): (Int, Int) = (try rows.first?.value("failed") ?? 0, try rows.first?.value("n") ?? 0)
+        return failed > ReplayJob.tolerated ? "of the last \(count), \(failed) failed again" : nil
+    }
+
+    /// Notes what became of what was sent.
+    private func note(_ outcome: ReplayPress.Outcome, _ job: ReplayJob) async throws {
+        try await index.change { transaction in
+            let published = outcome.published
+            if !published.isEmpty {
+                transaction.later(
+                    """
+                    UPDATE entries e SET state = 'replayed', state_at = now() FROM items i
+                    WHERE i.job = \(job.id) AND i.number = ANY(\(published.map(\.number))::bigint[]) AND e.id = i.entry
+                        AND e.job = i.job AND e.replays = i.replays AND e.state = 'replaying'
+                    """)
+                let count = try await transaction.execute(
+                    """
+                    UPDATE items SET published_at = now() WHERE job = \(job.id) AND published_at IS NULL
+                        AND number = ANY(\(published.map(\.number))::bigint[])
+                    """)
+                transaction.later("UPDATE jobs SET published = published + \(count) WHERE id = \(job.id)")
+            }
+            for (item, reason) in outcome.gone {
+                transaction.later(
+                    """
+                    UPDATE items SET outcome = \("skipped: " + reason), outcome_at = now()
+                    WHERE job = \(job.id) AND number = \(item.number)
+                    """)
+                transaction.later("UPDATE jobs SET skipped = skipped + 1 WHERE id = \(job.id)")
+                transaction.later(
+                    """
+                    UPDATE entries SET state = 'expired', state_at = now()
+                    WHERE id = \(item.letter.id) AND job = \(job.id) AND state = 'replaying'
+                    """)
+            }
+            if !outcome.left.isEmpty {
+                transaction.later(
+                    """
+                    UPDATE items SET sent_at = NULL WHERE job = \(job.id) AND published_at IS NULL AND outcome IS NULL
+                        AND number = ANY(\(outcome.left.map(\.number))::bigint[])
+                    """)
+            }
+            if let fault = outcome.fault, !job.state.isOver {
+                transaction.later(
+                    "UPDATE jobs SET state = 'stopped', reason = \(fault), changed_at = now() WHERE id = \(job.id) AND state NOT IN ('cancelled', 'done')"
+                )
+            }
+        }
+        follower.gauges.published.add(outcome.published.count, ordering: .relaxed)
+    }
+
+    // MARK: After a crash
+
+    /// Publishes what may have been published, and notes that. Nobody can tell by the log whether it was.
+    private func recover(_ press: ReplayPress) async throws {
+        while !service.isEnding {
+            let found = try await index.pool.transaction { transaction -> (ReplayJob, [ReplayItem])? in
+                try await lease.check(transaction)
+                // What was told of did get there.
+                transaction.later(
+                    """
+                    WITH told AS (UPDATE items SET published_at = outcome_at
+                        WHERE sent_at IS NOT NULL AND published_at IS NULL AND outcome IS NOT NULL
+                            AND outcome NOT LIKE 'skipped:%' RETURNING job)
+                    UPDATE jobs j SET published = published + n FROM (SELECT job, count(*) AS n FROM told GROUP BY job) t
+                    WHERE j.id = t.job
+                    """)
+                let items = try await transaction.query(
+                    """
+                    SELECT i.job AS item_job, i.number, i.replays AS round, e.* FROM items i JOIN entries e ON e.id = i.entry
+                    WHERE i.sent_at IS NOT NULL AND i.published_at IS NULL AND i.outcome IS NULL
+                    ORDER BY i.job, i.number LIMIT \(Self.most)
+                    """)
+                guard let first = items.first else { return nil }
+                let id: String = try first.value("item_job")
+                guard let row = try await transaction.query("SELECT * FROM jobs WHERE id = \(id)").first else {
+                    return nil
+                }
+                let all = try items.filter { try $0.value("item_job") == id }.map { try ReplayItem($0) }
+                let together = all.prefix {
+                    $0.letter.family == all.first?.letter.family && $0.letter.partition == all.first?.letter.partition
+                }
+                return (try ReplayJob(row), Array(together))
+            }
+            guard let (job, items) = found else { return }
+            let outcome = try await press.publish(items, job)
+            try await note(outcome, job)
+            if outcome.published.isEmpty, outcome.gone.isEmpty, outcome.left.isEmpty { return }
+        }
+    }
+}
