@@ -79,7 +79,7 @@ extension Arguments {
         return id
     }
 
-    private func time(_ name: String, _ now: Int64) throws -> Timestamp? {
+    func time(_ name: String, _ now: Int64) throws -> Timestamp? {
         guard let text = self[name] else { return nil }
         if let time = Timestamp(text: text) { return time }
         if let ago = Duration(text: text) { return Timestamp(milliseconds: now - ago.milliseconds) }
