@@ -187,17 +187,8 @@ extension DeadLetterIndex {
                 transaction.later("UPDATE jobs SET judged_from = now(), canary_passed = true WHERE id = \(id)")
                 transaction.later(Self.move(id, to: .running))
             case .cancel:
-                count = try await transaction.execute(
-                    """
-                    UPDATE entries e SET state = 'open', state_at = now(), replays = e.replays - 1, job = NULL FROM items i
-                    WHERE i.job = \(id) AND i.sent_at IS NULL AND i.outcome IS NULL AND e.id = i.entry AND e.job = i.job
-                        AND e.replays = i.replays AND e.state = 'replaying'
-                    """)
-                transaction.later(
-                    """
-                    UPDATE items SET outcome = 'cancelled', outcome_at = now()
-                    WHERE job = \(id) AND sent_at IS NULL AND outcome IS NULL
-                    """)
+                count = try await transaction.execute(Self.open(whatIsLeftOf: id))
+                transaction.later(Self.forget(whatIsLeftOf: id))
                 transaction.later(Self.move(id, to: .cancelled, "by \(who)"))
             }
             transaction.later(
@@ -209,6 +200,22 @@ extension DeadLetterIndex {
             }
             return try ReplayJob(after)
         }
+    }
+
+    /// What of a job is not sent is open, as if nobody had asked.
+    static func open(whatIsLeftOf id: String) -> SQL {
+        """
+        UPDATE entries e SET state = 'open', state_at = now(), replays = e.replays - 1, job = NULL FROM items i
+        WHERE i.job = \(id) AND i.sent_at IS NULL AND i.outcome IS NULL AND e.id = i.entry AND e.job = i.job
+            AND e.replays = i.replays AND e.state = 'replaying'
+        """
+    }
+
+    static func forget(whatIsLeftOf id: String) -> SQL {
+        """
+        UPDATE items SET outcome = 'cancelled', outcome_at = now()
+        WHERE job = \(id) AND sent_at IS NULL AND outcome IS NULL
+        """
     }
 
     static func move(_ id: String, to state: ReplayJob.State, _ reason: String = "") -> SQL {

@@ -78,8 +78,10 @@ final class ReplayPress: Sendable {
     let follower: DeadLetterFollower
     let producer: Producer
     let reader: RecordReader
-    /// One past what this one sent last, by target: nothing that it sends later is lower.
-    private let ends = Mutex<[TopicPartition: Offset]>([:])
+    /// Where targets ended when they were last looked at, and when that was: nothing that is sent later is lower.
+    private let ends = Mutex<[TopicPartition: (end: Offset, at: Int64)]>([:])
+    /// After so many milliseconds it is looked whether the target is still there: a producer would have it made anew.
+    private static let trust: Int64 = 1000
 
     private var namespace: Namespace { follower.namespace }
 
@@ -100,16 +102,27 @@ final class ReplayPress: Sendable {
         self.reader = reader
     }
 
-    /// One past what was sent last to a target, when that is known.
-    func knownEnd(of target: TopicPartition) -> Offset? { ends.withLock { $0[target] } }
-
-    /// Asks the log. A target that is gone ends at its beginning: whoever publishes will hear of it.
-    func end(of target: TopicPartition) async throws -> Offset {
-        do { return try await reader.range(of: target).high } catch let fault as KafkaFault
-            where fault.kind == .unknownTopic || fault.kind == .unknownPartition
-        {
-            return 0
+    /// Where a target ended not long ago, when that is known.
+    func knownEnd(of target: TopicPartition) -> Offset? {
+        ends.withLock { ends in
+            ends[target].flatMap { Time.monotonicMilliseconds - $0.at < Self.trust ? $0.end : nil }
         }
+    }
+
+    /// Asks the log. Nil when there is no such topic, or not this partition of it.
+    func end(of target: TopicPartition) async throws -> Offset? {
+        do {
+            let end = try await reader.range(of: target).high
+            ends.withLock { $0[target] = (end, Time.monotonicMilliseconds) }
+            return end
+        } catch let fault as KafkaFault where fault.kind == .unknownTopic || fault.kind == .unknownPartition {
+            return nil
+        }
+    }
+
+    /// What becomes of items whose target is not there.
+    func noTarget(_ items: [ReplayItem], _ target: TopicPartition) -> Outcome {
+        Outcome(left: items, fault: "there is no \(target) to publish to: flotilla topics apply makes it")
     }
 
     /// Those of them that are in their target already: somebody published them and could not note it.
@@ -163,9 +176,7 @@ final class ReplayPress: Sendable {
         let report = try await producer.send(OutgoingBatch(records))
         for (item, result) in zip(sending, report) {
             switch result {
-            case .success(let delivery):
-                outcome.published.append(item)
-                if let offset = delivery.offset { ends.withLock { $0[item.target(job, namespace)] = offset.next } }
+            case .success: outcome.published.append(item)
             case .failure(let fault):
                 guard Self.isSure(fault) else { throw fault }
                 outcome.left.append(item)

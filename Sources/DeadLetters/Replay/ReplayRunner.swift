@@ -88,7 +88,10 @@ final class ReplayRunner: Sendable {
         guard let (job, items) = chosen, let first = items.first else { return 0 }
         let target = first.target(job, follower.namespace)
         if press.knownEnd(of: target) == nil {
-            let end = try await press.end(of: target)
+            guard let end = try await press.end(of: target) else {
+                try await note(press.noTarget(items, target), job)
+                return 0
+            }
             try await index.change { transaction in
                 try await lease.check(transaction)
                 transaction.later(Self.noteEnd(end, job, items))
@@ -230,6 +233,14 @@ final class ReplayRunner: Sendable {
                         AND number = ANY(\(outcome.left.map(\.number))::bigint[])
                     """)
             }
+            if !outcome.left.isEmpty {
+                // Cancelled while they were under way.
+                let row = try await transaction.query("SELECT state FROM jobs WHERE id = \(job.id) FOR UPDATE").first
+                if try row?.value("state", as: String.self) == ReplayJob.State.cancelled.rawValue {
+                    transaction.later(DeadLetterIndex.open(whatIsLeftOf: job.id))
+                    transaction.later(DeadLetterIndex.forget(whatIsLeftOf: job.id))
+                }
+            }
             if let fault = outcome.fault, !job.state.isOver {
                 transaction.later(
                     "UPDATE jobs SET state = 'stopped', reason = \(fault), changed_at = now() WHERE id = \(job.id) AND state NOT IN ('cancelled', 'done')"
@@ -279,7 +290,11 @@ final class ReplayRunner: Sendable {
             let rest = items.filter { !numbers.contains($0.number) }
             guard let first = rest.first else { continue }
             if rest.contains(where: { $0.sentFrom == nil }) {
-                let end = try await press.end(of: first.target(job, follower.namespace))
+                let target = first.target(job, follower.namespace)
+                guard let end = try await press.end(of: target) else {
+                    try await note(press.noTarget(rest, target), job)
+                    continue
+                }
                 try await index.change { transaction in
                     try await lease.check(transaction)
                     transaction.later(Self.noteEnd(end, job, rest.filter { $0.sentFrom == nil }))

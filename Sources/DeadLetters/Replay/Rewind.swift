@@ -124,7 +124,7 @@ extension DeadLetterIndex {
                     RETURNING record_offset, outcome
                     """
                 ).filter { try $0.optional("outcome", as: String.self) != nil }
-                .map { try $0.value("record_offset", as: Int64.self) })
+                    .map { try $0.value("record_offset", as: Int64.self) })
             if !dead.isEmpty {
                 transaction.later("UPDATE jobs SET skipped = skipped + \(dead.count) WHERE id = \(job.id)")
             }
@@ -138,7 +138,8 @@ extension DeadLetterIndex {
     /// How many of a rewind were passed over, because what they did is in.
     package func passedOver(by job: String) async throws -> Int {
         try await pool.transaction { transaction in
-            try await transaction.query("SELECT count(*) AS n FROM items WHERE job = \(job) AND outcome = 'repeat'").first?
+            try await transaction.query("SELECT count(*) AS n FROM items WHERE job = \(job) AND outcome = 'repeat'")
+                .first?
                 .value("n") ?? 0
         }
     }

@@ -123,7 +123,7 @@ package final class WorkerProcess: Sendable {
     /// Has workers do what operators have said.
     private func follow(_ control: ControlBoard, _ workers: [HandlerWorker]) async {
         if let pauses = await control.pauses() { for worker in workers { worker.follow(pauses) } }
-        if let skips = await control.skips() { await control.forget(workers.flatMap { $0.follow(skips) }) }
+        if let skips = await control.skips() { await control.forget(workers.flatMap { $0.skip(skips) }) }
     }
 
     private func run(_ workers: [HandlerWorker], _ control: ControlBoard?, _ pages: WorkerPages?) async throws {

@@ -96,7 +96,7 @@ package final class HandlerWorker: Sendable {
     }
 
     /// Has records become dead letters that operators want skipped; those of them that are over.
-    package func follow(_ skips: [OperatorSkip]) -> [OperatorSkip] {
+    package func skip(_ skips: [OperatorSkip]) -> [OperatorSkip] {
         let mine = skips.filter { $0.handler == job.name }
         let (news, done) = core.skips.follow(mine)
         let runners = runners

@@ -164,7 +164,9 @@ extension PartitionRunner {
             if hasStale(of: left.lazy.map(\.item.ticket)) { return await giveBack(left) }
             let ahead = left.prefix { $0.offset < unwritable ?? .max }
             let row = ahead.isEmpty ? left : ahead
-            let piece = idle.isEmpty ? row.prefix(Row.piece(of: row, atMost: apart ? 1 : min(limit, most))) : idle.prefix(row.count)
+            let piece =
+                idle.isEmpty
+                ? row.prefix(Row.piece(of: row, atMost: apart ? 1 : min(limit, most))) : idle.prefix(row.count)
             switch await transact(piece, handler, lane, book) {
             case .committed(let outputs, let sequence):
                 if piece.events.isEmpty { core.answered(Failure.postgres) } else { core.succeeded(piece.events.count) }

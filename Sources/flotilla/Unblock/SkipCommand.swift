@@ -14,7 +14,8 @@ extension Command {
         details: """
             Says so to the worker that has the partition, and waits until it has done it. The record is not lost: it is a
             dead letter with the reason `skipped`, to be looked at and replayed like any other. Without a worker it is
-            done by the next one, when it comes to the record.
+            done by the next one, when it comes to the record. With the handler alone it says where that stands: with
+            strict order, what is in the way lies there.
             """,
         operands: [Operand(name: "HANDLER", help: "who is not to handle it")],
         options: [
@@ -26,6 +27,10 @@ extension Command {
         ],
         run: { arguments in
             let handler = HandlerName(arguments.operands[0])
+            if ["topic", "partition", "offset", "reason"].allSatisfy({ !arguments.has($0) }) {
+                let place = try DlqPlace(needsBroker: true)
+                return try finish { try await showStanding(handler, place) }
+            }
             guard let topic = arguments["topic"], let partition = arguments["partition"].flatMap(Int32.init),
                 let offset = arguments["offset"].flatMap(Int64.init), partition >= 0, offset >= 0
             else { throw arguments.fault("say which record: --topic T --partition P --offset O") }
@@ -53,6 +58,34 @@ extension Command {
                     ControlBoard(client, place.namespace), within: wait)
             }
         })
+}
+
+extension Command {
+    /// Where a handler's group goes on, and what is behind that.
+    private static func showStanding(_ handler: HandlerName, _ place: DlqPlace) async throws -> ExitCode {
+        guard let client = place.client else { throw Refused("KAFKA_BROKERS is not set") }
+        let admin = try Admin(client, patience: .seconds(10))
+        let lags: [TopicPartition: GroupLag]
+        do {
+            let families = try await admin.topics(nil).keys.compactMap { DeadLetter.family(of: $0, place.namespace) }
+            let sources = families.filter { $0.handler == handler }.map { place.namespace.topic($0.source) }
+            guard !sources.isEmpty else {
+                throw Refused("no topic is read by \(handler) here: \(Program.name) topics apply makes them")
+            }
+            lags = try await admin.lag(of: place.namespace.group(handler), on: Set(sources))
+        } catch {
+            await admin.close()
+            throw error
+        }
+        await admin.close()
+        var table = TextTable(["TOPIC", "PARTITION", "OFFSET", "BEHIND"], right: [1, 2, 3])
+        for (at, lag) in lags.sorted(by: { $0.key < $1.key }) where lag.records > 0 {
+            let topic = place.namespace.plain(at.topic)?.rawValue ?? at.topic.rawValue
+            table.add([topic, "\(at.partition)", "\(lag.committed ?? lag.watermarks.low)", "\(lag.records)"])
+        }
+        print(lags.values.allSatisfy { $0.records == 0 } ? "\(handler) is behind nowhere" : table.text)
+        return .ok
+    }
 }
 
 /// One skip: checked, written on the board, and waited for.

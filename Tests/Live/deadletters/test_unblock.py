@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from site_of_letters import PARTITIONS, Site, orders, until
@@ -23,13 +23,6 @@ def skip(site: Site, handler: str, place: tuple[str, str], *words: str) -> tuple
     return told.returncode, told.stdout, told.stderr
 
 
-def committed(site: Site, handler: str) -> int:
-    consumer = Consumer({"bootstrap.servers": site.broker, "group.id": f"flotilla.{handler}"})
-    found = consumer.committed([TopicPartition("orders", number) for number in range(PARTITIONS)], 30)
-    consumer.close()
-    return sum(max(0, place.offset) for place in found)
-
-
 def test_a_record_that_holds_its_partition_is_skipped(site: Site) -> None:
     site.broken.write_text("stuck")
     site.follow()
@@ -43,6 +36,9 @@ def test_a_record_that_holds_its_partition_is_skipped(site: Site) -> None:
                   str(m.partition()) == place[0] and m.offset() > int(place[1])])
     until(lambda: len(site.read("orders.filed")) == 60 - behind, "the others")
 
+    # With no record said it tells where the handler stands.
+    until(lambda: ["orders", place[0], place[1], str(behind)] in
+          [line.split() for line in site.run("skip", "clerk").stdout.splitlines()], "where it stands")
     # The clerk's comes by itself; the totals' stands in a transaction's way.
     for handler in ("clerk", "totals"):
         code, told, said = skip(site, handler, place)
@@ -67,7 +63,7 @@ def test_a_skip_that_makes_no_sense_is_refused(site: Site) -> None:
     site.follow()
     site.handle("clerk")
     site.publish(orders(9))
-    until(lambda: committed(site, "clerk") == 9, "all of them")
+    until(lambda: site.committed("clerk") == 9, "all of them")
     code, _, said = skip(site, "clerk", ("0", "0"))
     assert code == 1 and "clerk is past that record" in said
     code, _, said = skip(site, "clerk", ("0", "1000"))
@@ -89,7 +85,7 @@ def test_a_skip_that_makes_no_sense_is_refused(site: Site) -> None:
     assert code == 0 and "noted: no worker of clerk has come to" in told, told + said
     site.parts["clerk"].start()
     until(lambda: site.states("--reason", "skipped") == {"open": 1}, "the dead letter")
-    until(lambda: committed(site, "clerk") == 10, "what is past it")
+    until(lambda: site.committed("clerk") == 10, "what is past it")
 
 
 def test_what_was_read_is_read_again(site: Site) -> None:
@@ -100,7 +96,7 @@ def test_what_was_read_is_read_again(site: Site) -> None:
     site.publish(orders(30) + orders(5, "fr"))
     until(lambda: site.states() == {"open": 15}, "the dead letters")
     for handler in ("pricer", "totals", "shipper"):
-        until(lambda: committed(site, handler) == 35, f"{handler} to have read all")
+        until(lambda: site.committed(handler) == 35, f"{handler} to have read all")
 
     assert site.run("rewind", "pricer").returncode == 2
     assert site.run("rewind", "pricer", "--since", "1h", "--until", "2h").returncode == 2
@@ -145,7 +141,7 @@ def test_what_was_read_is_read_again(site: Site) -> None:
 def test_what_another_tool_resets_is_answered_by_the_memory(site: Site) -> None:
     site.handle("pricer")
     site.publish(orders(30))
-    until(lambda: committed(site, "pricer") == 30, "all of them")
+    until(lambda: site.committed("pricer") == 30, "all of them")
     site.parts["pricer"].end()
     admin = AdminClient({"bootstrap.servers": site.broker})
     to = [TopicPartition("orders", number, 0) for number in range(PARTITIONS)]
@@ -156,7 +152,7 @@ def test_what_another_tool_resets_is_answered_by_the_memory(site: Site) -> None:
 
     # As kafka-consumer-groups --reset-offsets --to-earliest; the group has to have forgotten its member.
     until(reset, "the reset")
-    assert committed(site, "pricer") == 0
+    assert site.committed("pricer") == 0
     site.parts["pricer"].start()
-    until(lambda: committed(site, "pricer") == 30, "all of them again")
+    until(lambda: site.committed("pricer") == 30, "all of them again")
     assert len(site.read("orders.priced")) == 30
