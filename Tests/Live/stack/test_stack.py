@@ -262,7 +262,8 @@ def test_a_worker_of_ones_own_and_the_demo(stack: Stack, tmp_path: Path) -> None
     (package / "Package.swift").touch()
     (package / ".build/debug").mkdir(parents=True)
     shutil.copy(program, package / ".build/debug/package")
-    stack.up(*PORTS, "--with", package, "--scale", "pricer=2", "--demo")
+    stack.ports = PORTS
+    stack.up("--with", package, "--scale", "pricer=2", "--demo")
     # What is made up begins once the rest is ready.
     until(lambda: {"pricer-1", "pricer-2", "demo"} <= set(stack.processes), "workers of one's own, and the demo")
     broker = stack.file["settings"]["KAFKA_BROKERS"]
