@@ -57,7 +57,9 @@ final class Console: RequestHandler {
             return .answer(file)
         }
         let found = routes.find(request.path)
-        guard !found.isEmpty else { throw Problem(404, "there is nothing here: the page is at /, its API at /api/openapi.json") }
+        guard !found.isEmpty else {
+            throw Problem(404, "there is nothing here: the page is at /, its API at /api/openapi.json")
+        }
         let method = request.method == "HEAD" ? "GET" : request.method
         guard let (route, values) = found.first(where: { $0.route.method == method }) else {
             let methods = Set(found.map(\.route.method))

@@ -1,7 +1,7 @@
 package import Contracts
+internal import Flotilla
 package import HTTP
 package import Kafka
-internal import Flotilla
 package import Model
 package import Platform
 package import Postgres
@@ -78,7 +78,9 @@ package struct ConsoleConfiguration: Sendable {
         of handler: HandlerName, _ namespace: Namespace, _ settings: inout Settings
     ) -> PostgresConfiguration? {
         let names = ["\(handler)".uppercased() + "_DATABASE_URL", "DATABASE_URL"]
-        guard names.contains(where: { settings.all[$0] != nil || settings.all[$0 + "_FILE"] != nil }) else { return nil }
+        guard names.contains(where: { settings.all[$0] != nil || settings.all[$0 + "_FILE"] != nil }) else {
+            return nil
+        }
         var place = WorkSettings.database(of: handler, &settings)
         place?.schema = namespace.schema(handler)
         place?.connections = 3

@@ -132,7 +132,9 @@ final class FleetWatch: Sendable {
                 }
             }
             json.array("workers") { list in
-                for worker in reading.workers.sorted(by: { ($0.handlers.first ?? "", $0.id) < ($1.handlers.first ?? "", $1.id) }) {
+                for worker in reading.workers.sorted(by: {
+                    ($0.handlers.first ?? "", $0.id) < ($1.handlers.first ?? "", $1.id)
+                }) {
                     list.object { worker.write(to: &$0) }
                 }
             }
@@ -159,7 +161,8 @@ final class FleetWatch: Sendable {
             return state.feeds
         }
         let event = Self.event("fleet", bytes)
-        for feed in feeds { feed.write(event) }
+        let lost = feeds.filter { !$0.write(event) }
+        if !lost.isEmpty { state.withLock { state in state.feeds.removeAll { feed in lost.contains { $0 === feed } } } }
     }
 }
 

@@ -7,15 +7,18 @@ enum Page {
         return HTTPResponse(200, type, bytes)
     }
 
-    static let paths = ["/", "/api.js", "/app.css", "/app.js", "/chart.js", "/dom.js", "/fleet.js", "/letters.js", "/query.js",
-        "/topics.js", "/icon.svg"]
+    static let paths = [
+        "/", "/api.js", "/app.css", "/app.js", "/chart.js", "/dom.js", "/fleet.js", "/letters.js", "/query.js",
+        "/topics.js", "/icon.svg",
+    ]
 
     private static let script = "text/javascript; charset=utf-8"
     private static let files: [String: (type: String, bytes: [UInt8])] = [
         "/": ("text/html; charset=utf-8", PackageResources.index_html),
         "/app.css": ("text/css; charset=utf-8", PackageResources.app_css),
         "/icon.svg": ("image/svg+xml", PackageResources.icon_svg),
-        "/api.js": (script, PackageResources.api_js), "/app.js": (script, PackageResources.app_js), "/chart.js": (script, PackageResources.chart_js),
+        "/api.js": (script, PackageResources.api_js), "/app.js": (script, PackageResources.app_js),
+        "/chart.js": (script, PackageResources.chart_js),
         "/dom.js": (script, PackageResources.dom_js), "/fleet.js": (script, PackageResources.fleet_js),
         "/letters.js": (script, PackageResources.letters_js), "/query.js": (script, PackageResources.query_js),
         "/topics.js": (script, PackageResources.topics_js),

@@ -66,7 +66,8 @@ final class Places: Sendable {
 
     func index() throws(Problem) -> DeadLetterIndex {
         guard let letterPool else {
-            throw Problem(503, "the console was not told where the index is: set DEADLETTERS_DATABASE_URL or DATABASE_URL")
+            throw Problem(
+                503, "the console was not told where the index is: set DEADLETTERS_DATABASE_URL or DATABASE_URL")
         }
         return DeadLetterIndex(letterPool)
     }

@@ -88,6 +88,8 @@ internal import Synchronization
         change { state in
             if state.response == nil { state.response = response }
         }
+        // Its end has passed already, and will not come again.
+        if isOver { response.feed?.end() }
     }
 
     /// Gets the answer in the client's stead, and is to `conclude` with it, soon: until then no other one counts.

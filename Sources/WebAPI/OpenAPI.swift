@@ -83,7 +83,9 @@ package struct OpenAPI {
                 for (template, routes) in Self.paths(of: Route.self) {
                     json.object(template) { json in
                         for route in routes {
-                            json.object(route.method.lowercased()) { Self.write(&$0, route, template, operation(route)) }
+                            json.object(route.method.lowercased()) {
+                                Self.write(&$0, route, template, operation(route))
+                            }
                         }
                     }
                 }

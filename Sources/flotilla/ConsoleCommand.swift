@@ -36,7 +36,8 @@ extension Command {
             let stack = (try? StackFolder(existing: RunningStack.folder(arguments))).flatMap {
                 RunningFile.read($0.file)
             }
-            if let stack, stack.process.isRunning, stack.settings["KAFKA_BROKERS"] == configuration.client.brokers.first {
+            if let stack, stack.process.isRunning, stack.settings["KAFKA_BROKERS"] == configuration.client.brokers.first
+            {
                 configuration.isBesideWorkers = true
                 for topics in stack.guests {
                     configuration.catalogs.append(try TopicCatalog(folder: topics, namespace: configuration.namespace))
@@ -64,7 +65,9 @@ extension Command {
         name: "console token", summary: "make a token for the console",
         details: "It is shown once, with the entry for FLOTILLA_CONSOLE_TOKENS, which has only a digest of it.",
         operands: [Operand(name: "NAME", help: "whose it is: what the audit calls them")],
-        options: [Option(name: "role", value: "read|operate", fallback: "read", help: "to look, or to change things too")],
+        options: [
+            Option(name: "role", value: "read|operate", fallback: "read", help: "to look, or to change things too")
+        ],
         run: { arguments in
             let name = arguments.operands[0]
             guard ConsoleTokens.isName(name) else {

@@ -8,7 +8,8 @@ extension Command {
     /// `start` returns what ends it. What it is given has the process end for a fault that nothing can be done about.
     static func serve(
         _ start:
-            @escaping @Sendable (_ fatal: @escaping @Sendable (any Error) -> Void) async throws -> @Sendable () async ->
+            @escaping @Sendable (_ fatal: @escaping @Sendable (any Error) -> Void) async throws ->
+            @Sendable () async ->
             Void
     ) throws -> ExitCode {
         let ending = Ending()

@@ -33,8 +33,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("localhost", "localhost"), ("LocalHost:8081", "localhost"), ("127.0.0.1:1", "127.0.0.1"), ("[::1]:8081", "::1"),
-        ("[::1]", "::1"), ("", nil), (":80", nil), ("a:b", nil), ("a:99999", nil), ("[::1", nil), ("[::1]x", nil), ("a:1:2", nil),
+        ("localhost", "localhost"), ("LocalHost:8081", "localhost"), ("127.0.0.1:1", "127.0.0.1"),
+        ("[::1]:8081", "::1"),
+        ("[::1]", "::1"), ("", nil), (":80", nil), ("a:b", nil), ("a:99999", nil), ("[::1", nil), ("[::1]x", nil),
+        ("a:1:2", nil),
     ]) func theNameOfAHost(text: String, name: String?) {
         #expect(Gate.hostName(text) == name)
     }

@@ -9,8 +9,10 @@ import WebAPI
 
 @Suite struct AskingTests {
     @Test(arguments: [
-        #"{"filter":1}"#, #"{"filter":{"nobody":"x"}}"#, #"{"filter":{"key":1}}"#, #"{"confirm":"1"}"#, #"{"confirm":0}"#,
-        #"{"confirm":1.5}"#, #"{"confirm":99999999999999999999}"#, #"{"other":1}"#, "[]", "1", #"{"confirm":1,"confirm":2}"#,
+        #"{"filter":1}"#, #"{"filter":{"nobody":"x"}}"#, #"{"filter":{"key":1}}"#, #"{"confirm":"1"}"#,
+        #"{"confirm":0}"#,
+        #"{"confirm":1.5}"#, #"{"confirm":99999999999999999999}"#, #"{"other":1}"#, "[]", "1",
+        #"{"confirm":1,"confirm":2}"#,
         #"{"note":"\#(String(repeating: "x", count: 2001))"}"#, #"{"note":"a\u0000b"}"#, #"{"to_source":"yes"}"#,
     ]) func ordersThatMakeNoSense(body: String) {
         #expect(throws: Problem.self) {

@@ -45,7 +45,7 @@ import Testing
             #expect(try await index.job(second.id)?.resolved == 1)
             #expect(
                 try await index.groups(DeadLetterFilter(), limit: 9, now: now).map(\.counts) == [
-                    [.open: 0, .replaying: 0, .resolved: 1, .discarded: 0, .expired: 0]
+                    [.open: 0, .replaying: 0, .replayed: 0, .resolved: 1, .discarded: 0, .expired: 0]
                 ])
         }
     }

@@ -129,7 +129,8 @@ extension Console {
     func audit(_ call: Call) async throws -> HTTPResponse {
         let limit = try call.questions(["limit"]).number("limit", in: 1...1000) ?? 100
         let lines = try await place.index().audit(limit: limit)
-        return .json { json in json.array("audit") { list in for line in lines { list.object { line.write(to: &$0) } } } }
+        return .json { json in json.array("audit") { list in for line in lines { list.object { line.write(to: &$0) } } }
+        }
     }
 
     /// The filter of a body. What is meant is to be said: nothing is not all.

@@ -18,7 +18,8 @@ extension Console {
         if let (body, age) = await cache?.find(name) { return Self.lines(body, age: age) }
         let rows = try await query.run(place.windows(), limit: Self.mostWindows + 1)
         guard rows.count <= Self.mostWindows else {
-            throw Problem(422, "more than \(Self.mostWindows) windows fit: ask for less time, longer steps or one campaign")
+            throw Problem(
+                422, "more than \(Self.mostWindows) windows fit: ask for less time, longer steps or one campaign")
         }
         var body: [UInt8] = []
         for row in rows { body += row.json + [UInt8(ascii: "\n")] }

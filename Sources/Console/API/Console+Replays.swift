@@ -11,7 +11,8 @@ extension Console {
     func replays(_ call: Call) async throws -> HTTPResponse {
         let limit = try call.questions(["limit"]).number("limit", in: 1...1000) ?? 50
         let jobs = try await place.index().jobs(limit: limit)
-        return .json { json in json.array("replays") { list in for job in jobs { list.object { job.write(to: &$0) } } } }
+        return .json { json in json.array("replays") { list in for job in jobs { list.object { job.write(to: &$0) } } }
+        }
     }
 
     func replay(_ call: Call) async throws -> HTTPResponse {

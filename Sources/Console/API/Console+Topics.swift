@@ -87,7 +87,9 @@ extension Console {
         let ways = ["offset", "time", "key"].filter { questions[$0] != nil }
         guard ways.count <= 1 else { throw Questions.fault(ways[1], "and \(ways[0]) exclude each other") }
         if let offset = try questions.number("offset", in: 0...Int.max) {
-            guard let partition else { throw Questions.fault("partition", "is missing: an offset is one of a partition") }
+            guard let partition else {
+                throw Questions.fault("partition", "is missing: an offset is one of a partition")
+            }
             return .offset(partition, Offset(Int64(offset)))
         }
         if let text = questions["time"] {

@@ -19,7 +19,9 @@ enum Description {
             if let schema = order(of: route) { operation.body = [OpenAPI.Content("application/json", schema)] }
             operation.answer([200], answer(of: route))
             if route != .description {
-                operation.answer([400, 401, 403, 404, 405, 421, 503] + (route.method == "POST" ? [409, 413, 415, 422] : []), .problem)
+                operation.answer(
+                    [400, 401, 403, 404, 405, 421, 503] + (route.method == "POST" ? [409, 413, 415, 422] : []), .problem
+                )
             }
             if route == .metrics { operation.answer([422], .problem) }
             return operation
@@ -67,7 +69,8 @@ enum Description {
                 text("campaign", "of this campaign alone"),
                 text("since", "from here on: RFC 3339, or how long ago, as 90m or 7d; a day when it is not said"),
                 text("until", "up to here, that not included"),
-                Parameter("step", in: .query, "how long a window is", schema: #"{"type":"string","enum":["1m","1h","1d"]}"#),
+                Parameter(
+                    "step", in: .query, "how long a window is", schema: #"{"type":"string","enum":["1m","1h","1d"]}"#),
                 text("by", "for each value of this dimension, instead of over all"),
             ]
         case .session, .fleet, .fleetEvents, .pause, .resume, .topics, .note, .discard, .restore, .replay, .job,
@@ -97,7 +100,8 @@ enum Description {
             #"{"type":"object","additionalProperties":false,"properties":{"partition":{"type":"integer","minimum":0,"maximum":2147483647},"reason":{"type":"string","maxLength":100}}}"#
         case .resume:
             #"{"type":"object","additionalProperties":false,"properties":{"partition":{"type":"integer","minimum":0,"maximum":2147483647}}}"#
-        case .note: #"{"type":"object","additionalProperties":false,"properties":{"note":{"type":"string","maxLength":500}}}"#
+        case .note:
+            #"{"type":"object","additionalProperties":false,"properties":{"note":{"type":"string","maxLength":500}}}"#
         case .discard, .restore:
             ##"{"type":"object","additionalProperties":false,"required":["filter"],"properties":{"filter":{"$ref":"#/components/schemas/Filter"},"confirm":{"type":"integer","minimum":1,"maximum":1000000000,"description":"how many are meant; refused when more fit. Without it nothing is done, and told how many fit"}}}"##
         case .replay:
@@ -119,7 +123,8 @@ enum Description {
         case .session:
             OpenAPI.Content(
                 "application/json",
-                #"{"type":"object","required":["name","role"],"properties":{"name":{"type":"string"},"role":{"enum":["read","operate"]}}}"#)
+                #"{"type":"object","required":["name","role"],"properties":{"name":{"type":"string"},"role":{"enum":["read","operate"]}}}"#
+            )
         case .fleet: .named("Fleet")
         case .fleetEvents, .jobEvents: OpenAPI.Content("text/event-stream", #"{"type":"string"}"#)
         case .records: .named("Records")

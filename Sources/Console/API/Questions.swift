@@ -106,7 +106,8 @@ struct Order {
         var texts: [String: String] = [:]
         for member in value.members {
             guard names.contains(member.name) else {
-                throw Self.fault("\(name)/\(member.name)", "is not known here: there is \(names.joined(separator: ", "))")
+                throw Self.fault(
+                    "\(name)/\(member.name)", "is not known here: there is \(names.joined(separator: ", "))")
             }
             guard let text = member.value.string, text.utf8.count <= 40_000, !text.utf8.contains(0) else {
                 throw Self.fault("\(name)/\(member.name)", "is text")

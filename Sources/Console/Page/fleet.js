@@ -33,7 +33,7 @@ export default async function fleet(root, _, signal, session) {
   }
 
   function action(name) {
-    const word = h("span"), button = h("button", {class: "small", onclick: () => button.dataset.stands ? resume(name) : pause(name)},
+    const word = h("span"), button = h("button", {class: "small", id: `stand-${name}`, onclick: () => button.dataset.stands ? resume(name) : pause(name)},
       word, h("span", {class: "skip"}, ` ${name}`));
     return {button, show: stands => { button.dataset.stands = stands ? "yes" : ""; if (word.textContent !== (stands ? "Resume" : "Pause")) fill(word, stands ? "Resume" : "Pause"); }};
   }

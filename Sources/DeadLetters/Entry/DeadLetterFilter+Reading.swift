@@ -1,4 +1,4 @@
-internal import Platform
+package import Platform
 
 // As people say it, on the command line and in the address of a page.
 extension DeadLetterFilter {
@@ -32,7 +32,7 @@ extension DeadLetterFilter {
             }
             states.append(state)
         }
-        (since, until) = (try Self.time("since", said, now), try Self.time("until", said, now))
+        (since, until) = (try Self.time("since", now, said), try Self.time("until", now, said))
         if let since, let until, since >= until { throw Fault(name: "until", problem: "is not after since") }
         for text in said("id")?.split(separator: ",") ?? [] {
             guard ids.count < Self.mostIDs else {
@@ -47,7 +47,10 @@ extension DeadLetterFilter {
         }
     }
 
-    private static func time(_ name: String, _ said: (String) -> String?, _ now: Int64) throws(Fault) -> Timestamp? {
+    /// A time of that name; nil when nothing is said.
+    package static func time(
+        _ name: String, _ now: Int64, _ said: (String) -> String?
+    ) throws(Fault) -> Timestamp? {
         guard let text = said(name) else { return nil }
         if let time = Timestamp(text: text) { return time }
         if let ago = Duration(text: text) { return Timestamp(milliseconds: now - ago.milliseconds) }

@@ -9,6 +9,7 @@ package import Postgres
 /// - tallies, groups, trend: what a list of a million would have to be read for. Triggers keep them, a statement at a
 ///   time, so that they are right whoever changes entries, and by the same transaction.
 /// - jobs, items: replays, and what each is to replay, in which order; what became of each.
+/// - ranges: what rewinds read again. Their items are made when their turn comes.
 /// - audit: who changed what.
 package enum DeadLetterTables {
     package static let migrations = [
@@ -142,6 +143,22 @@ package enum DeadLetterTables {
                 id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(),
                 who text NOT NULL, verb text NOT NULL, filter text NOT NULL, count bigint NOT NULL, job text,
                 result text NOT NULL);
+            """),
+        Migration(
+            "3 rewinds, and where the log ended before an item was sent",
+            """
+            ALTER TABLE jobs ADD COLUMN is_rewind boolean NOT NULL DEFAULT false;
+            -- What a rewind reads again, partition by partition: from next_offset on, which moves. An item's number is its
+            -- offset and the shift.
+            CREATE TABLE ranges (
+                job text NOT NULL REFERENCES jobs ON DELETE CASCADE, topic text NOT NULL, handler text NOT NULL,
+                partition int NOT NULL, next_offset bigint NOT NULL, until_offset bigint NOT NULL, shift bigint NOT NULL,
+                round bigint NOT NULL, PRIMARY KEY (job, topic, partition));
+            CREATE INDEX ranges_by_round ON ranges (handler, round);
+            -- An item of a rewind says itself where it lies.
+            ALTER TABLE items ADD COLUMN topic text, ADD COLUMN handler text, ADD COLUMN partition int,
+                ADD COLUMN record_offset bigint, ADD COLUMN sent_from bigint;
+            UPDATE items SET sent_from = 0 WHERE sent_at IS NOT NULL AND published_at IS NULL;
             """),
     ]
 }

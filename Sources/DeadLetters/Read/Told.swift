@@ -77,6 +77,7 @@ extension ReplayJob: Told {
         json.name("filter")
         if let root = try? JSONDocument(parsing: filter).root { json.append(root) } else { json.append(filter) }
         json.member("to_source", toSource)
+        json.member("rewind", isRewind)
         json.member("rate", rate)
         json.member("canary", canary)
         json.member("total", total)

@@ -61,6 +61,12 @@ extension Arguments {
         return id
     }
 
+    func time(_ name: String, _ now: Int64) throws -> Timestamp? {
+        do throws(DeadLetterFilter.Fault) {
+            return try DeadLetterFilter.time(name, now) { self[$0] }
+        } catch { throw fault("--\(error)") }
+    }
+
     /// How many whoever asks is sure of. On a terminal they are told how many fit and asked; elsewhere they have said it.
     func confirmed(_ count: Int, _ what: String) throws -> Int {
         if let number = try number("confirm", in: 1...1_000_000_000) { return number }

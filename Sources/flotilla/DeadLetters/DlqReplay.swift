@@ -10,8 +10,8 @@ extension Command {
         details: """
             Chooses all that are open and fit now, and has `work deadletters` publish them, in the order of their sources:
             to the replay topic of that handler, which nobody else reads. Their end is told by whoever handles them, so the
-            command goes on until all have ended; Ctrl-C leaves the job to the worker. It stops by itself when more than 10
-            of the last 50 fail again.
+            command goes on until all have ended; Ctrl-C leaves the job to the worker. It stops by itself when more than a
+            fifth of the last 50 fail again, judged from the tenth on, and in a job of fewer than twenty from its half on.
             """,
         options: DlqOptions.filters + [
             Option(name: "rate", value: "N", fallback: "100", help: "records a second"),

@@ -27,7 +27,8 @@ struct ReplayView: Sendable {
                 if isTerminal { put("\n") }
                 if !isTerminal || !job.reason.isEmpty || job.failed > 0 || job.skipped > 0 { show(job) }
                 if !isJSON { try await showTroubles() }
-                return job.state == .done && job.failed == 0 && job.skipped == 0 ? .ok : .failed
+                // What a rewind leaves to dlq replay is no failure of it.
+                return job.state == .done && job.failed == 0 && (job.isRewind || job.skipped == 0) ? .ok : .failed
             }
             if job.state == .waiting, !hasWarned, try await !WorkLease.isHeld(index) {
                 hasWarned = true
@@ -42,12 +43,18 @@ struct ReplayView: Sendable {
 
     /// Why some of it failed.
     func showTroubles() async throws {
+        let passedOver = try await index.job(id)?.isRewind == true ? try await index.passedOver(by: id) : 0
+        if passedOver > 0 { print("  \(passedOver)  passed over: what they do to the handler's state is in") }
         for (outcome, count) in try await index.troubles(of: id) { print("  \(count)  \(Harmless.line(outcome))") }
     }
 
     static func line(_ job: ReplayJob) -> String {
         var parts = ["\(job.published) of \(job.total) published"]
-        if !job.toSource { parts.append("\(job.resolved) resolved, \(job.failed) failed again") }
+        if job.isRewind {
+            parts.append("\(job.resolved) done, \(job.failed) failed")
+        } else if !job.toSource {
+            parts.append("\(job.resolved) resolved, \(job.failed) failed again")
+        }
         if job.skipped > 0 { parts.append("\(job.skipped) skipped") }
         let reason = job.reason.isEmpty ? "" : " (\(Harmless.line(job.reason)))"
         let state = job.state == .canary ? "canary of \(min(job.canary, job.total))" : job.state.rawValue

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from conftest import ConsoleSite
+from site_of_console import ConsoleSite
 from site_of_letters import FLOTILLA, until
 from test_page import COUNT, broken
 
@@ -140,7 +140,7 @@ def test_topics_by_offset_time_and_key(site: ConsoleSite) -> None:
         producer.produce("orders", key=f"key {number % 7}", value=json.dumps({"n": number}), partition=number % 3, timestamp=1_700_000_000_000 + number)
     producer.flush(30)
     names = {topic["topic"]: topic for topic in ask(site, "/api/topics")[1]["topics"]}
-    assert names["orders"]["consumers"] == ["pricer", "totals"] and names["orders.pricer.dlq"]["derived"]
+    assert {"pricer", "totals"} <= set(names["orders"]["consumers"]) and names["orders.pricer.dlq"]["derived"]
 
     def found(query: str) -> list[int]:
         status, told, _ = ask(site, f"/api/topics/orders/records?{query}")

@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 
 import contrast
 from browser import Browser
-from conftest import ConsoleSite
+from site_of_console import ConsoleSite
 from site_of_letters import ROOT, until
 
 COUNT = 40
@@ -44,13 +44,13 @@ def test_the_fleet_moves(site: ConsoleSite, browse: Callable[..., Browser]) -> N
     before = browser.run(path)
     browser.until(f"{path} > {before}", "a chart that moves")
     # A handler stands still and goes on, for whoever looks here.
-    browser.click("button", "Pause")
+    browser.click("#stand-pricer", "Pause")
     browser.until("document.querySelector('dialog[open]')")
     browser.type("the tax table")
     browser.click("dialog button", "Pause")
     browser.until_text("(root: the tax table)" if os.getuid() == 0 else "the tax table")
     until(lambda: "the tax table" in site.run("workers").stdout, "the worker to stand still")
-    browser.click("button", "Resume")
+    browser.click("#stand-pricer", "Resume")
     browser.until("!document.body.innerText.includes('the tax table')")
     # The broker is away, and comes back.
     site.parts["broker"].end()
