@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from confluent_kafka import Producer
 
 import contrast
 from browser import Browser
+from ports import free_port, listens
 from site_of_console import ConsoleSite
-from site_of_letters import ROOT, until
+from site_of_letters import FLOTILLA, ROOT, until
 
 COUNT = 40
 
@@ -262,3 +264,38 @@ def test_tokens(site: ConsoleSite, browse: Callable[..., Browser]) -> None:
     browser.until_text("olga, operate")
     browser.until(browser.find("button", "Replay"))
     assert [fault for fault in browser.faults if "status of 401" not in fault] == []
+
+
+def test_a_metric_as_a_chart(site: ConsoleSite, browse: Callable[..., Browser]) -> None:
+    site.environment["FLOTILLA_TOPICS"] = str(ROOT / "topics")
+    assert site.run("topics", "apply").returncode == 0
+    edge = free_port()
+    site.environment["FLOTILLA_EDGE_URL"] = f"http://127.0.0.1:{edge}"
+    site.add("edge", [FLOTILLA, "edge", "--http", edge, "--admin", 0], lambda: listens(("127.0.0.1", edge)))
+    site.work("pipeline", "ingest", "process", "aggregate")
+    site.console()
+    events = site.folder / "events"
+    events.write_text("".join(json.dumps({
+        "event_type": "click", "campaign_id": ("spring", "summer")[number % 2], "value": number, "dimensions": {"country": "<i>de</i>"},
+        "timestamp": int(time.time() * 1000) - number % 5 * 60_000}) + "\n" for number in range(100)))
+    assert site.run("publish", "--file", str(events)).returncode == 0
+    until(lambda: site.run("query", "--metric", "clicks", "--step", "1d").stdout.count('"count":50') == 2, "the clicks")
+    browser = browse()
+    browser.open(site.address)
+    browser.click("nav a", "Query")
+    browser.until("document.querySelectorAll('main svg.chart path.line').length === 2")
+    browser.until_text("of 2 series")
+    browser.click("summary", "As a table")
+    browser.until("document.querySelectorAll('main details[open] tbody tr').length >= 5")
+    # Another question, in the form.
+    browser.run("document.querySelector('[name=campaign]').focus()")
+    browser.type("spring")
+    browser.run("document.querySelector('[name=by]').focus()")
+    browser.type("country")
+    browser.click("button", "Show")
+    browser.until("location.hash.includes('campaign=spring')")
+    browser.until_text("<i>de</i>")
+    browser.run("document.querySelector('[name=since]').value = 'yesterday'")
+    browser.click("button", "Show")
+    browser.until_text("since is RFC 3339, or how long ago")
+    assert [fault for fault in browser.faults if "status of 400" not in fault] == []
