@@ -218,6 +218,8 @@ def latency(fleet: Fleet) -> None:
 
 def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="flotilla-pipeline-"))
+    # Root's Postgres runs as another user.
+    folder.chmod(0o711)
     fleet = start(folder)
     try:
         latency(fleet)

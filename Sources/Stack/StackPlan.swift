@@ -36,7 +36,7 @@ struct StackPlan: Sendable {
         func isSet(_ name: String) -> Bool { settings.all[name] != nil || settings.all[name + "_FILE"] != nil }
         brokerIsOurs = !isSet("KAFKA_BROKERS") && !isSet("KAFKA_BOOTSTRAP_SERVERS")
         ports = try StackPorts(options, hasBroker: brokerIsOurs)
-        redis = isSet("REDIS_URL") ? nil : try PrivateRedis(folder: folder.redis)
+        redis = isSet("REDIS_URL") ? nil : try PrivateRedis(folder: folder.redis, fsync: options.fsync)
         let own = options.handlers.filter { options.stateful.contains($0) && !isSet(Self.setting(of: $0)) }
         let isNeeded = !isSet("DATABASE_URL") && (!own.isEmpty || !options.guests.isEmpty)
         database = isNeeded ? try PrivatePostgres(folder: folder) : nil

@@ -126,10 +126,17 @@ private struct StatusWatch: Sendable {
     private func text(_ reading: FleetReading, _ advice: [String?]) -> String {
         var rows = [["HANDLER", "WORKERS", "PARTITIONS", "EVENTS/S", "LAG", "BEHIND"]]
         for figures in reading.handlers {
-            rows.append([
-                figures.handler, "\(figures.workers)", "\(figures.partitions)", "\(Int(figures.rate.rounded()))",
-                "\(figures.lag)", figures.behind.map { "\(Int($0.rounded())) s" } ?? "?",
-            ])
+            let workers = [figures.handler, "\(figures.workers)"]
+            // What follows no topic of its own choice has no partitions to be behind in.
+            guard figures.partitions > 0 else {
+                rows.append(workers + ["-", "-", "-", "-"])
+                continue
+            }
+            rows.append(
+                workers + [
+                    "\(figures.partitions)", "\(Int(figures.rate.rounded()))", "\(figures.lag)",
+                    figures.behind.map { "\(Int($0.rounded())) s" } ?? "?",
+                ])
         }
         let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
         var lines = rows.map { row in

@@ -97,11 +97,8 @@ class Fleet:
         data.mkdir(0o700)
         other: list[str] = []
         if os.getuid() == 0:
-            # Postgres does not run as root, and its user has to reach the data through the folders above.
+            # Postgres does not run as root.
             os.chown(data, pwd.getpwnam("postgres").pw_uid, pwd.getpwnam("postgres").pw_gid)
-            for above in (self.folder, *self.folder.parents):
-                if above.stat().st_uid == 0 and above != Path("/"):
-                    above.chmod(above.stat().st_mode | 0o011)
             other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         initdb = [POSTGRES / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N"]
         subprocess.run([*other, *initdb], check=True, capture_output=True)

@@ -23,10 +23,6 @@ PLACES = ("KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "DATABASE_URL
 
 class Stack:
     def __init__(self, folder: Path) -> None:
-        # Postgres runs as another user when root starts it, and has to pass what pytest makes for its own alone.
-        for above in (folder, *folder.parents):
-            if os.getuid() == 0 and above.stat().st_uid == 0 and above != Path("/"):
-                above.chmod(above.stat().st_mode | 0o011)
         self.data = folder / "s"
         # Its own, to which it comes back.
         self.ports = ("--http", free_port(), "--broker", free_port(), "--admin", free_port())

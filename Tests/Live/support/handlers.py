@@ -22,12 +22,9 @@ class Fleet(Site):
         data.mkdir(0o700)
         self.other: list[str] = []
         if os.getuid() == 0:
-            # Postgres does not run as root, and its user has to reach the data through the folders above.
+            # Postgres does not run as root.
             account = pwd.getpwnam("postgres")
             os.chown(data, account.pw_uid, account.pw_gid)
-            for above in (folder, *folder.parents):
-                if above.stat().st_uid == 0 and above != Path("/"):
-                    above.chmod(above.stat().st_mode | 0o011)
             self.other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         initdb = [POSTGRES / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N"]
         subprocess.run([*self.other, *initdb], check=True, capture_output=True)
