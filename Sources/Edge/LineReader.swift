@@ -28,6 +28,8 @@ final class LineReader: BodyReader, @unchecked Sendable {
     private var line = 0
     private var block = LineBlock()
     private var batch = OutgoingBatch()
+    /// What the batch has room for, once one has become full: those after it are not grown piece by piece.
+    private var room = (records: 0, headers: 0, bytes: 0)
     /// The lines that the batch's records were in.
     private var lines: [Int] = []
     private let state = Mutex(State())
@@ -40,6 +42,8 @@ final class LineReader: BodyReader, @unchecked Sendable {
         var bytesUnderWay = 0
         var batchesUnderWay = 0
         var isPaused = false
+        /// From how many bytes under way on it waits, as of the last look.
+        var window = 0
         var hasEnded = false
         /// What the log said, and the first line that it does not have.
         var failure: Problem?
@@ -48,9 +52,9 @@ final class LineReader: BodyReader, @unchecked Sendable {
 
     /// What the parser takes at once: larger ones leave the processor's cache.
     private static let blockBytes = 32 << 10
-    static let batchBytes = 256 << 10
+    /// What goes to the producer at once. With many streams at work larger ones leave the cache before they are sent.
+    static let batchBytes = 64 << 10
     private static let batchRecords = 2000
-    private static let windowBytes = 2 << 20
 
     init(
         _ publisher: Publisher, _ share: StreamShare, _ context: PublishContext, isGzip: Bool
@@ -89,8 +93,10 @@ final class LineReader: BodyReader, @unchecked Sendable {
         if !exchange.keep(kept) { fail(Self.overload) }
         // Asked for first and taken back, so that a report that comes in between is not missed.
         exchange.pause()
+        let window = share.window
         let mustWait = state.withLock { state in
-            state.isPaused = state.bytesUnderWay > Self.windowBytes
+            state.window = window
+            state.isPaused = state.bytesUnderWay > window
             return state.isPaused
         }
         if !mustWait, !share.mustWait({ exchange.resume() }) { exchange.resume() }
@@ -99,8 +105,8 @@ final class LineReader: BodyReader, @unchecked Sendable {
 
     /// What it keeps until the next piece comes.
     private var kept: Int {
-        (gunzip == nil ? 0 : Gunzip.memory) + unfinished.capacity + block.text.capacity + batch.byteCount
-            + lines.count * 256
+        (gunzip == nil ? 0 : Gunzip.memory) + unfinished.capacity + block.text.capacity
+            + max(batch.byteCount, room.bytes) + lines.count * 256
     }
 
     /// Nothing more is published: what was kept for that goes.
@@ -226,6 +232,9 @@ final class LineReader: BodyReader, @unchecked Sendable {
     }
 
     private func publish(_ value: JSONValue) {
+        if batch.isEmpty, room.bytes > 0 {
+            batch.reserveCapacity(records: room.records, headers: room.headers, bytes: room.bytes)
+        }
         do throws(EventRefusal) {
             _ = try EventList.append(value, .plain, context, line, to: &batch)
             lines.append(line)
@@ -262,43 +271,49 @@ final class LineReader: BodyReader, @unchecked Sendable {
     private func submit(_ exchange: Exchange) {
         guard !batch.isEmpty else { return }
         let (full, numbers) = (batch, lines)
+        // A single large event says nothing of the next ones.
+        if full.byteCount < 2 * Self.batchBytes {
+            room = (
+                full.count + full.count / 8, full.headers.count + full.headers.count / 8, full.byteCount + (4 << 10)
+            )
+        }
         batch = OutgoingBatch()
         lines = []
-        let mayGoOn = state.withLock { state in
-            guard state.failure == nil else { return false }
+        let isFirst: Bool? = state.withLock { state in
+            guard state.failure == nil else { return nil }
             state.bytesUnderWay += full.byteCount
             state.batchesUnderWay += 1
-            return true
+            return state.batchesUnderWay == 1
         }
-        guard mayGoOn else { return }
-        share.take(full.byteCount)
+        guard let isFirst else { return }
+        share.take(full.byteCount, isFirst: isFirst)
         do throws(KafkaFault) {
             try publisher.producer.enqueue(full) { [self] report in
                 reported(report, numbers, full.byteCount, exchange)
             }
         } catch {
             let problem = Publisher.problem(error, topic)
-            share.give(full.byteCount)
-            state.withLock { state in
+            let isLast = state.withLock { state in
                 state.bytesUnderWay -= full.byteCount
                 state.batchesUnderWay -= 1
                 if state.failure == nil { state.failure = problem }
                 state.firstLost = min(state.firstLost, numbers[0])
+                return state.batchesUnderWay == 0
             }
+            share.give(full.byteCount, isLast: isLast)
         }
     }
 
     // MARK: On the producer's thread
 
     private func reported(_ report: DeliveryReport, _ numbers: [Int], _ bytes: Int, _ exchange: Exchange) {
-        share.give(bytes)
         let all = report.failures
         // Sending those again would not help: they are refused, and the others are not.
         let tooLarge = all.filter { $0.fault.kind == .tooLarge }
         for failure in tooLarge { refuse(Publisher.tooLarge(topic), at: numbers[failure.index]) }
         let failures = tooLarge.isEmpty ? all : all.filter { $0.fault.kind != .tooLarge }
         let problem = failures.first.map { Publisher.problem($0.fault, topic) }
-        let (mayReadOn, isDone) = state.withLock { state in
+        let (mayReadOn, isLast, isDone) = state.withLock { state in
             state.accepted += report.count - all.count
             state.bytesUnderWay -= bytes
             state.batchesUnderWay -= 1
@@ -306,10 +321,11 @@ final class LineReader: BodyReader, @unchecked Sendable {
                 if state.failure == nil { state.failure = problem }
                 state.firstLost = min(state.firstLost, failures.map { numbers[$0.index] }.min() ?? .max)
             }
-            let mayReadOn = state.isPaused && state.bytesUnderWay <= Self.windowBytes / 2
+            let mayReadOn = state.isPaused && state.bytesUnderWay <= state.window / 2
             if mayReadOn { state.isPaused = false }
-            return (mayReadOn, state.hasEnded && state.batchesUnderWay == 0)
+            return (mayReadOn, state.batchesUnderWay == 0, state.hasEnded && state.batchesUnderWay == 0)
         }
+        share.give(bytes, isLast: isLast)
         if mayReadOn, !share.mustWait({ exchange.resume() }) { exchange.resume() }
         // What there is to tell may be long, and everybody's acknowledgements come by this thread.
         if isDone { Task { answer(exchange) } }

@@ -5,9 +5,14 @@ internal import Synchronization
 /// Each stream has a window of its own, but enough of them would fill the queue, and everybody else's events would be
 /// refused. So they have a part of it between them, and who finds it taken waits for its turn: whoever has waited longest
 /// reads on when there is room for a batch.
+///
+/// The windows are the smaller the more streams are at it: what they have under way together is to stay within the
+/// processor's caches, and a part of that each is enough for the log to have always something to do.
 final class StreamShare: Sendable {
     private struct State {
         var bytes = 0
+        /// How many have something under way.
+        var streams = 0
         var waiting: [@Sendable () -> Void] = []
     }
 
@@ -23,7 +28,23 @@ final class StreamShare: Sendable {
     /// What is under way.
     var bytes: Int { state.withLock { $0.bytes } }
 
-    func take(_ count: Int) { state.withLock { $0.bytes += count } }
+    /// What a stream may have under way now: enough for a log that takes its time, too, where there are few.
+    var window: Int {
+        let streams = state.withLock { $0.streams }
+        return min(Self.largestWindow, max(Self.smallestWindow, Self.cachedBytes / max(1, streams)))
+    }
+
+    private static let cachedBytes = 4 << 20
+    private static let largestWindow = 2 << 20
+    private static let smallestWindow = 256 << 10
+
+    /// Notes what a stream has handed over; `isFirst` when it had nothing under way.
+    func take(_ count: Int, isFirst: Bool = false) {
+        state.withLock { state in
+            state.bytes += count
+            if isFirst { state.streams += 1 }
+        }
+    }
 
     /// Whether there is no room; then `goOn` is called, once, when there is.
     func mustWait(_ goOn: @escaping @Sendable () -> Void) -> Bool {
@@ -34,9 +55,11 @@ final class StreamShare: Sendable {
         }
     }
 
-    func give(_ count: Int) {
+    /// Notes what became of it; `isLast` when the stream has nothing under way any more.
+    func give(_ count: Int, isLast: Bool = false) {
         let next = state.withLock { state -> [@Sendable () -> Void] in
             state.bytes -= count
+            if isLast { state.streams -= 1 }
             guard state.bytes < limit, !state.waiting.isEmpty else { return [] }
             let turns = min(state.waiting.count, max(1, (limit - state.bytes) / batchBytes))
             defer { state.waiting.removeFirst(turns) }

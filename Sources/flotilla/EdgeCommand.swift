@@ -24,6 +24,7 @@ extension Command {
     )
 
     @Sendable private static func runEdge(_ arguments: Arguments) throws -> ExitCode {
+        FreedMemory.keep()
         let (host, port) = try arguments.place("http")
         let admin = try arguments.place("admin")
         let settings = try EdgeSettings(Settings.fromEnvironment())

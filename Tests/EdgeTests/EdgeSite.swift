@@ -117,12 +117,15 @@ final class EdgeSite: Sendable {
         return line.flatMap { $0.split(separator: " ").last.flatMap { Double($0) } }.map { Int($0) } ?? 0
     }
 
-    /// Everything in a topic once it has so many records, or what there is when the time is over.
+    /// Everything in a topic, up to its partitions' ends, once it has so many records; or what there is when the time is over.
     func read(_ topic: TopicName, count: Int) async throws -> [Record] {
-        let consumer = try Consumer(
-            ConsumerConfiguration(
-                ClientConfiguration(brokers: ["127.0.0.1:\(endpoint.port)"]), group: GroupID("reader")))
+        var reading = ConsumerConfiguration(
+            ClientConfiguration(brokers: ["127.0.0.1:\(endpoint.port)"]), group: GroupID("reader"))
+        reading.tellsEnds = true
+        let consumer = try Consumer(reading)
         var records: [Record] = []
+        // What is there besides the records that were waited for is read too: a repeat, say.
+        var ended: Set<TopicPartition> = []
         do {
             try await consumer.assign(
                 Dictionary(
@@ -131,9 +134,13 @@ final class EdgeSite: Sendable {
                     }))
             let clock = ContinuousClock()
             let end = clock.now + .seconds(30)
-            while records.count < count, clock.now < end {
+            while records.count < count || ended.count < Self.partitions, clock.now < end {
                 for event in try await consumer.nextAll(within: .milliseconds(200)) {
-                    if case .records(let batch) = event { records += batch }
+                    switch event {
+                    case .records(let batch): records += batch
+                    case .end(let place, _): ended.insert(place)
+                    case .assigned, .revoked, .lost, .fault: break
+                    }
                 }
             }
         } catch {

@@ -103,6 +103,20 @@ import Testing
         }
     }
 
+    /// Few streams may have much under way each, many less: together they stay within bounds.
+    @Test func windowsAreSmallerTheMoreStreams() {
+        let share = StreamShare(limit: 64 << 20, batchBytes: 64 << 10)
+        #expect(share.window == 2 << 20)
+        for _ in 0..<8 { share.take(10, isFirst: true) }
+        share.take(10)
+        #expect(share.window == 512 << 10)
+        for _ in 0..<100 { share.take(10, isFirst: true) }
+        #expect(share.window == 256 << 10)
+        for _ in 0..<107 { share.give(10, isLast: true) }
+        share.give(10)
+        #expect(share.window == 2 << 20)
+    }
+
     @Test func whoWaitsLongestGoesOnFirst() {
         let share = StreamShare(limit: 100, batchBytes: 50)
         let turns = Mutex<[Int]>([])

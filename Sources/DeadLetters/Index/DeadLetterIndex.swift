@@ -61,10 +61,7 @@ package struct DeadLetterIndex: Sendable {
 
     /// How many fit.
     package func count(_ filter: DeadLetterFilter) async throws -> Int {
-        let statement: SQL =
-            filter.isOfGroups
-            ? "SELECT coalesce(sum(count), 0) AS n FROM tallies WHERE \(filter.groupCondition)"
-            : "SELECT count(*) AS n FROM entries WHERE \(filter.condition)"
+        let statement: SQL = "SELECT coalesce(sum(n), 0)::bigint AS n FROM (\(filter.counted)) counted"
         return try await pool.transaction { try await $0.query(statement).first?.value("n") ?? 0 }
     }
 
@@ -91,17 +88,8 @@ package struct DeadLetterIndex: Sendable {
 
     /// Those with most in it that are open, and of as many the latest, first.
     package func groups(_ filter: DeadLetterFilter, limit: Int, now: Timestamp) async throws -> [DeadLetterGroup] {
-        let counted: SQL =
-            filter.isOfGroups
-            ? """
-            SELECT fingerprint, state, topic, reason, sum(count) AS n FROM tallies
-            WHERE \(filter.groupCondition) AND count > 0 GROUP BY 1, 2, 3, 4
-            """
-            : """
-            SELECT fingerprint, state, topic, reason, count(*) AS n FROM entries WHERE \(filter.condition) GROUP BY 1, 2, 3, 4
-            """
         let statement: SQL = """
-            WITH counted AS (\(counted)), totals AS (
+            WITH counted AS (\(filter.counted)), totals AS (
                 SELECT fingerprint, sum(n) AS total, array_to_string(array_agg(DISTINCT topic), ' ') AS topics,
                     array_to_string(array_agg(DISTINCT reason), ' ') AS reasons,
                     coalesce(sum(n) FILTER (WHERE state = 'open'), 0) AS open,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from disks import fill, small_disk
 from stacks import FLOTILLA, PORTS, ROOT, Stack, alive, until
 
 import outside
@@ -57,6 +58,22 @@ class Load(threading.Thread):
         self.join(120)
         assert not self.is_alive()
         return self.sent
+
+
+class Watch:
+    """`flotilla status --watch`, read by a program."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.file = stack.data.parent / "watched"
+        with self.file.open("wb") as file:
+            self.process = subprocess.Popen([FLOTILLA, "status", "--watch"], env=stack.environment, stdout=file)
+
+    def rows(self, handler: str) -> list[list[str]]:
+        return [line.split() for line in self.file.read_text().splitlines() if line.startswith(f"{handler} ")]
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
 
 
 def test_from_nothing_to_a_counted_event_and_back(stack: Stack) -> None:
@@ -132,8 +149,12 @@ def test_what_is_killed_comes_back_and_the_counts_are_exact(stack: Stack) -> Non
     """Scaled from one to four and back under load, each process killed, then all at once, then the supervisor."""
     stack.up()
     load = Load(stack)
+    watched = Watch(stack)
     stack.run("scale", "process=4")
     until(lambda: stack.workers("process") >= 4, "four workers")
+    # Whoever watches sees the workers come, and events go through them.
+    until(lambda: any(row[1] == "4" and int(row[3]) > 0 for row in watched.rows("process")), "four workers at work")
+    watched.end()
     for name in ("broker", "redis", "postgres", "edge", "ingest-1", "process-3", "aggregate-1"):
         stack.kill(name)
     stack.run("scale", "process=1")
@@ -253,6 +274,31 @@ def test_a_folder_that_postgres_cannot_pass(stack: Stack, tmp_path: Path) -> Non
     stack.down()
     assert stack.run("reset", "--confirm").returncode == 0
     assert not cluster.exists() and not stack.data.exists()
+
+
+def test_a_disk_that_fills_while_it_runs(stack: Stack, tmp_path: Path) -> None:
+    """What cannot be written is not acknowledged; with room again all goes on by itself, and the counts are exact."""
+    with small_disk(tmp_path / "small", "400m") as small:
+        stack.data = small / "s"
+        stack.environment["FLOTILLA_DATA"] = str(stack.data)
+        stack.up()
+
+        def isTaken(number: int) -> bool:
+            try:
+                return stack.post({"event_id": f"e{number}", "event_type": "click", "campaign_id": "full"}) == 1
+            except OSError:
+                return False
+
+        assert isTaken(0)
+        filler = fill(small)
+        number = 1
+        while isTaken(number):
+            number += 1
+        filler.unlink()
+        until(lambda: isTaken(number), "the edge to take events", 120)
+        until(lambda: stack.count("full") == number + 1, "all clicks", 120)
+        until(lambda: stack.run("healthcheck", stack.file["admin"]).returncode == 0, "the stack to be ready", 120)
+        stack.down()
 
 
 def test_a_worker_of_ones_own_and_the_demo(stack: Stack, tmp_path: Path) -> None:
