@@ -30,6 +30,8 @@ FROM (SELECT n, now() - (1000000 - n) * interval '0.6 second' AS t FROM generate
 COUNT = """
 SET search_path = deadletters;
 INSERT INTO tallies SELECT fingerprint, state, topic, handler, reason, ce_type, count(*) FROM entries GROUP BY 1, 2, 3, 4, 5, 6;
+INSERT INTO hourly SELECT date_trunc('hour', at, 'UTC'), fingerprint, state, topic, handler, reason, ce_type, count(*)
+FROM entries GROUP BY 1, 2, 3, 4, 5, 6, 7;
 INSERT INTO groups SELECT fingerprint, min(handler), min(error_type), min(error_message), min(at), max(at), (array_agg(id))[1]
 FROM entries GROUP BY 1;
 INSERT INTO trend SELECT fingerprint, date_trunc('hour', at, 'UTC'), count(*) FROM entries GROUP BY 1, 2;
@@ -46,6 +48,8 @@ CASES: dict[str, list[str]] = {
     "dlq groups": ["dlq", "groups"],
     "dlq groups --handler handler3": ["dlq", "groups", "--handler", "handler3"],
     "dlq groups --since 12h": ["dlq", "groups", "--since", "12h"],
+    "dlq groups --since 72h --type type3": ["dlq", "groups", "--since", "72h", "--type", "type3"],
+    "dlq show, of which the body is gone": ["dlq", "show", "{id}"],
 }
 
 
@@ -68,7 +72,8 @@ def deadletters() -> None:
             oldest = site.psql(
                 "SELECT (extract(epoch FROM date_trunc('milliseconds', at)) * 1000)::bigint || '.' || id "
                 "FROM deadletters.entries ORDER BY at, id OFFSET 60 LIMIT 1")
-            values = {"oldest": oldest, "fingerprint": site.psql("SELECT md5('7')")}
+            one = site.psql("SELECT id FROM deadletters.entries LIMIT 1")
+            values = {"oldest": oldest, "fingerprint": site.psql("SELECT md5('7')"), "id": one}
             print(f"\n## dead letters: an index of {ENTRIES}, written in {took:.0f} s\n")
             print("| command | ms, median of 9 | slowest |\n|---|---|---|")
             for name, words in CASES.items():

@@ -45,7 +45,7 @@ import Testing
             #expect(try await index.job(second.id)?.resolved == 1)
             #expect(
                 try await index.groups(DeadLetterFilter(), limit: 9, now: now).map(\.counts) == [
-                    [.open: 0, .replaying: 0, .resolved: 1, .discarded: 0, .expired: 0]
+                    [.open: 0, .replaying: 0, .replayed: 0, .resolved: 1, .discarded: 0, .expired: 0]
                 ])
         }
     }
@@ -110,6 +110,39 @@ import Testing
                 #expect(try await index.count(filter) == wanted.count, "\(filter.json)")
                 let groups = try await index.groups(filter, limit: 10, now: now)
                 #expect(groups.reduce(0) { $0 + $1.total } == wanted.count, "\(filter.json)")
+            }
+        }
+    }
+
+    @Test func hoursAreCountedAsTheirEntriesAre() async throws {
+        try await withIndex { index in
+            let letters = (0..<120).map { number in
+                var letter = letter(number)
+                letter.at = Timestamp(milliseconds: Int64(number) * 7 * 60_000)
+                return letter
+            }
+            try await index.take(batch(letters, nil, 120))
+            var some = DeadLetterFilter()
+            some.ids = letters.filter { $0.offset.rawValue % 3 == 0 }.map(\.id)
+            #expect(try await index.discard(some, confirmed: 40, who: "ada") == 40)
+            // A later copy moves from its hour into another one.
+            var moved = letters[5]
+            (moved.at, moved.copyReplays) = (Timestamp(milliseconds: 10 * 3_600_000), 1)
+            try await index.take(batch([moved], 120, 121))
+            var all = letters
+            all[5] = moved
+            for _ in 0..<200 {
+                var filter = DeadLetterFilter()
+                let hours = Int64.random(in: 1...3) * 600_000
+                if Bool.random() { filter.since = Timestamp(milliseconds: Int64.random(in: 0...100) * hours) }
+                if Bool.random() { filter.until = Timestamp(milliseconds: Int64.random(in: 0...100) * hours) }
+                if Bool.random() { filter.type = ["a", "b"].randomElement() }
+                let fitting = all.filter { filter.fits($0) }
+                #expect(try await index.count(filter) == fitting.count, "\(filter.json)")
+                let groups = try await index.groups(filter, limit: 10, now: now)
+                #expect(groups.reduce(0) { $0 + $1.total } == fitting.count, "\(filter.json)")
+                let aside = fitting.count { $0.offset.rawValue % 3 == 0 }
+                #expect(groups.reduce(0) { $0 + ($1.counts[.discarded] ?? 0) } == aside, "\(filter.json)")
             }
         }
     }

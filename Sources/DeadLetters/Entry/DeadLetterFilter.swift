@@ -22,6 +22,29 @@ package struct DeadLetterFilter: Sendable, Hashable {
     /// Whether the counters alone can answer for it.
     package var isOfGroups: Bool { key == nil && since == nil && until == nil && ids.isEmpty }
 
+    /// How many fit, as rows of `fingerprint, state, topic, reason, n`: of the counters when those can answer. Of a span of
+    /// time they can for its whole hours, and what lies at its ends is counted.
+    package var counted: SQL {
+        let columns: SQL = "fingerprint, state, topic, reason"
+        let entries: SQL = "SELECT \(columns), count(*) AS n FROM entries WHERE \(condition)"
+        guard key == nil, ids.isEmpty else { return "\(entries) GROUP BY 1, 2, 3, 4" }
+        guard since != nil || until != nil else {
+            return
+                "SELECT \(columns), sum(count) AS n FROM tallies WHERE \(groupCondition) AND count > 0 GROUP BY 1, 2, 3, 4"
+        }
+        let hour: Int64 = 3_600_000
+        let first = since.map { Timestamp(milliseconds: ($0.milliseconds + hour - 1) / hour * hour) }
+        let past = until.map { Timestamp(milliseconds: $0.milliseconds / hour * hour) }
+        if let first, let past, first >= past { return "\(entries) GROUP BY 1, 2, 3, 4" }
+        var hours: SQL = "SELECT \(columns), sum(count) AS n FROM hourly WHERE \(groupCondition) AND count > 0"
+        if let first { hours = "\(hours) AND hour >= \(first)" }
+        if let past { hours = "\(hours) AND hour < \(past)" }
+        var parts: SQL = "\(hours) GROUP BY 1, 2, 3, 4"
+        if let first { parts = "\(parts) UNION ALL \(entries) AND at < \(first) GROUP BY 1, 2, 3, 4" }
+        if let past { parts = "\(parts) UNION ALL \(entries) AND at >= \(past) GROUP BY 1, 2, 3, 4" }
+        return "SELECT \(columns), sum(n) AS n FROM (\(parts)) parts GROUP BY 1, 2, 3, 4"
+    }
+
     /// Nothing is said.
     package var isEmpty: Bool { self == DeadLetterFilter() }
 

@@ -114,6 +114,7 @@ struct RetentionWatch: Sendable {
                 """)
             transaction.later("DELETE FROM trend WHERE hour < now() - interval '30 days'")
             transaction.later("DELETE FROM tallies WHERE count = 0")
+            transaction.later("DELETE FROM hourly WHERE count = 0")
             transaction.later(
                 "DELETE FROM groups g WHERE NOT EXISTS (SELECT FROM tallies t WHERE t.fingerprint = g.fingerprint)")
             transaction.later(

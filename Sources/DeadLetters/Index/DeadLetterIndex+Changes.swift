@@ -1,3 +1,4 @@
+package import Model
 package import Platform
 internal import Postgres
 
@@ -56,6 +57,16 @@ extension DeadLetterIndex {
         try await change { transaction in
             transaction.later(Self.audit(who, verb, filter.json, count, "with personal fields"))
         }
+    }
+
+    /// Notes what somebody did that is not kept here.
+    package func note(
+        _ verb: String, handler: HandlerName, topic: TopicName, count: Int, _ result: String, who: String
+    ) async throws {
+        var filter = DeadLetterFilter()
+        (filter.handler, filter.topic) = (handler.rawValue, topic.rawValue)
+        let asked = filter.json
+        try await change { $0.later(Self.audit(who, verb, asked, count, result)) }
     }
 
     /// One line of the audit.

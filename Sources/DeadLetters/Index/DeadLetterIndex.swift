@@ -61,10 +61,7 @@ package struct DeadLetterIndex: Sendable {
 
     /// How many fit.
     package func count(_ filter: DeadLetterFilter) async throws -> Int {
-        let statement: SQL =
-            filter.isOfGroups
-            ? "SELECT coalesce(sum(count), 0) AS n FROM tallies WHERE \(filter.groupCondition)"
-            : "SELECT count(*) AS n FROM entries WHERE \(filter.condition)"
+        let statement: SQL = "SELECT coalesce(sum(n), 0)::bigint AS n FROM (\(filter.counted)) counted"
         return try await pool.transaction { try await $0.query(statement).first?.value("n") ?? 0 }
     }
 
@@ -91,32 +88,27 @@ package struct DeadLetterIndex: Sendable {
 
     /// Those with most in it that are open, and of as many the latest, first.
     package func groups(_ filter: DeadLetterFilter, limit: Int, now: Timestamp) async throws -> [DeadLetterGroup] {
-        let counted: SQL =
-            filter.isOfGroups
-            ? """
-            SELECT fingerprint, state, topic, reason, sum(count) AS n FROM tallies
-            WHERE \(filter.groupCondition) AND count > 0 GROUP BY 1, 2, 3, 4
-            """
-            : """
-            SELECT fingerprint, state, topic, reason, count(*) AS n FROM entries WHERE \(filter.condition) GROUP BY 1, 2, 3, 4
-            """
         let statement: SQL = """
-            WITH counted AS (\(counted)), totals AS (
+            WITH counted AS (\(filter.counted)), totals AS (
                 SELECT fingerprint, sum(n) AS total, array_to_string(array_agg(DISTINCT topic), ' ') AS topics,
                     array_to_string(array_agg(DISTINCT reason), ' ') AS reasons,
                     coalesce(sum(n) FILTER (WHERE state = 'open'), 0) AS open,
-                    coalesce(sum(n) FILTER (WHERE state IN ('replaying', 'replayed')), 0) AS replaying,
+                    coalesce(sum(n) FILTER (WHERE state = 'replaying'), 0) AS replaying,
+                    coalesce(sum(n) FILTER (WHERE state = 'replayed'), 0) AS replayed,
                     coalesce(sum(n) FILTER (WHERE state = 'resolved'), 0) AS resolved,
                     coalesce(sum(n) FILTER (WHERE state = 'discarded'), 0) AS discarded,
                     coalesce(sum(n) FILTER (WHERE state = 'expired'), 0) AS expired
-                FROM counted GROUP BY fingerprint)
-            SELECT g.*, t.*, array_to_string(ARRAY(
-                SELECT coalesce(r.count, 0) FROM generate_series(0, 23) AS back
-                LEFT JOIN trend r ON r.fingerprint = t.fingerprint
-                    AND r.hour = date_trunc('hour', \(now)::timestamptz, 'UTC') - (23 - back) * interval '1 hour'
-                ORDER BY back), ' ') AS hours
-            FROM totals t JOIN groups g USING (fingerprint)
-            ORDER BY t.open DESC, g.last_at DESC, t.fingerprint LIMIT \(limit)
+                FROM counted GROUP BY fingerprint
+            ), first AS (
+                SELECT g.*, t.total, t.topics, t.reasons, t.open, t.replaying, t.replayed, t.resolved, t.discarded, t.expired
+                FROM totals t JOIN groups g USING (fingerprint)
+                ORDER BY t.open DESC, g.last_at DESC, g.fingerprint LIMIT \(limit))
+            SELECT f.*, coalesce((
+                SELECT string_agg(h.back || ':' || r.count, ' ') FROM trend r, LATERAL (
+                    SELECT (extract(epoch FROM date_trunc('hour', \(now)::timestamptz, 'UTC') - r.hour) / 3600)::int AS back
+                ) h WHERE r.fingerprint = f.fingerprint AND h.back BETWEEN 0 AND 23
+                    AND r.hour > \(now)::timestamptz - interval '25 hours'), '') AS hours
+            FROM first f ORDER BY f.open DESC, f.last_at DESC, f.fingerprint
             """
         return try await pool.transaction { transaction in
             try await transaction.query(statement).map { try DeadLetterGroup($0) }
@@ -156,10 +148,17 @@ extension DeadLetterGroup {
         counts = [:]
         counts[.open] = try row.value("open")
         counts[.replaying] = try row.value("replaying")
+        counts[.replayed] = try row.value("replayed")
         counts[.resolved] = try row.value("resolved")
         counts[.discarded] = try row.value("discarded")
         counts[.expired] = try row.value("expired")
-        hours = try row.value("hours", as: String.self).split(separator: " ").map { Int($0) ?? 0 }
+        // How many came, by how many hours ago.
+        hours = Array(repeating: 0, count: 24)
+        for pair in try row.value("hours", as: String.self).split(separator: " ") {
+            let parts = pair.split(separator: ":")
+            guard parts.count == 2, let back = Int(parts[0]), (0..<24).contains(back) else { continue }
+            hours[23 - back] = Int(parts[1]) ?? 0
+        }
     }
 }
 

@@ -6,9 +6,10 @@ package import Postgres
 /// - positions: for each partition that is followed, how far. They move in the transaction that writes entries, and only
 ///   from where it thought they were, so that nothing is counted twice and nothing is left out, whoever follows.
 /// - leases: who follows and replays. Others stand by.
-/// - tallies, groups, trend: what a list of a million would have to be read for. Triggers keep them, a statement at a
+/// - tallies, hourly, groups, trend: what a list of a million would have to be read for. Triggers keep them, a statement at a
 ///   time, so that they are right whoever changes entries, and by the same transaction.
 /// - jobs, items: replays, and what each is to replay, in which order; what became of each.
+/// - ranges: what rewinds read again. Their items are made when their turn comes.
 /// - audit: who changed what.
 package enum DeadLetterTables {
     package static let migrations = [
@@ -142,6 +143,73 @@ package enum DeadLetterTables {
                 id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz NOT NULL DEFAULT now(),
                 who text NOT NULL, verb text NOT NULL, filter text NOT NULL, count bigint NOT NULL, job text,
                 result text NOT NULL);
+            """),
+        Migration(
+            "3 rewinds, and where the log ended before an item was sent",
+            """
+            ALTER TABLE jobs ADD COLUMN is_rewind boolean NOT NULL DEFAULT false;
+            -- What a rewind reads again, partition by partition: from next_offset on, which moves. An item's number is its
+            -- offset and the shift.
+            CREATE TABLE ranges (
+                job text NOT NULL REFERENCES jobs ON DELETE CASCADE, topic text NOT NULL, handler text NOT NULL,
+                partition int NOT NULL, next_offset bigint NOT NULL, until_offset bigint NOT NULL, shift bigint NOT NULL,
+                round bigint NOT NULL, PRIMARY KEY (job, topic, partition));
+            CREATE INDEX ranges_by_round ON ranges (handler, round);
+            -- An item of a rewind says itself where it lies.
+            ALTER TABLE items ADD COLUMN topic text, ADD COLUMN handler text, ADD COLUMN partition int,
+                ADD COLUMN record_offset bigint, ADD COLUMN sent_from bigint;
+            UPDATE items SET sent_from = 0 WHERE sent_at IS NOT NULL AND published_at IS NULL;
+            """),
+        Migration(
+            "4 tallies by the hour",
+            """
+            CREATE TABLE hourly (
+                hour timestamptz NOT NULL, fingerprint text NOT NULL, state text NOT NULL, topic text NOT NULL,
+                handler text NOT NULL, reason text NOT NULL, ce_type text NOT NULL, count bigint NOT NULL,
+                PRIMARY KEY (hour, fingerprint, state, topic, handler, reason, ce_type)) WITH (fillfactor = 70);
+            INSERT INTO hourly
+            SELECT date_trunc('hour', at, 'UTC'), fingerprint, state, topic, handler, reason, ce_type, count(*) FROM entries
+            GROUP BY 1, 2, 3, 4, 5, 6, 7;
+
+            CREATE FUNCTION hours_came() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+            BEGIN
+                INSERT INTO hourly
+                SELECT date_trunc('hour', at, 'UTC'), fingerprint, state, topic, handler, reason, ce_type, count(*)
+                FROM new_rows GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
+                ON CONFLICT (hour, fingerprint, state, topic, handler, reason, ce_type)
+                    DO UPDATE SET count = hourly.count + excluded.count;
+                RETURN NULL;
+            END $$;
+            CREATE FUNCTION hours_changed() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+            BEGIN
+                INSERT INTO hourly
+                SELECT hour, fingerprint, state, topic, handler, reason, ce_type, sum(n) FROM (
+                    SELECT date_trunc('hour', at, 'UTC') AS hour, fingerprint, state, topic, handler, reason, ce_type, 1 AS n
+                    FROM new_rows
+                    UNION ALL
+                    SELECT date_trunc('hour', at, 'UTC'), fingerprint, state, topic, handler, reason, ce_type, -1
+                    FROM old_rows) changes
+                GROUP BY 1, 2, 3, 4, 5, 6, 7 HAVING sum(n) <> 0 ORDER BY 1, 2, 3, 4, 5, 6, 7
+                ON CONFLICT (hour, fingerprint, state, topic, handler, reason, ce_type)
+                    DO UPDATE SET count = hourly.count + excluded.count;
+                RETURN NULL;
+            END $$;
+            CREATE FUNCTION hours_went() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+            BEGIN
+                INSERT INTO hourly
+                SELECT date_trunc('hour', at, 'UTC'), fingerprint, state, topic, handler, reason, ce_type, -count(*)
+                FROM old_rows GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
+                ON CONFLICT (hour, fingerprint, state, topic, handler, reason, ce_type)
+                    DO UPDATE SET count = hourly.count + excluded.count;
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER hours_came AFTER INSERT ON entries REFERENCING NEW TABLE AS new_rows
+                FOR EACH STATEMENT EXECUTE FUNCTION hours_came();
+            CREATE TRIGGER hours_changed AFTER UPDATE ON entries
+                REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+                FOR EACH STATEMENT EXECUTE FUNCTION hours_changed();
+            CREATE TRIGGER hours_went AFTER DELETE ON entries REFERENCING OLD TABLE AS old_rows
+                FOR EACH STATEMENT EXECUTE FUNCTION hours_went();
             """),
     ]
 }

@@ -84,15 +84,20 @@ package final class RecordReader: Sendable {
         try await read([offset], of: place).found[offset]
     }
 
-    /// Every record of a partition from its beginning to its end of now.
+    /// The first offset that a partition still has, and the one that its next record gets.
+    package func range(of place: TopicPartition) async throws -> Watermarks { try await consumer.watermarks(place) }
+
+    /// Every record of a partition from its beginning, or from this offset on, to its end of now.
     package func readAll(
-        _ places: [TopicPartition], from time: Int64? = nil, until limit: [TopicPartition: Offset] = [:],
+        _ places: [TopicPartition], from time: Int64? = nil, startingAt starts: [TopicPartition: Offset] = [:],
+        until limit: [TopicPartition: Offset] = [:],
         _ body: (Record) throws -> Void
     ) async throws {
         var (points, ends): ([TopicPartition: Consumer.StartingPoint], [TopicPartition: Offset]) = ([:], [:])
         for place in places {
             let marks = try await consumer.watermarks(place)
-            var start = marks.low
+            // One beyond the end is of another topic of that name.
+            var start = max(marks.low, starts[place].flatMap { $0 > marks.high ? nil : $0 } ?? marks.low)
             if let time { start = max(start, try await consumer.offsets(at: time, of: [place])[place] ?? marks.high) }
             let end = min(marks.high, limit[place] ?? marks.high)
             if start < end { (points[place], ends[place]) = (.offset(start), end) }

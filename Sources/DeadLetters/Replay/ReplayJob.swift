@@ -25,6 +25,8 @@ package struct ReplayJob: Sendable, Hashable {
     package let madeBy: String
     package let filter: String
     package let toSource: Bool
+    /// Reads records again that were handled, instead of dead letters.
+    package let isRewind: Bool
     /// Records a second.
     package let rate: Int
     /// So many go first; 0 is all at once.
@@ -46,6 +48,7 @@ package struct ReplayJob: Sendable, Hashable {
         (madeAt, madeBy) = (try row.value("made_at"), try row.value("made_by"))
         filter = try row.value("filter")
         (toSource, rate, canary) = (try row.value("to_source"), try row.value("rate"), try row.value("canary"))
+        isRewind = try row.value("is_rewind")
         canaryPassed = try row.value("canary_passed")
         let text: String = try row.value("state")
         guard let state = State(rawValue: text) else { throw PostgresFault.unknown(state: text) }
@@ -59,9 +62,14 @@ package struct ReplayJob: Sendable, Hashable {
         endedAt = try row.optional("ended_at")
     }
 
-    /// So many of those that went last are judged, and stop the rest when more than a fifth failed.
+    /// So many of those that ended last are judged.
     static let judged = 50
-    static let tolerated = 10
+
+    /// Whether the rest is not to be tried: more than a fifth of those that ended last failed. Ten are enough to judge
+    /// by, and of a small job half of it.
+    static func isHopeless(failed: Int, of ended: Int, total: Int) -> Bool {
+        ended >= min(10, max(2, total / 2)) && failed * 5 > ended
+    }
 }
 
 extension PostgresFault {
@@ -179,17 +187,8 @@ extension DeadLetterIndex {
                 transaction.later("UPDATE jobs SET judged_from = now(), canary_passed = true WHERE id = \(id)")
                 transaction.later(Self.move(id, to: .running))
             case .cancel:
-                count = try await transaction.execute(
-                    """
-                    UPDATE entries e SET state = 'open', state_at = now(), replays = e.replays - 1, job = NULL FROM items i
-                    WHERE i.job = \(id) AND i.sent_at IS NULL AND i.outcome IS NULL AND e.id = i.entry AND e.job = i.job
-                        AND e.replays = i.replays AND e.state = 'replaying'
-                    """)
-                transaction.later(
-                    """
-                    UPDATE items SET outcome = 'cancelled', outcome_at = now()
-                    WHERE job = \(id) AND sent_at IS NULL AND outcome IS NULL
-                    """)
+                count = try await transaction.execute(Self.open(whatIsLeftOf: id))
+                transaction.later(Self.forget(whatIsLeftOf: id))
                 transaction.later(Self.move(id, to: .cancelled, "by \(who)"))
             }
             transaction.later(
@@ -201,6 +200,22 @@ extension DeadLetterIndex {
             }
             return try ReplayJob(after)
         }
+    }
+
+    /// What of a job is not sent is open, as if nobody had asked.
+    static func open(whatIsLeftOf id: String) -> SQL {
+        """
+        UPDATE entries e SET state = 'open', state_at = now(), replays = e.replays - 1, job = NULL FROM items i
+        WHERE i.job = \(id) AND i.sent_at IS NULL AND i.outcome IS NULL AND e.id = i.entry AND e.job = i.job
+            AND e.replays = i.replays AND e.state = 'replaying'
+        """
+    }
+
+    static func forget(whatIsLeftOf id: String) -> SQL {
+        """
+        UPDATE items SET outcome = 'cancelled', outcome_at = now()
+        WHERE job = \(id) AND sent_at IS NULL AND outcome IS NULL
+        """
     }
 
     static func move(_ id: String, to state: ReplayJob.State, _ reason: String = "") -> SQL {

@@ -7,9 +7,11 @@ package enum ReplayRecord {
     /// `copy` has the body: the dead letter itself, or the record it was made of when it did not fit into the dead letter.
     ///
     /// The handler's attempts begin anew, and the time of its first failure stays. To the source it goes as a record like
-    /// any other: nobody believes our headers there, and they only tell people where it is from.
+    /// any other: nobody believes our headers there, and they only tell people where it is from. A record that is read
+    /// again says so, for handlers with state, which pass it over.
     package static func make(
-        of letter: DeadLetter, copy: Record, round: Int64, job: String, toSource: Bool, namespace: Namespace, now: Int64
+        of letter: DeadLetter, copy: Record, round: Int64, job: String, toSource: Bool, isRewind: Bool = false,
+        namespace: Namespace, now: Int64
     ) -> OutgoingRecord {
         var headers = copy.headers.filter { !HeaderName.isOurs($0.name) }
         headers += [
@@ -26,8 +28,10 @@ package enum ReplayRecord {
         headers += [
             Header(HeaderName.sourceGroup, namespace.group(letter.family.handler).rawValue),
             Header(HeaderName.sourceHandler, letter.family.handler.rawValue),
-            Header(HeaderName.retryFirstFailed, "\(letter.firstFailed)"),
         ]
+        headers.append(
+            isRewind
+                ? Header(HeaderName.dlqRewind, "1") : Header(HeaderName.retryFirstFailed, "\(letter.firstFailed)"))
         return OutgoingRecord(
             topic: target(of: letter, toSource: toSource, namespace), partition: letter.source.partition,
             key: copy.keyBytes, value: copy.valueBytes, headers: headers, timestamp: now)

@@ -7,10 +7,11 @@ internal import Synchronization
 
 /// Works off replays, a few records at a time, for as long as it holds the lease.
 ///
-/// A record is noted as sent before it is published, and as published after the log has it. So after a crash those that
-/// are sent and not published are known: they are published once more, whatever became of their job meanwhile. When they
-/// were there already, whoever handles them knows them by their `dlq-replays`, which are the same. Records go in the order
-/// of the job, and the next few after the log has the last.
+/// A record is noted as sent, with where its target ended before, and only then published; as published it is noted after
+/// the log has it. So after a crash those that are sent and not published are known, and the log can tell from there on
+/// which of them it has: those are noted, and the others are published, whatever became of their job meanwhile. Only one
+/// that was thought dead and wakes up may publish one twice, and whoever handles it knows it by its `dlq-replays`, which
+/// are the same. Records go in the order of the job, and the next few after the log has the last.
 final class ReplayRunner: Sendable {
     let follower: DeadLetterFollower
     let lease: WorkLease
@@ -83,15 +84,26 @@ final class ReplayRunner: Sendable {
 
     /// Does what is next for a job; how many records went.
     private func step(_ seen: ReplayJob, _ press: ReplayPress) async throws -> Int {
-        let chosen = try await choose(seen)
-        guard let (job, items) = chosen, !items.isEmpty else { return 0 }
+        let chosen = try await choose(seen, press)
+        guard let (job, items) = chosen, let first = items.first else { return 0 }
+        let target = first.target(job, follower.namespace)
+        if press.knownEnd(of: target) == nil {
+            guard let end = try await press.end(of: target) else {
+                try await note(press.noTarget(items, target), job)
+                return 0
+            }
+            try await index.change { transaction in
+                try await lease.check(transaction)
+                transaction.later(Self.noteEnd(end, job, items))
+            }
+        }
         let outcome = try await press.publish(items, job)
         try await note(outcome, job)
         return outcome.published.count
     }
 
     /// Judges the job, moves it on, and notes as sent what goes next.
-    private func choose(_ seen: ReplayJob) async throws -> (ReplayJob, [ReplayItem])? {
+    private func choose(_ seen: ReplayJob, _ press: ReplayPress) async throws -> (ReplayJob, [ReplayItem])? {
         try await index.change { transaction -> (ReplayJob, [ReplayItem])? in
             try await lease.check(transaction)
             guard let row = try await transaction.query("SELECT * FROM jobs WHERE id = \(seen.id) FOR UPDATE").first
@@ -125,12 +137,16 @@ final class ReplayRunner: Sendable {
             } else if job.state == .waiting {
                 transaction.later(DeadLetterIndex.move(job.id, to: .running))
             }
-            let items = try await transaction.query(
+            var items = try await transaction.query(
                 """
-                SELECT i.number, i.replays AS round, e.* FROM items i JOIN entries e ON e.id = i.entry
-                WHERE i.job = \(job.id) AND i.sent_at IS NULL AND i.outcome IS NULL ORDER BY i.number LIMIT \(limit)
+                SELECT \(ReplayItem.columns) FROM items i \(ReplayItem.join)
+                WHERE i.job = \(job.id) AND i.sent_at IS NULL AND i.outcome IS NULL AND \(ReplayItem.isThere)
+                ORDER BY i.number LIMIT \(limit)
                 """
             ).map { try ReplayItem($0) }
+            if items.isEmpty, job.isRewind {
+                items = try await index.nextRewound(job, limit: limit, transaction)
+            }
             guard let first = items.first else {
                 // Those to the source are nobody's to tell of.
                 transaction.later(DeadLetterIndex.move(job.id, to: job.toSource ? .done : .finishing))
@@ -144,8 +160,18 @@ final class ReplayRunner: Sendable {
                 """
                 UPDATE items SET sent_at = now() WHERE job = \(job.id) AND number = ANY(\(together.map(\.number))::bigint[])
                 """)
+            if let end = press.knownEnd(of: first.target(job, follower.namespace)) {
+                transaction.later(Self.noteEnd(end, job, together))
+            }
             return (job, together)
         }
+    }
+
+    private static func noteEnd(_ end: Offset, _ job: ReplayJob, _ items: [ReplayItem]) -> SQL {
+        """
+        UPDATE items SET sent_from = \(end.rawValue)
+        WHERE job = \(job.id) AND number = ANY(\(items.map(\.number))::bigint[]) AND sent_at IS NOT NULL
+        """
     }
 
     /// Why it is not to go on; nil when it may.
@@ -161,11 +187,12 @@ final class ReplayRunner: Sendable {
             """
             SELECT count(*) FILTER (WHERE outcome LIKE 'dead:%') AS failed, count(*) AS n FROM (
                 SELECT outcome FROM items WHERE job = \(job.id) AND outcome_at IS NOT NULL
-                    AND outcome_at >= \(job.judgedFrom ?? job.madeAt)
+                    AND outcome NOT LIKE 'skipped:%' AND outcome_at >= \(job.judgedFrom ?? job.madeAt)
                 ORDER BY outcome_at DESC, number DESC LIMIT \(ReplayJob.judged)) last
             """)
         let (failed, count): (Int, Int) = (try rows.first?.value("failed") ?? 0, try rows.first?.value("n") ?? 0)
-        return failed > ReplayJob.tolerated ? "of the last \(count), \(failed) failed again" : nil
+        return ReplayJob.isHopeless(failed: failed, of: count, total: job.total)
+            ? "of the last \(count), \(failed) failed again" : nil
     }
 
     /// Notes what became of what was sent.
@@ -202,9 +229,17 @@ final class ReplayRunner: Sendable {
             if !outcome.left.isEmpty {
                 transaction.later(
                     """
-                    UPDATE items SET sent_at = NULL WHERE job = \(job.id) AND published_at IS NULL AND outcome IS NULL
+                    UPDATE items SET sent_at = NULL, sent_from = NULL WHERE job = \(job.id) AND published_at IS NULL AND outcome IS NULL
                         AND number = ANY(\(outcome.left.map(\.number))::bigint[])
                     """)
+            }
+            if !outcome.left.isEmpty {
+                // Cancelled while they were under way.
+                let row = try await transaction.query("SELECT state FROM jobs WHERE id = \(job.id) FOR UPDATE").first
+                if try row?.value("state", as: String.self) == ReplayJob.State.cancelled.rawValue {
+                    transaction.later(DeadLetterIndex.open(whatIsLeftOf: job.id))
+                    transaction.later(DeadLetterIndex.forget(whatIsLeftOf: job.id))
+                }
             }
             if let fault = outcome.fault, !job.state.isOver {
                 transaction.later(
@@ -217,7 +252,7 @@ final class ReplayRunner: Sendable {
 
     // MARK: After a crash
 
-    /// Publishes what may have been published, and notes that. Nobody can tell by the log whether it was.
+    /// Notes what is published of what was sent, and publishes the rest.
     private func recover(_ press: ReplayPress) async throws {
         while !service.isEnding {
             let found = try await index.pool.transaction { transaction -> (ReplayJob, [ReplayItem])? in
@@ -233,8 +268,8 @@ final class ReplayRunner: Sendable {
                     """)
                 let items = try await transaction.query(
                     """
-                    SELECT i.job AS item_job, i.number, i.replays AS round, e.* FROM items i JOIN entries e ON e.id = i.entry
-                    WHERE i.sent_at IS NOT NULL AND i.published_at IS NULL AND i.outcome IS NULL
+                    SELECT \(ReplayItem.columns) FROM items i \(ReplayItem.join)
+                    WHERE i.sent_at IS NOT NULL AND i.published_at IS NULL AND i.outcome IS NULL AND \(ReplayItem.isThere)
                     ORDER BY i.job, i.number LIMIT \(Self.most)
                     """)
                 guard let first = items.first else { return nil }
@@ -249,7 +284,23 @@ final class ReplayRunner: Sendable {
                 return (try ReplayJob(row), Array(together))
             }
             guard let (job, items) = found else { return }
-            let outcome = try await press.publish(items, job)
+            let there = try await press.published(items, job)
+            if !there.isEmpty { try await note(ReplayPress.Outcome(published: there), job) }
+            let numbers = Set(there.map(\.number))
+            let rest = items.filter { !numbers.contains($0.number) }
+            guard let first = rest.first else { continue }
+            if rest.contains(where: { $0.sentFrom == nil }) {
+                let target = first.target(job, follower.namespace)
+                guard let end = try await press.end(of: target) else {
+                    try await note(press.noTarget(rest, target), job)
+                    continue
+                }
+                try await index.change { transaction in
+                    try await lease.check(transaction)
+                    transaction.later(Self.noteEnd(end, job, rest.filter { $0.sentFrom == nil }))
+                }
+            }
+            let outcome = try await press.publish(rest, job)
             try await note(outcome, job)
             if outcome.published.isEmpty, outcome.gone.isEmpty, outcome.left.isEmpty { return }
         }

@@ -16,6 +16,8 @@ package struct RetryState: Hashable, Sendable {
     package var due: Int64?
     package var replays: UInt32 = 0
     package var replayJob: String?
+    /// It was handled, and is read again: what it did to a handler's state is in.
+    package var isRewound = false
 
     package init(_ record: Record, role: TopicRole) {
         source = SourceCoordinates(
@@ -40,6 +42,7 @@ package struct RetryState: Hashable, Sendable {
         firstFailed = found[HeaderName.retryFirstFailed].flatMap(Timestamp.init(text:))?.milliseconds
         replays = found[HeaderName.dlqReplays].flatMap(UInt32.init) ?? 0
         replayJob = found[HeaderName.dlqReplayJob]
+        isRewound = found[HeaderName.dlqRewind] != nil
         if case .retry(let tier) = role.kind {
             // Never later than its tier says from when it was written, whatever the header wants.
             let written = record.timestamp ?? 0

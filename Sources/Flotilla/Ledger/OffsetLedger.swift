@@ -67,6 +67,9 @@ package struct OffsetLedger: Sendable {
     /// The lowest unfinished offset, nil when everything is finished.
     package var head: Offset? { base == next ? nil : Offset(ring[slot(base)].offset) }
 
+    /// Whether everything up to this offset is finished, as far as is known here.
+    package func isPast(_ offset: Offset) -> Bool { head ?? prefixEnd.map { Offset($0) } ?? Offset(0) > offset }
+
     /// What to commit when it is more than what was committed: one past the finished prefix.
     package var committable: Offset? {
         guard let prefixEnd, prefixEnd != committedEnd else { return nil }

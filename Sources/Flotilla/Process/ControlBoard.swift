@@ -7,8 +7,8 @@ package import Redis
 ///
 /// What an operator says outlives every worker; what a worker says of itself is gone soon after it.
 package struct ControlBoard: Sendable {
-    private let redis: RedisClient
-    private let namespace: Namespace
+    let redis: RedisClient
+    let namespace: Namespace
 
     package init(_ redis: RedisClient, _ namespace: Namespace) {
         self.redis = redis

@@ -95,6 +95,15 @@ package final class HandlerWorker: Sendable {
         core.follow(pauses.filter { $0.handler == job.name }, assigned: assignment)
     }
 
+    /// Has records become dead letters that operators want skipped; those of them that are over.
+    package func skip(_ skips: [OperatorSkip]) -> [OperatorSkip] {
+        let mine = skips.filter { $0.handler == job.name }
+        let (news, done) = core.skips.follow(mine)
+        let runners = runners
+        for place in news { runners[place]?.wake() }
+        return done + mine.filter { skip in runners[skip.place]?.isPast(skip.offset) ?? false && !done.contains(skip) }
+    }
+
     /// Works until `stop`, and leaves the group in order. Throws when it cannot go on at all.
     package func run() async throws(KafkaFault) {
         do throws(KafkaFault) {

@@ -117,6 +117,7 @@ extension PartitionRunner {
 
     func count(_ disposals: [Disposal]) {
         for disposal in disposals {
+            if case .dead(.skipped) = disposal.target { core.skips.finish(disposal.record) }
             let isFlood = core.failed(disposal.story)
             switch disposal.target {
             case .tier: core.gauges.retried.count()

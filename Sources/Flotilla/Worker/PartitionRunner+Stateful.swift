@@ -108,16 +108,19 @@ extension PartitionRunner {
     private func sorted(_ items: [WorkItem]) async -> [Row]? {
         var disposals: [Disposal] = []
         var repeats: [EventJob] = []
-        let events = decode(items, &disposals)
+        let decoded = decode(items, &disposals)
+        let rewound = decoded.filter { $0.state?.isRewound == true }
+        let events = rewound.isEmpty ? decoded : decoded.filter { $0.state?.isRewound != true }
         guard let jobs = await claimed(events, 0, &disposals, &repeats) else {
             // The events wait in front of the lane again; what is none waits with them.
-            putBack(items.filter { item in disposals.contains { $0.ticket == item.ticket } }, 0)
+            let others = Set(disposals.map(\.ticket) + rewound.map(\.ticket))
+            putBack(items.filter { others.contains($0.ticket) }, 0)
             return nil
         }
         var rows: [UInt64: Row.Kind] = [:]
         for job in jobs { rows[job.ticket] = .event(job) }
         for disposal in disposals { rows[disposal.ticket] = .dead(disposal) }
-        for job in repeats { rows[job.ticket] = .repeated(job) }
+        for job in repeats + rewound { rows[job.ticket] = .repeated(job) }
         let ready = items.prefix { rows[$0.ticket] != nil }
         let waiting = items[ready.count...].filter { rows[$0.ticket] != nil }
         if !waiting.isEmpty {
@@ -148,12 +151,22 @@ extension PartitionRunner {
                 left = left.dropFirst(applied.count)
                 continue
             }
-            guard let limit = await permission() else { return await giveBack(left) }
+            // What is none of the handler's needs nothing that the handler needs.
+            let idle = left.prefix { $0.job == nil }
+            var limit = Int.max
+            if idle.isEmpty {
+                guard let allowed = await permission(unlessSkipped: left.lazy.map(\.item)) else {
+                    return await giveBack(left)
+                }
+                limit = allowed
+            }
             // Whoever has their claims now may have done them under another offset, so they are asked for again.
             if hasStale(of: left.lazy.map(\.item.ticket)) { return await giveBack(left) }
             let ahead = left.prefix { $0.offset < unwritable ?? .max }
             let row = ahead.isEmpty ? left : ahead
-            let piece = row.prefix(Row.piece(of: row, atMost: apart ? 1 : min(limit, most)))
+            let piece =
+                idle.isEmpty
+                ? row.prefix(Row.piece(of: row, atMost: apart ? 1 : min(limit, most))) : idle.prefix(row.count)
             switch await transact(piece, handler, lane, book) {
             case .committed(let outputs, let sequence):
                 if piece.events.isEmpty { core.answered(Failure.postgres) } else { core.succeeded(piece.events.count) }

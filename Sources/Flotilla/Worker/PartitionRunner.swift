@@ -147,6 +147,9 @@ final class PartitionRunner: Sendable {
     /// The offset to commit, when there is a new one.
     var committable: Offset? { state.withLock { $0.ledger.committable } }
 
+    /// Whether it is finished, and everything before it.
+    func isPast(_ offset: Offset) -> Bool { state.withLock { $0.ledger.isPast(offset) } }
+
     func committed(_ offset: Offset) { state.withLock { $0.ledger.committed(offset) } }
 
     /// How many records were finished since the last commit.
@@ -256,6 +259,11 @@ final class PartitionRunner: Sendable {
             }
             if isIdle { continuation.resume() }
         }
+    }
+
+    /// Has whoever waits look again.
+    func wake() {
+        for sleeper in state.withLock({ Array($0.sleepers.values) }) { sleeper.cancel() }
     }
 
     /// Has everything under way end at once, unfinished.

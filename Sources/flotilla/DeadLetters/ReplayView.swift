@@ -1,7 +1,6 @@
 internal import Commands
 internal import DeadLetters
 internal import Glibc
-internal import JSON
 internal import Platform
 
 /// A replay while it goes on: a bar on a terminal, elsewhere a line when something has changed.
@@ -28,7 +27,8 @@ struct ReplayView: Sendable {
                 if isTerminal { put("\n") }
                 if !isTerminal || !job.reason.isEmpty || job.failed > 0 || job.skipped > 0 { show(job) }
                 if !isJSON { try await showTroubles() }
-                return job.state == .done && job.failed == 0 && job.skipped == 0 ? .ok : .failed
+                // What a rewind leaves to dlq replay is no failure of it.
+                return job.state == .done && job.failed == 0 && (job.isRewind || job.skipped == 0) ? .ok : .failed
             }
             if job.state == .waiting, !hasWarned, try await !WorkLease.isHeld(index) {
                 hasWarned = true
@@ -43,12 +43,18 @@ struct ReplayView: Sendable {
 
     /// Why some of it failed.
     func showTroubles() async throws {
+        let passedOver = try await index.job(id)?.isRewind == true ? try await index.passedOver(by: id) : 0
+        if passedOver > 0 { print("  \(passedOver)  passed over: what they do to the handler's state is in") }
         for (outcome, count) in try await index.troubles(of: id) { print("  \(count)  \(Harmless.line(outcome))") }
     }
 
     static func line(_ job: ReplayJob) -> String {
         var parts = ["\(job.published) of \(job.total) published"]
-        if !job.toSource { parts.append("\(job.resolved) resolved, \(job.failed) failed again") }
+        if job.isRewind {
+            parts.append("\(job.resolved) done, \(job.failed) failed")
+        } else if !job.toSource {
+            parts.append("\(job.resolved) resolved, \(job.failed) failed again")
+        }
         if job.skipped > 0 { parts.append("\(job.skipped) skipped") }
         let reason = job.reason.isEmpty ? "" : " (\(Harmless.line(job.reason)))"
         let state = job.state == .canary ? "canary of \(min(job.canary, job.total))" : job.state.rawValue
@@ -70,30 +76,5 @@ struct ReplayView: Sendable {
     private func put(_ text: String) {
         var text = text
         text.withUTF8 { unsafe _ = Glibc.write(1, $0.baseAddress, $0.count) }
-    }
-}
-
-extension ReplayJob {
-    var json: String {
-        var writer = JSONWriter()
-        writer.object { json in
-            json.member("job", id)
-            json.member("state", state.rawValue)
-            if !reason.isEmpty { json.member("reason", reason) }
-            json.member("made_at", madeAt.description)
-            json.member("made_by", madeBy)
-            json.name("filter")
-            if let root = try? JSONDocument(parsing: filter).root { json.append(root) } else { json.append(filter) }
-            json.member("to_source", toSource)
-            json.member("rate", rate)
-            json.member("canary", canary)
-            json.member("total", total)
-            json.member("published", published)
-            json.member("resolved", resolved)
-            json.member("failed", failed)
-            json.member("skipped", skipped)
-            if let endedAt { json.member("ended_at", endedAt.description) }
-        }
-        return writer.text
     }
 }

@@ -52,7 +52,8 @@ class Site(Fleet):
         self.work(name, "deadletters")
 
     def publish(self, orders: list[dict], first: int = 0) -> None:
-        producer = Producer({"bootstrap.servers": self.broker, "enable.idempotence": True, "linger.ms": 5})
+        producer = Producer({"bootstrap.servers": self.broker, "enable.idempotence": True, "linger.ms": 5,
+                             "message.max.bytes": 4 << 20})
         for number, order in enumerate(orders, first):
             headers = {"ce_specversion": "1.0", "ce_id": f"order-{number}", "ce_source": "/shop",
                        "ce_type": "order.created", "content-type": "application/json"}
@@ -86,6 +87,13 @@ class Site(Fleet):
                     ends += 1
         consumer.close()
         return found
+
+    def committed(self, handler: str) -> int:
+        """How many orders a handler has read, as its group says."""
+        consumer = Consumer({"bootstrap.servers": self.broker, "group.id": f"flotilla.{handler}"})
+        found = consumer.committed([TopicPartition("orders", number) for number in range(PARTITIONS)], 30)
+        consumer.close()
+        return sum(max(0, place.offset) for place in found)
 
     def dlq(self, *words: str, code: int = 0) -> list[dict]:
         told = self.run("dlq", *words, "--json")

@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from confluent_kafka import Producer
 
 from site_of_letters import Site, orders, until
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.end()
 
 
 def test_from_its_arrival_to_its_end(site: Site) -> None:
@@ -108,7 +98,7 @@ def test_a_handler_with_state_counts_a_replay_once(site: Site) -> None:
 def test_what_strangers_send_is_shown_harmlessly(site: Site) -> None:
     site.handle("pricer")
     site.publish([b"\x00\xff\x80 binary", b"<script>alert(1)</script>", json.dumps({"a": "\x1b[31mred\u202e\u009b"}).encode(),
-                  json.dumps({"big": "x" * 900_000}).encode()])
+                  json.dumps({"big": "x" * 1_040_000}).encode()])
     producer = Producer({"bootstrap.servers": site.broker})
     producer.produce("orders.pricer.dlq", b"not ours", key=b"\x1b]0;title\x07", headers={"dlq-id": "nonsense", "dlq-at": "never",
                      "dlq-replays": "-4", "src-offset": "99999999999999999999", "ce_type": "\x1b[2J", "dlq-fingerprint": "a" * 3000})

@@ -9,23 +9,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from site_of_letters import ROOT, Site, until
 
 PAGE = ROOT / "docs/dead-letters.md"
 BLOCK = re.compile(r"```console\n\$ flotilla (.*)\n((?:.*\n)*?)```\n")
 COUNT = 40
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    site.end()
 
 
 def apart(text: str) -> list[str]:

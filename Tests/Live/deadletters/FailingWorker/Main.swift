@@ -3,7 +3,7 @@ import Glibc
 
 /// Handlers that fail for as long as the file FAIL_WHILE is there: a release that broke something, until it is mended.
 @main enum FailingWorker {
-    static func main() { Flotilla.main([Pricer(), Totals()]) }
+    static func main() { Flotilla.main([Pricer(), Totals(), Shipper(), Clerk()]) }
 }
 
 /// Whether it is broken at the moment; a customer whose key is in the file alone, or everybody's when it is empty.
@@ -42,12 +42,37 @@ struct Totals: StatefulHandler {
     }
 
     func apply(_ events: [Event], _ transaction: PostgresTransaction, _ context: Context) async throws -> [Outgoing] {
-        for event in events where fails(try event.json()) { throw Refusal.permanent("the books are closed") }
+        for event in events {
+            let order = try event.json()
+            guard fails(order) else { continue }
+            throw order["country"]?.string == "stuck"
+                ? Refusal.unavailable("bank", "it is closed") : Refusal.permanent("the books are closed")
+        }
         transaction.later(
             """
             INSERT INTO totals VALUES (\(events[0].partition.rawValue), \(events.count))
             ON CONFLICT (partition) DO UPDATE SET events = totals.events + excluded.events
             """)
         return []
+    }
+}
+
+/// Remembers nothing of what it has done: what comes twice is shipped twice.
+struct Shipper: Handler {
+    let name: HandlerName = "shipper"
+
+    func handle(_ event: Event, _ context: Context) async throws -> [Outgoing] {
+        guard !fails(try event.json()) else { throw Refusal.permanent("no ship goes there") }
+        return [try Outgoing(to: "orders.shipped", from: event, ["shipped": true])]
+    }
+}
+
+/// Files orders in their order, at an office that may be closed.
+struct Clerk: Handler {
+    let name: HandlerName = "clerk"
+
+    func handle(_ event: Event, _ context: Context) async throws -> [Outgoing] {
+        guard !fails(try event.json()) else { throw Refusal.unavailable("office", "it is closed") }
+        return [try Outgoing(to: "orders.filed", from: event, ["filed": true])]
     }
 }
