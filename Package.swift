@@ -72,6 +72,9 @@ let package = Package(
         // libmicrohttpd in Swift.
         .target(name: "HTTP", dependencies: ["Platform", "CMicrohttpd"], swiftSettings: lending),
 
+        // What our HTTP APIs have in common: a table of routes, their description, problems.
+        .target(name: "WebAPI", dependencies: ["HTTP", "JSON"], swiftSettings: strict),
+
         // The port for those who watch over a process: health and metrics.
         .target(name: "AdminPort", dependencies: ["HTTP", "JSON", "Platform"], swiftSettings: strict),
 
@@ -142,13 +145,30 @@ let package = Package(
             name: "Edge",
             dependencies: [
                 "AdminPort", "CCompression", "Contracts", "HTTP", "JOSE", "JSON", "Kafka", "Model", "Platform", "Redis",
-                "Transfers",
+                "Transfers", "WebAPI",
             ],
             swiftSettings: lending
         ),
 
         // What sends events to an edge: lines of JSON.
         .target(name: "EdgeClient", dependencies: ["JSON", "Platform", "Transfers"], swiftSettings: strict),
+
+        // What a fleet looks like now, wherever it runs: handlers, workers, lag, and what is in its topics.
+        .target(
+            name: "Fleet", dependencies: ["Contracts", "Flotilla", "JSON", "Kafka", "Model", "Platform"],
+            swiftSettings: strict
+        ),
+
+        // The page for whoever looks after a fleet, and the API that it asks.
+        .target(
+            name: "Console",
+            dependencies: [
+                "AdminPort", "Aggregate", "Contracts", "DeadLetters", "Fleet", "Flotilla", "HTTP", "JSON", "Kafka",
+                "Model", "Platform", "Postgres", "Redis", "WebAPI",
+            ],
+            resources: [.embedInCode("Page")],
+            swiftSettings: strict
+        ),
 
         // `up`: starts, watches, scales and ends the processes of one machine.
         .target(
@@ -167,8 +187,8 @@ let package = Package(
             dependencies: [
                 "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
                 "Contracts",
-                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "DeadLetters", "Stack",
-                "Transfers",
+                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "DeadLetters", "Fleet",
+                "Console", "Stack", "Transfers",
             ],
             swiftSettings: strict
         ),
@@ -318,6 +338,12 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "ConsoleTests",
+            dependencies: ["Console", "DeadLetters", "HTTP", "JSON", "Platform", "WebAPI"],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "FleetTests", dependencies: ["Fleet"], swiftSettings: strict),
         .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
         .testTarget(
             name: "StackTests", dependencies: ["Contracts", "Flotilla", "Model", "Platform", "Stack", "TestSupport"],

@@ -1,5 +1,6 @@
 internal import HTTP
 internal import Platform
+internal import WebAPI
 
 /// Who sends events, and what they may.
 package struct Caller: Hashable, Sendable {

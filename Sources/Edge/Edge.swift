@@ -7,6 +7,7 @@ internal import Model
 internal import Platform
 internal import Redis
 internal import Synchronization
+internal import WebAPI
 
 /// The door: takes events over HTTP and publishes them. A 2xx means that the log has acknowledged them.
 ///
@@ -39,7 +40,7 @@ final class Edge: RequestHandler {
         topics = Dictionary(
             catalog.topics.filter { $0.publish != .no }.map { ($0.name, EdgeTopic($0, catalog.namespace)) },
             uniquingKeysWith: { first, _ in first })
-        openAPI = OpenAPI.document(topics.values.map(\.topic))
+        openAPI = Description.document(topics.values.map(\.topic))
     }
 
     // MARK: What the server asks

@@ -1,6 +1,7 @@
 internal import HTTP
 internal import JSON
 internal import Model
+internal import WebAPI
 
 /// Several events of one body: checked all, before any is published.
 struct EventList {
@@ -62,7 +63,7 @@ struct EventList {
                 + "\"Prefer: handling=lenient\" the others would be")
         for (index, result) in results.enumerated() {
             guard case .failure(let refusal) = result else { continue }
-            problem.errors += refusal.faults.map { (index, $0.within("/\(index)")) }
+            problem.errors += refusal.faults.map { Problem.Fault($0.within("/\(index)"), index: index) }
         }
         return problem
     }

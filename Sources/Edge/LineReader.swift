@@ -5,6 +5,7 @@ internal import Kafka
 internal import Model
 internal import Platform
 internal import Synchronization
+internal import WebAPI
 
 /// Publishes a body of lines, one event each, while it comes.
 ///

@@ -4,6 +4,7 @@ internal import JSON
 internal import Kafka
 internal import Model
 internal import Platform
+internal import WebAPI
 
 /// Hands events to the producer and answers their requests when the log has them.
 struct Publisher: Sendable {

@@ -88,6 +88,8 @@ internal import Synchronization
         change { state in
             if state.response == nil { state.response = response }
         }
+        // Its end has passed already, and will not come again.
+        if isOver { response.feed?.end() }
     }
 
     /// Gets the answer in the client's stead, and is to `conclude` with it, soon: until then no other one counts.
@@ -128,7 +130,7 @@ internal import Synchronization
     }
 
     /// Whether somebody is in the library to resume it.
-    var isWaking: Bool { state.withLock { $0.phase == .waking } }
+    var isWaking: Bool { state.withLock { $0.phase == .waking } || feed?.isWaking ?? false }
 
     // MARK: For a body's reader and what gets the body, on the server's thread
 
@@ -309,10 +311,15 @@ internal import Synchronization
     private func send(_ response: HTTPResponse, _ server: ServerCore) -> Bool {
         let response = server.handler.dressed(response, for: request)
         let more = state.withLock { $0.headers }
-        let message = unsafe response.body.withUnsafeBytes { bytes in
-            unsafe MHD_create_response_from_buffer(
-                bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
-        }
+        let message =
+            if let feed = response.feed {
+                unsafe FeedLink(feed, native, connection, server).message()
+            } else {
+                unsafe response.body.withUnsafeBytes { bytes in
+                    unsafe MHD_create_response_from_buffer(
+                        bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+                }
+            }
         guard let message = unsafe message else { return false }
         defer { unsafe MHD_destroy_response(message) }
         unsafe Self.add(response.headers, to: message)
@@ -342,11 +349,13 @@ internal import Synchronization
     func end(_ isDone: Bool) -> Int? {
         // A reader may know its exchange.
         plan = nil
-        return state.withLock { state in
+        let (status, feed) = state.withLock { state in
             state.phase = .over
-            state.response = nil
-            return isDone ? state.status : nil
+            defer { state.response = nil }
+            return (state.status, state.response?.feed)
         }
+        feed?.end()
+        return isDone ? status : nil
     }
 
     // MARK: On the sweeper's thread
@@ -366,5 +375,8 @@ internal import Synchronization
             if state.response == nil { state.response = response }
             state.isPaused = false
         }
+        feed?.finish()
     }
+
+    private var feed: ResponseFeed? { state.withLock { $0.response?.feed } }
 }

@@ -8,6 +8,7 @@ extension StackPlan {
         let command = options.command
         let data = folder == ".flotilla" ? "" : " --data \(folder)"
         var rows = [("edge", "\(edge)/v1/events")]
+        rows.append(("console", "http://\(ports.console)"))
         if let broker = places["KAFKA_BROKERS"] { rows.append(("broker", "\(broker) (KAFKA_BROKERS)")) }
         if options.admin.port != 0 {
             rows.append(("health", "http://\(options.admin.host):\(options.admin.port)/readyz and /metrics"))

@@ -9,6 +9,7 @@ package struct StackOptions: Sendable {
     package var http: (host: String, port: UInt16) = ("127.0.0.1", 8080)
     package var broker: UInt16 = 9092
     package var admin: (host: String, port: UInt16) = ("127.0.0.1", 9464)
+    package var console: (host: String, port: UInt16) = ("127.0.0.1", 8081)
     package var fsync = "batch"
     package var scale: [String: Int] = [:]
     package var hasDemo = false

@@ -114,8 +114,9 @@ package final class Stack: Sendable {
             try wait("postgres", 120) { plan.isPostgresThere }
             try blocking { [plan] in try await plan.preparePostgres() }
         }
+        supervisor.start(plan.console)
         reconcile()
-        try wait("edge and workers", 120) { prober.allReady(supervisor.states) && hasAll }
+        try wait("edge, console and workers", 120) { prober.allReady(supervisor.states) && hasAll }
         if options.hasDemo { supervisor.start(plan.demo) }
     }
 
@@ -218,7 +219,7 @@ package final class Stack: Sendable {
         write { $0.state = .stopping }
         supervisor.tell("stopping: what is under way is finished; once more ends it at once")
         // Whoever takes events first, whoever keeps them last.
-        for roles: Set<Part.Role> in [[.setup, .demo, .edge], [.worker], [.broker, .redis, .postgres]] {
+        for roles: Set<Part.Role> in [[.setup, .demo, .edge, .console], [.worker], [.broker, .redis, .postgres]] {
             for state in supervisor.states where roles.contains(state.role) { supervisor.stop(state.name) }
             while supervisor.states.contains(where: { roles.contains($0.role) }) { usleep(10_000) }
         }

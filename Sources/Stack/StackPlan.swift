@@ -108,6 +108,20 @@ struct StackPlan: Sendable {
         }
     }
 
+    var console: Part {
+        Part("console", .console) { [self] in
+            let admin = try Ports.free()
+            var variables = environment("console")
+            if let database {
+                for (role, _) in schemas where role == "flotilla_aggregate" || role == "flotilla_deadletters" {
+                    variables[Self.setting(of: HandlerName(String(role.dropFirst(9))))] = database.url(role)
+                }
+            }
+            let words = ["console", "--http", ports.console, "--admin", "\(admin)", "--data", folder.path]
+            return (Launch(options.program, words, environment: variables), admin)
+        }
+    }
+
     func worker(_ handler: String, _ number: Int) -> Part {
         let guest = options.guests.first { $0.handlers.contains(HandlerName(handler)) }
         let name = "\(handler)-\(number)"
@@ -241,13 +255,22 @@ struct StackPorts: Sendable {
     let broker: UInt16
     let edgeHost: String
     let edgePort: UInt16
+    let consoleHost: String
+    let consolePort: UInt16
 
-    var edge: String { "\(edgeHost.contains(":") ? "[\(edgeHost)]" : edgeHost):\(edgePort)" }
+    var edge: String { Self.place(edgeHost, edgePort) }
+    var console: String { Self.place(consoleHost, consolePort) }
+
+    private static func place(_ host: String, _ port: UInt16) -> String {
+        "\(host.contains(":") ? "[\(host)]" : host):\(port)"
+    }
 
     /// Sees that the ports are free, before anything is started. 0 is any.
     init(_ options: StackOptions, hasBroker: Bool) throws {
         edgeHost = options.http.host
         edgePort = try Self.settle("--http", options.http.host, options.http.port)
+        consoleHost = options.console.host
+        consolePort = try Self.settle("--console", options.console.host, options.console.port)
         _ = options.admin.port == 0 ? 0 : try Self.settle("--admin", options.admin.host, options.admin.port)
         broker = hasBroker ? try Self.settle("--broker", "127.0.0.1", options.broker) : 0
     }

@@ -10,7 +10,8 @@ enum Main {
         Program(
             about: "a fleet of Kafka workers", version: version,
             commands: [
-                .up, .down, .status, .scale, .logs, .reset, .healthcheck, .demo, .broker, .edge,
+                .up, .down, .status, .scale, .logs, .reset, .healthcheck, .demo, .broker, .edge, .console,
+                .consoleToken,
                 .fleetWork(.work(FleetHandlers.names, build: version, make: FleetHandlers.make), build: version),
                 .topicsPlan, .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query,
                 .pause, .resume, .skip, .rewind, .workers, .keysCreate, .keysList,

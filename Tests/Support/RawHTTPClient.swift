@@ -93,6 +93,17 @@ package final class RawHTTPClient: @unchecked Sendable {
         return answer
     }
 
+    /// All that the server sends up to and with this text; for what is no answer with a length.
+    package func receive(upTo end: String) async throws -> String {
+        while true {
+            if let at = read.firstRange(of: Array(end.utf8)) {
+                defer { read.removeSubrange(..<at.upperBound) }
+                return String(decoding: read[..<at.upperBound], as: UTF8.self)
+            }
+            guard try await more() else { throw Broken(description: "closed before \(end.debugDescription)") }
+        }
+    }
+
     /// Whether the server closes the connection, with whatever it says before.
     package func isClosedByServer() async throws -> Bool {
         while try await more() {}

@@ -6,12 +6,15 @@ psql --quiet --no-psqlrc -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname
 \getenv process PROCESS_PASSWORD
 \getenv aggregate AGGREGATE_PASSWORD
 \getenv notify NOTIFY_PASSWORD
+\getenv deadletters DEADLETTERS_PASSWORD
 SET log_statement = 'none';
 CREATE ROLE flotilla_process LOGIN PASSWORD :'process';
 CREATE ROLE flotilla_aggregate LOGIN PASSWORD :'aggregate';
 CREATE ROLE flotilla_notify LOGIN PASSWORD :'notify';
+CREATE ROLE flotilla_deadletters LOGIN PASSWORD :'deadletters';
 CREATE SCHEMA process AUTHORIZATION flotilla_process;
 CREATE SCHEMA aggregate AUTHORIZATION flotilla_aggregate;
 CREATE SCHEMA notify AUTHORIZATION flotilla_notify;
+CREATE SCHEMA deadletters AUTHORIZATION flotilla_deadletters;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 SQL

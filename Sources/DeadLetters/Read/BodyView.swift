@@ -68,7 +68,8 @@ private struct PrettyPrinter {
     /// `personal`: what is left of the pointers that lead through here.
     mutating func write(_ value: JSONValue, _ personal: [ArraySlice<String>], indent: String) {
         guard !personal.contains(where: \.isEmpty) else { return append("\"\(BodyView.mask)\"") }
-        let inner = indent + "  "
+        // What is nested deeper is not indented further: spaces alone would be many times the body.
+        let inner = indent.utf8.count < 32 ? indent + "  " : indent
         switch value.kind {
         case .object:
             var isFirst = true

@@ -2,7 +2,7 @@ package import Platform
 
 /// One process of the stack: how it is started, and how it is ended.
 package struct Part: Sendable {
-    package enum Role: String, Sendable { case broker, redis, postgres, edge, worker, demo, setup }
+    package enum Role: String, Sendable { case broker, redis, postgres, edge, worker, console, demo, setup }
 
     /// As its lines and its log are called: `process-2`.
     package let name: String

@@ -1,7 +1,6 @@
 internal import Commands
 internal import DeadLetters
 internal import Flotilla
-internal import JSON
 internal import Model
 internal import Platform
 
@@ -96,31 +95,4 @@ extension Command {
                 return .ok
             }
         })
-}
-
-extension DeadLetterFilter {
-    /// Those of them in this state; nil when other states were asked for.
-    func narrowed(to state: DeadLetterState) -> DeadLetterFilter? {
-        guard states.isEmpty || states.contains(state) else { return nil }
-        var filter = self
-        filter.states = [state]
-        return filter
-    }
-}
-
-extension DeadLetterIndex.AuditLine {
-    fileprivate var json: String {
-        var writer = JSONWriter()
-        writer.object { json in
-            json.member("at", at.description)
-            json.member("who", who)
-            json.member("verb", verb)
-            json.name("filter")
-            if let root = try? JSONDocument(parsing: filter).root { json.append(root) } else { json.append(filter) }
-            json.member("count", count)
-            if let job { json.member("job", job) }
-            json.member("result", result)
-        }
-        return writer.text
-    }
 }

@@ -1,7 +1,5 @@
 internal import Commands
 internal import DeadLetters
-internal import Flotilla
-internal import JSON
 internal import Model
 internal import Platform
 
@@ -123,64 +121,5 @@ extension DeadLetterGroup {
         let bars = Array("▁▂▃▄▅▆▇█")
         let most = hours.max() ?? 0
         return String(hours.map { $0 == 0 || most == 0 ? "·" : bars[min(7, $0 * 8 / (most + 1))] })
-    }
-
-    fileprivate var json: String {
-        var writer = JSONWriter()
-        writer.object { json in
-            json.member("fingerprint", fingerprint)
-            json.member("handler", handler.rawValue)
-            json.array("topics") { list in for topic in topics { list.append(topic) } }
-            json.array("reasons") { list in for reason in reasons { list.append(reason) } }
-            json.member("error_type", errorType)
-            json.member("error", errorMessage)
-            json.member("first", first.description)
-            json.member("last", last.description)
-            json.member("sample", sample.description)
-            json.member("total", total)
-            json.object("states") { json in
-                for state in DeadLetterState.allCases {
-                    if let count = counts[state] { json.member(state.rawValue, count) }
-                }
-            }
-            json.array("hours") { list in for hour in hours { list.append(hour) } }
-        }
-        return writer.text
-    }
-}
-
-extension IndexedLetter {
-    var json: String {
-        var writer = JSONWriter()
-        writer.object { write(to: &$0) }
-        return writer.text
-    }
-
-    func write(to json: inout JSONWriter) {
-        json.member("id", letter.id.description)
-        if let state { json.member("state", state.rawValue) }
-        if let stateAt { json.member("state_at", stateAt.description) }
-        json.member("handler", letter.family.handler.rawValue)
-        json.member("topic", letter.family.source.rawValue)
-        json.member("partition", Int64(letter.source.partition.rawValue))
-        json.member("offset", letter.source.offset.rawValue)
-        json.member("dlq_topic", letter.family.deadLetters.rawValue)
-        json.member("dlq_partition", Int64(letter.partition.rawValue))
-        json.member("dlq_offset", letter.offset.rawValue)
-        json.member("reason", letter.reason)
-        json.member("fingerprint", letter.fingerprint)
-        json.member("error_type", letter.errorType)
-        json.member("error", letter.errorMessage)
-        json.member("stage", letter.stage)
-        json.member("type", letter.type)
-        json.member("event_id", letter.eventID)
-        json.member("event_source", letter.eventSource)
-        if let key = letter.key { json.member("key", key) }
-        json.member("attempts", letter.attempts)
-        json.member("first_failed", letter.firstFailed.description)
-        json.member("at", letter.at.description)
-        json.member("replays", replays)
-        if let job { json.member("job", job) }
-        if !note.isEmpty { json.member("note", note) }
     }
 }

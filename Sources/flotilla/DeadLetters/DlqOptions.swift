@@ -48,28 +48,10 @@ extension Arguments {
         return number
     }
 
-    func filter(now: Int64 = Time.wallMilliseconds) throws -> DeadLetterFilter {
-        var filter = DeadLetterFilter()
-        (filter.topic, filter.handler, filter.reason) = (self["topic"], self["handler"], self["reason"])
-        (filter.fingerprint, filter.type, filter.key) = (self["fingerprint"], self["type"], self["key"])
-        for name in ["topic", "handler", "reason", "fingerprint", "type", "key"] {
-            guard self[name]?.utf8.contains(0) != true else {
-                throw fault("--\(name) has a character that no name has")
-            }
-        }
-        for text in self["state"]?.split(separator: ",") ?? [] {
-            guard let state = DeadLetterState(rawValue: String(text)) else {
-                let known = DeadLetterState.allCases.map(\.rawValue).joined(separator: ", ")
-                throw fault("--state \(String(text).debugDescription) is none of \(known)")
-            }
-            filter.states.append(state)
-        }
-        (filter.since, filter.until) = (try time("since", now), try time("until", now))
-        if let since = filter.since, let until = filter.until, since >= until {
-            throw fault("--until is not after --since")
-        }
-        filter.ids = try (self["id"]?.split(separator: ",") ?? []).map { try id(String($0)) }
-        return filter
+    func filter() throws -> DeadLetterFilter {
+        do throws(DeadLetterFilter.Fault) {
+            return try DeadLetterFilter(now: Time.wallMilliseconds) { self[$0] }
+        } catch { throw fault("--\(error)") }
     }
 
     func id(_ text: String) throws -> UUIDValue {
@@ -80,18 +62,9 @@ extension Arguments {
     }
 
     func time(_ name: String, _ now: Int64) throws -> Timestamp? {
-        guard let text = self[name] else { return nil }
-        if let time = Timestamp(text: text) { return time }
-        if let ago = Duration(text: text) { return Timestamp(milliseconds: now - ago.milliseconds) }
-        let parts = text.split(separator: ":")
-        if parts.count == 2, let hour = Int64(parts[0]), let minute = Int64(parts[1]), (0..<24).contains(hour),
-            (0..<60).contains(minute)
-        {
-            let day: Int64 = 86_400_000
-            let today = now / day * day + (hour * 60 + minute) * 60_000
-            return Timestamp(milliseconds: today > now ? today - day : today)
-        }
-        throw fault("--\(name) is RFC 3339, HH:MM, or how long ago, as 90m or 7d")
+        do throws(DeadLetterFilter.Fault) {
+            return try DeadLetterFilter.time(name, now) { self[$0] }
+        } catch { throw fault("--\(error)") }
     }
 
     /// How many whoever asks is sure of. On a terminal they are told how many fit and asked; elsewhere they have said it.

@@ -1,9 +1,6 @@
 internal import Commands
-internal import Contracts
 internal import DeadLetters
 internal import Glibc
-internal import JSON
-internal import Model
 internal import Platform
 
 extension Command {
@@ -42,7 +39,9 @@ extension Command {
                 try await place.withIndex { index in
                     let count = try await index.count(filter)
                     guard count > 0 else { throw Refused("none that is open fits: nothing to replay") }
-                    let targets = try await targets(index, filter, place, isToSource)
+                    let there = place.client == nil ? nil : try await place.topics()
+                    let targets = try await index.targets(
+                        of: filter, place.namespace, place.catalog, topics: there, toSource: isToSource)
                     if !arguments.has("json") { for line in targets { print(Harmless.line(line)) } }
                     if arguments.has("dry-run") {
                         show(
@@ -64,36 +63,6 @@ extension Command {
                 }
             }
         })
-
-    /// Where they go to and who else reads that. Throws when a target is not there.
-    private static func targets(
-        _ index: DeadLetterIndex, _ filter: DeadLetterFilter, _ place: DlqPlace, _ isToSource: Bool
-    ) async throws -> [String] {
-        var lines: [String] = []
-        let there = place.client == nil ? nil : try await place.topics()
-        for (topic, handler) in try await index.families(filter) {
-            let family = TopicFamily(TopicName(topic), HandlerName(handler))
-            let target = isToSource ? family.source : family.replay
-            if let there, !there.contains(place.namespace.topic(target)) {
-                throw Refused("there is no topic \(target) to replay to: \(Program.name) topics apply makes it")
-            }
-            guard isToSource else {
-                lines.append("to \(target), for \(handler) alone")
-                continue
-            }
-            guard let catalog = place.catalog else {
-                lines.append(
-                    "to \(target); who reads it besides \(handler) is not known: there are no topic files here")
-                continue
-            }
-            let others = catalog[family.source]?.consumers.map(\.handler.rawValue).filter { $0 != handler } ?? []
-            lines.append(
-                "to \(target), for \(handler)"
-                    + (others.isEmpty
-                        ? " and nobody else" : ", and again for \(others.sorted().joined(separator: ", "))"))
-        }
-        return lines
-    }
 
     /// `dlq jobs`: replays, and what is done to them.
     static let dlqJobs = Command(

@@ -1,8 +1,6 @@
 internal import Commands
-internal import Contracts
 internal import DeadLetters
 internal import Flotilla
-internal import JSON
 internal import Kafka
 internal import Model
 internal import Platform
@@ -36,7 +34,8 @@ extension Command {
                 guard let found else { throw Refused("there is no dead letter \(id)") }
                 let topics = try await place.topics()
                 let page = try await place.withReader { reader in
-                    try await LetterPage(found, rounds, place, topics, reader, isUnmasked: isUnmasked)
+                    try await LetterPage(
+                        found, rounds, place.namespace, place.catalog, topics: topics, reader, isUnmasked: isUnmasked)
                 }
                 print(isJSON ? page.json : page.text)
                 return .ok
@@ -44,59 +43,7 @@ extension Command {
         })
 }
 
-/// All that is shown of one dead letter.
-struct LetterPage: Sendable {
-    let indexed: IndexedLetter
-    let headers: [Header]
-    let story: [StoryLine]
-    let body: BodyView
-    let bodyNote: String?
-
-    init(
-        _ indexed: IndexedLetter, _ rounds: [StoryLine], _ place: DlqPlace, _ topics: Set<TopicName>,
-        _ reader: RecordReader, isUnmasked: Bool
-    ) async throws {
-        self.indexed = indexed
-        let letter = indexed.letter
-        let topic = place.namespace.topic(letter.family.deadLetters)
-        let record =
-            topics.contains(topic)
-            ? try await reader.read(letter.offset, of: TopicPartition(topic, letter.partition)) : nil
-        headers = record?.headers ?? []
-        var (value, note): ([UInt8]?, String?) = (record?.valueBytes, nil)
-        if record == nil {
-            note = "gone: the retention of \(topic) has deleted it"
-        } else if letter.isShed, let record {
-            let source = try await reader.shedBody(of: record, letter, place.namespace)
-            value = source?.valueBytes
-            note =
-                source == nil
-                ? "it did not fit into the dead letter, and is no more in \(letter.family.source)"
-                : "it did not fit into the dead letter; this is from \(letter.family.source)"
-        }
-        bodyNote = note
-        let personal = place.catalog?[letter.family.source]?.pii
-        body = BodyView(value, personal: personal, unmasked: isUnmasked)
-        var lines = (try? await reader.attempts(of: letter, place.namespace, topics: topics)) ?? []
-        lines.append(StoryLine(letter.firstFailed, "failed for the first time"))
-        lines.append(
-            StoryLine(
-                letter.at,
-                "dead letter, \(letter.reason), after \(letter.attempts) \(letter.attempts == 1 ? "attempt" : "attempts") in \(Self.span(letter)): \(letter.errorMessage)"
-            ))
-        lines += rounds
-        story = lines.sorted { $0.at < $1.at }
-    }
-
-    private static func span(_ letter: DeadLetter) -> String {
-        let milliseconds = letter.at.milliseconds - letter.firstFailed.milliseconds
-        return Duration.milliseconds(max(0, milliseconds > 10_000 ? milliseconds / 1000 * 1000 : milliseconds)).text
-    }
-
-    private func header(_ name: String) -> String? { headers.last { $0.name == name }?.text }
-
-    // MARK: For people
-
+extension LetterPage {
     private static let textLimit = 65_536
 
     var text: String {
@@ -144,58 +91,6 @@ struct LetterPage: Sendable {
         case .binary(let dump, let count): return "\(count) bytes, not text\n" + dump
         case .hidden(let why): return "(not shown: \(why))"
         case .none: return bodyNote == nil ? "(none)" : "(not there)"
-        }
-    }
-
-    // MARK: For programs
-
-    var json: String {
-        var writer = JSONWriter()
-        writer.object { json in
-            indexed.write(to: &json)
-            json.object("headers") { json in
-                for header in headers { json.member(header.name, header.shown) }
-            }
-            json.array("story") { list in
-                for line in story {
-                    list.object { json in
-                        json.member("at", line.at.description)
-                        json.member("what", line.what)
-                    }
-                }
-            }
-            body.write(to: &json)
-            if let bodyNote { json.member("body_note", bodyNote) }
-        }
-        return writer.text
-    }
-}
-
-extension StoryLine {
-    fileprivate init(_ at: Timestamp, _ what: String) { self.init(at: at, what: what) }
-}
-
-extension Header {
-    /// Its text, or its bytes in base 64.
-    var shown: String { value.map { text ?? "base64:" + Base64.encode($0) } ?? "" }
-}
-
-extension BodyView {
-    /// As the members `body`, or what stands for it.
-    func write(to json: inout JSONWriter) {
-        switch self {
-        case .json(let text):
-            json.name("body")
-            // On one line: no string of it has a line break that is not escaped.
-            json.append(json: text.split(separator: "\n").map { $0.drop { $0 == " " } }.joined().utf8)
-        case .text(let text): json.member("body", text)
-        case .binary(let dump, let count):
-            json.member("body_hex", dump)
-            json.member("body_bytes", count)
-        case .hidden(let why): json.member("body_hidden", why)
-        case .none:
-            json.name("body")
-            json.appendNull()
         }
     }
 }

@@ -1,7 +1,6 @@
 internal import Commands
 internal import DeadLetters
 internal import Glibc
-internal import JSON
 internal import Platform
 
 /// A replay while it goes on: a bar on a terminal, elsewhere a line when something has changed.
@@ -77,31 +76,5 @@ struct ReplayView: Sendable {
     private func put(_ text: String) {
         var text = text
         text.withUTF8 { unsafe _ = Glibc.write(1, $0.baseAddress, $0.count) }
-    }
-}
-
-extension ReplayJob {
-    var json: String {
-        var writer = JSONWriter()
-        writer.object { json in
-            json.member("job", id)
-            json.member("state", state.rawValue)
-            if !reason.isEmpty { json.member("reason", reason) }
-            json.member("made_at", madeAt.description)
-            json.member("made_by", madeBy)
-            json.name("filter")
-            if let root = try? JSONDocument(parsing: filter).root { json.append(root) } else { json.append(filter) }
-            json.member("to_source", toSource)
-            json.member("rewind", isRewind)
-            json.member("rate", rate)
-            json.member("canary", canary)
-            json.member("total", total)
-            json.member("published", published)
-            json.member("resolved", resolved)
-            json.member("failed", failed)
-            json.member("skipped", skipped)
-            if let endedAt { json.member("ended_at", endedAt.description) }
-        }
-        return writer.text
     }
 }

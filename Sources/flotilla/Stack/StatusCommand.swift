@@ -1,5 +1,6 @@
 internal import Commands
 internal import Contracts
+internal import Fleet
 internal import Flotilla
 internal import Glibc
 internal import JSON
@@ -60,21 +61,20 @@ private struct StatusWatch: Sendable {
         defer { redis?.close() }
         let board = redis.map { ControlBoard($0, namespace) }
         let admin = try Admin(client, patience: .seconds(10))
-        do {
-            try await read(board, admin)
-            await admin.close()
-        } catch {
-            await admin.close()
-            throw error
-        }
+        let lags = LagProbe(client, admin)
+        let result: Result<Void, any Error>
+        do { result = .success(try await read(board, lags)) } catch { result = .failure(error) }
+        await lags.close()
+        await admin.close()
+        try result.get()
     }
 
-    private func read(_ board: ControlBoard?, _ admin: Admin) async throws {
-        var before = try await FleetReading(catalogs, board, admin, client)
+    private func read(_ board: ControlBoard?, _ lags: LagProbe) async throws {
+        var before = try await FleetReading(catalogs, board, lags)
         var (at, load) = (Time.monotonicMilliseconds, MachineLoad())
         repeat {
             try await Task.sleep(for: .seconds(1))
-            var now = try await FleetReading(catalogs, board, admin, client)
+            var now = try await FleetReading(catalogs, board, lags)
             let (time, loadNow) = (Time.monotonicMilliseconds, MachineLoad())
             now.compare(with: before, after: Double(time - at) / 1000)
             show(now, load.flatMap { loadNow?.since($0) })

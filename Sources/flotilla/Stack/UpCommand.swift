@@ -1,7 +1,9 @@
 internal import Commands
+internal import Console
 internal import Contracts
 internal import Edge
 internal import Flotilla
+internal import HTTP
 internal import Model
 internal import Platform
 internal import Stack
@@ -21,6 +23,8 @@ extension Command {
         options: [
             data,
             Option(name: "http", value: "PORT", fallback: "8080", help: "where clients come, or HOST:PORT; 0 is any"),
+            Option(
+                name: "console", value: "PORT", fallback: "8081", help: "where the page is, or HOST:PORT; 0 is any"),
             Option(name: "broker", value: "PORT", fallback: "9092", help: "where the broker listens; 0 is any"),
             Option(
                 name: "admin", value: "PORT", fallback: "9464",
@@ -59,6 +63,7 @@ extension Command {
         options.version = Main.version
         options.command = CommandLine.arguments.first ?? options.command
         options.http = try arguments.place("http")
+        options.console = try arguments.place("console")
         options.admin = try arguments.place("admin")
         guard let broker = arguments["broker"].flatMap({ UInt16($0) }) else {
             throw arguments.fault("--broker is a port; one that other machines reach is Apache Kafka's (KAFKA_BROKERS)")
@@ -93,9 +98,13 @@ extension Command {
         var faults: [SettingFault] = []
         do throws(SettingFaults) { _ = try WorkSettings(settings) } catch { faults += error.faults }
         do throws(SettingFaults) { _ = try EdgeSettings(settings) } catch { faults += error.faults }
+        var console: ConsoleConfiguration?
+        do throws(SettingFaults) { console = try ConsoleConfiguration(settings) } catch { faults += error.faults }
         var seen: Set<SettingFault> = []
         faults = faults.filter { seen.insert($0).inserted }
         guard faults.isEmpty else { throw SettingFaults(faults: faults) }
+        console?.http.host = options.console.host
+        try console?.settleAccess()
         try FleetHandlers.check(settings)
     }
 }

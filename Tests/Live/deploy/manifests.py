@@ -70,7 +70,7 @@ class Cluster:
                     "--requirepass", "replace", "--port", "0", "--tls-port", "6379", "--tls-auth-clients", "no",
                     "--tls-cert-file", "/tls/redis.crt", "--tls-key-file", "/tls/redis.key", "--tls-ca-cert-file", "/tls/ca.crt"]
             if name == "postgres":
-                spec.environment |= {f"{handler}_PASSWORD": "replace" for handler in ("PROCESS", "AGGREGATE", "NOTIFY")}
+                spec.environment |= {f"{handler}_PASSWORD": "replace" for handler in ("PROCESS", "AGGREGATE", "NOTIFY", "DEADLETTERS")}
                 spec.words += ["-c", "ssl=on", "-c", "ssl_cert_file=/tls/postgres.crt", "-c", "ssl_key_file=/tls/postgres.key"]
             spec.mounts.append(tls)
             container = self.parts.contain(spec)

@@ -12,7 +12,7 @@ import yaml
 
 from composition import OURS, ROOT, Composition, read
 
-HANDLERS = ["ingest", "process", "aggregate", "notify"]
+HANDLERS = ["ingest", "process", "aggregate", "notify", "deadletters"]
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def test_what_lies_beside_it_fits() -> None:
 
 
 def test_the_services_run_as_it_says(fleet: Composition) -> None:
-    fleet.up("edge", *HANDLERS)
-    ours = [fleet.running[name] for name in ("edge", *HANDLERS)]
+    fleet.up("edge", "console", *HANDLERS)
+    ours = [fleet.running[name] for name in ("edge", "console", *HANDLERS)]
     for container in ours:
         fleet.until(lambda: container.run(*fleet.check("edge")).returncode == 0, f"{container.spec.name} to be healthy")
 
@@ -108,7 +108,11 @@ def test_the_services_run_as_it_says(fleet: Composition) -> None:
     publish("second ")
     fleet.until(lambda: counted() == 200, "the clicks to be counted")
 
+    # The page asks who comes.
+    ask = r"exec 3<>/dev/tcp/localhost/8081; printf 'GET /api/session HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3; head -1 <&3"
+    assert " 401 " in fleet.running["console"].run("bash", "-c", ask).stdout
+
     assert "FAILED" not in fleet.flotilla("doctor")
     # Ended as an engine ends them, each within its grace.
-    for name in ("edge", *HANDLERS, "process-2"):
+    for name in ("edge", "console", *HANDLERS, "process-2"):
         assert fleet.running[name].stop() == 0, fleet.running[name].said()

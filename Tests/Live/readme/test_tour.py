@@ -56,13 +56,13 @@ def fits(printed: str, shown: str) -> bool:
 class Terminal:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "s"
-        self.ports = {8080: free_port(), 9092: free_port(), 9464: free_port()}
+        self.ports = {8080: free_port(), 8081: free_port(), 9092: free_port(), 9464: free_port()}
         self.environment = os.environ | {"FLOTILLA_DATA": str(self.data)}
 
     def run(self, command: str) -> str:
         if command == "make up":
-            http, broker, admin = self.ports.values()
-            command = f"make up UP='--detach --http {http} --broker {broker} --admin {admin}'"
+            http, console, broker, admin = self.ports.values()
+            command = f"make up UP='--detach --http {http} --console {console} --broker {broker} --admin {admin}'"
         for usual, own in self.ports.items():
             command = re.sub(rf"\b(localhost|127\.0\.0\.1):{usual}\b", rf"\1:{own}", command)
         done = subprocess.run(

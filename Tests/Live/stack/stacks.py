@@ -16,7 +16,7 @@ from processes import until
 
 FLOTILLA = Path(os.environ.get("FLOTILLA_BIN", ROOT / "bin" / "flotilla"))
 # Any ports.
-PORTS = ("--http", "0", "--broker", "0", "--admin", "0")
+PORTS = ("--http", "0", "--console", "0", "--broker", "0", "--admin", "0")
 # What would have a command look elsewhere.
 PLACES = ("KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "DATABASE_URL", "FLOTILLA_EDGE_URL", "FLOTILLA_NAMESPACE")
 
@@ -25,7 +25,7 @@ class Stack:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "s"
         # Its own, to which it comes back.
-        self.ports = ("--http", free_port(), "--broker", free_port(), "--admin", free_port())
+        self.ports = ("--http", free_port(), "--console", free_port(), "--broker", free_port(), "--admin", free_port())
         self.environment = {name: value for name, value in os.environ.items() if name not in PLACES} | {
             "FLOTILLA_DATA": str(self.data), "FLOTILLA_TOPICS": str(ROOT / "topics")}
 

@@ -191,7 +191,7 @@ def test_what_cannot_start_says_why(stack: Stack, tmp_path: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        taken = stack.run("up", "--http", port, "--broker", 0, "--admin", 0)
+        taken = stack.run("up", "--http", port, "--console", 0, "--broker", 0, "--admin", 0)
         assert taken.returncode == 1 and f"port {port} cannot be had" in taken.stderr and "--http PORT" in taken.stderr
 
     # Every fault of the settings, before anything is started.

@@ -1,7 +1,6 @@
 package import Contracts
 package import Flotilla
-internal import JSON
-package import Kafka
+package import JSON
 internal import Model
 internal import Platform
 
@@ -12,20 +11,23 @@ package struct FleetReading: Sendable {
 
     /// A process that works for handlers, as it said itself.
     package struct Worker: Hashable, Sendable {
+        package let id: String
+        package let build: String
         package let pid: Int32
         package let admin: String?
         package let handlers: [String]
+        /// As `orders/2`.
+        package let partitions: [String]
         package let cores: Double
+        package let memoryBytes: Int64
     }
 
     /// `board`: nil when there is no Redis; then only the broker tells.
-    package init(_ catalogs: [TopicCatalog], _ board: ControlBoard?, _ admin: Admin, _ client: ClientConfiguration)
-        async throws
-    {
+    package init(_ catalogs: [TopicCatalog], _ board: ControlBoard?, _ lags: LagProbe) async throws {
         var figures: [String: HandlerFigures] = [:]
         for catalog in catalogs {
             for handler in catalog.handlers where figures["\(handler)"] == nil {
-                figures["\(handler)"] = try await Self.lag(of: handler, catalog, admin, client)
+                figures["\(handler)"] = try await lags.figures(of: handler, catalog)
             }
         }
         for text in try await board?.workers() ?? [] { take(text, &figures) }
@@ -52,10 +54,11 @@ package struct FleetReading: Sendable {
     private mutating func take(_ text: String, _ figures: inout [String: HandlerFigures]) {
         guard let root = try? JSONDocument(parsing: text).root, let handlers = root["handlers"] else { return }
         let cores = root["cores"]?.double ?? 0
-        var names: [String] = []
+        var (names, partitions): ([String], [String]) = ([], [])
         for one in handlers.elements {
             guard let name = one["handler"]?.string else { continue }
             names.append(name)
+            partitions += one["partitions"].map { $0.elements.compactMap(\.string) } ?? []
             var found = figures[name] ?? HandlerFigures(name)
             // Of so many workers that are known already, each uses so much.
             found.cores = ((found.cores ?? 0) * Double(found.workers) + cores) / Double(found.workers + 1)
@@ -70,61 +73,21 @@ package struct FleetReading: Sendable {
         }
         workers.append(
             Worker(
+                id: root["id"]?.string ?? "", build: root["build"]?.string ?? "",
                 pid: Int32(clamping: root["pid"]?.int64 ?? 0), admin: root["admin"]?.string, handlers: names,
-                cores: cores))
+                partitions: partitions, cores: cores, memoryBytes: root["memory_bytes"]?.int64 ?? 0))
     }
+}
 
-    // MARK: Lag
-
-    private static func lag(
-        of handler: HandlerName, _ catalog: TopicCatalog, _ admin: Admin, _ client: ClientConfiguration
-    ) async throws -> HandlerFigures {
-        var figures = HandlerFigures("\(handler)")
-        let topics = Set(catalog.subscriptions(of: handler).map { catalog.namespace.topic($0.topic.name) })
-        let lags = try await admin.lag(of: catalog.namespace.group(handler), on: topics)
-            .filter { topics.contains($0.key.topic) }
-        var waiting: [TopicPartition: Offset] = [:]
-        for (place, lag) in lags {
-            figures.partitions = max(figures.partitions, Int(place.partition.rawValue) + 1)
-            guard lag.records > 0 else { continue }
-            figures.waiting[place.partition.rawValue, default: 0] += lag.records
-            waiting[place] = max(lag.committed ?? lag.watermarks.low, lag.watermarks.low)
-        }
-        figures.behind = waiting.isEmpty ? 0 : try await age(of: waiting, client)
-        return figures
-    }
-
-    /// How many seconds ago the oldest of these records was written; nil when none came in time.
-    private static func age(of records: [TopicPartition: Offset], _ client: ClientConfiguration) async throws -> Double?
-    {
-        var configuration = ConsumerConfiguration(client, group: "flotilla-status")
-        // One record of each is enough.
-        configuration.maxPrefetchedBytes = 1 << 20
-        let consumer = try Consumer(configuration)
-        do {
-            let oldest = try await oldest(of: records, consumer)
-            await consumer.close()
-            return oldest.map { Double(max(0, Time.wallMilliseconds - $0)) / 1000 }
-        } catch {
-            await consumer.close()
-            throw error
-        }
-    }
-
-    private static func oldest(of records: [TopicPartition: Offset], _ consumer: Consumer) async throws -> Int64? {
-        try await consumer.assign(records.mapValues { Consumer.StartingPoint.offset($0) })
-        var left = Set(records.keys)
-        var oldest: Int64?
-        let limit = Time.monotonicMilliseconds + 2000
-        while !left.isEmpty, Time.monotonicMilliseconds < limit {
-            for event in try await consumer.nextAll(within: .milliseconds(200)) {
-                guard case .records(let batch) = event else { continue }
-                for record in batch {
-                    guard left.remove(TopicPartition(record.topic, record.partition)) != nil else { continue }
-                    if let time = record.timestamp { oldest = min(oldest ?? time, time) }
-                }
-            }
-        }
-        return oldest
+extension FleetReading.Worker {
+    package func write(to json: inout JSONWriter) {
+        json.member("id", id)
+        json.member("build", build)
+        json.member("pid", Int64(pid))
+        if let admin { json.member("admin", admin) }
+        json.array("handlers") { list in for name in handlers { list.append(name) } }
+        json.array("partitions") { list in for place in partitions { list.append(place) } }
+        json.member("cores", cores)
+        json.member("memory_bytes", memoryBytes)
     }
 }

@@ -39,4 +39,15 @@ package struct HandlerFigures: Hashable, Sendable {
         json.name("advice")
         if let advice { json.append(advice) } else { json.appendNull() }
     }
+
+    /// What the command line leaves out: what came, what is missing, and how much waits in each partition.
+    package func writeMore(to json: inout JSONWriter) {
+        json.name("incoming")
+        if let incoming { json.append((incoming * 10).rounded() / 10) } else { json.appendNull() }
+        json.array("standing") { list in for text in standing { list.append(text) } }
+        json.array("missing") { list in for name in missing.sorted() { list.append(name) } }
+        json.array("waiting") { list in
+            for partition in 0..<Int32(clamping: partitions) { list.append(waiting[partition] ?? 0) }
+        }
+    }
 }

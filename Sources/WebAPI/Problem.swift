@@ -1,38 +1,42 @@
-internal import HTTP
-internal import JSON
+package import HTTP
+package import JSON
 
 /// An answer that says what went wrong: RFC 9457.
-struct Problem: Sendable {
-    let status: Int
+package struct Problem: Error, Sendable {
+    package let status: Int
     /// A sentence about this case, and what to do.
-    let detail: String
-    /// What is wrong where; of a list, with the number of the event.
-    var errors: [(index: Int?, fault: EventFault)] = []
+    package let detail: String
+    /// What is wrong where.
+    package var errors: [Fault] = []
     /// Seconds.
-    var retryAfter: Int?
-    var headers: [HTTPRequest.Field] = []
+    package var retryAfter: Int?
+    package var headers: [HTTPRequest.Field] = []
     /// Written behind the members that every problem has.
-    var more: (@Sendable (inout JSONWriter) -> Void)?
+    package var more: (@Sendable (inout JSONWriter) -> Void)?
 
-    init(_ status: Int, _ detail: String, retryAfter: Int? = nil) {
+    /// One thing that is wrong.
+    package struct Fault: Hashable, Sendable {
+        /// Of a list, which of its elements.
+        package var index: Int?
+        /// Where in the body, as a JSON pointer; or in which header, or in which parameter.
+        package var pointer: String?
+        package var header: String?
+        package var parameter: String?
+        package let detail: String
+
+        package init(_ detail: String) { self.detail = detail }
+    }
+
+    package init(_ status: Int, _ detail: String, retryAfter: Int? = nil) {
         self.status = status
         self.detail = detail
         self.retryAfter = retryAfter
     }
 
-    init(_ refusal: EventRefusal) {
-        switch refusal.kind {
-        case .illegible: self.init(400, "the event cannot be read")
-        case .invalid: self.init(422, "the event is not published: see errors")
-        case .tooLarge: self.init(413, refusal.text)
-        }
-        errors = refusal.faults.map { (nil, $0) }
-    }
-
     /// More are counted, not told.
     private static let errorLimit = 100
 
-    var response: HTTPResponse {
+    package var response: HTTPResponse {
         var json = JSONWriter()
         json.object { json in
             json.member("type", "about:blank")
@@ -41,13 +45,12 @@ struct Problem: Sendable {
             json.member("detail", detail)
             if !errors.isEmpty {
                 json.array("errors") { list in
-                    for (index, fault) in errors.prefix(Self.errorLimit) {
+                    for fault in errors.prefix(Self.errorLimit) {
                         list.object { json in
-                            if let index { json.member("index", index) }
-                            switch fault.place {
-                            case .pointer(let pointer): json.member("pointer", pointer)
-                            case .header(let name): json.member("header", name)
-                            }
+                            if let index = fault.index { json.member("index", index) }
+                            if let pointer = fault.pointer { json.member("pointer", pointer) }
+                            if let header = fault.header { json.member("header", header) }
+                            if let parameter = fault.parameter { json.member("parameter", parameter) }
                             json.member("detail", fault.detail)
                         }
                     }
@@ -60,7 +63,7 @@ struct Problem: Sendable {
         return response
     }
 
-    static func title(_ status: Int) -> String {
+    package static func title(_ status: Int) -> String {
         switch status {
         case 400: "Bad Request"
         case 401: "Unauthorized"
@@ -73,6 +76,7 @@ struct Problem: Sendable {
         case 413: "Content Too Large"
         case 415: "Unsupported Media Type"
         case 417: "Expectation Failed"
+        case 421: "Misdirected Request"
         case 422: "Unprocessable Content"
         case 429: "Too Many Requests"
         case 431: "Request Header Fields Too Large"

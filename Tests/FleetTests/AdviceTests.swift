@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Stack
+@testable import Fleet
 
 @Suite struct AdviceTests {
     /// Six partitions, equally full, two workers that compute.
