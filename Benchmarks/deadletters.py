@@ -59,6 +59,8 @@ def deadletters() -> None:
     from site_of_letters import Site, until  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="flotilla-bench-") as folder:
+        # Root's Postgres runs as another user, who has to get there.
+        Path(folder).chmod(0o711)
         site = Site(Path(folder) / "site")
         try:
             site.follow()

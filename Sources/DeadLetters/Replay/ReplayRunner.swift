@@ -17,7 +17,7 @@ final class ReplayRunner: Sendable {
     let lease: WorkLease
 
     var index: DeadLetterIndex { follower.index }
-    private var service: HandlerService { follower.service }
+    var service: HandlerService { follower.service }
 
     init(_ follower: DeadLetterFollower, _ lease: WorkLease) {
         self.follower = follower
@@ -25,7 +25,7 @@ final class ReplayRunner: Sendable {
     }
 
     /// At most so many at a time.
-    private static let most = 200
+    static let most = 200
 
     func run() async throws {
         var configuration = ProducerConfiguration(follower.client)
@@ -167,7 +167,7 @@ final class ReplayRunner: Sendable {
         }
     }
 
-    private static func noteEnd(_ end: Offset, _ job: ReplayJob, _ items: [ReplayItem]) -> SQL {
+    static func noteEnd(_ end: Offset, _ job: ReplayJob, _ items: [ReplayItem]) -> SQL {
         """
         UPDATE items SET sent_from = \(end.rawValue)
         WHERE job = \(job.id) AND number = ANY(\(items.map(\.number))::bigint[]) AND sent_at IS NOT NULL
@@ -196,7 +196,7 @@ final class ReplayRunner: Sendable {
     }
 
     /// Notes what became of what was sent.
-    private func note(_ outcome: ReplayPress.Outcome, _ job: ReplayJob) async throws {
+    func note(_ outcome: ReplayPress.Outcome, _ job: ReplayJob) async throws {
         try await index.change { transaction in
             let published = outcome.published
             if !published.isEmpty {
@@ -248,61 +248,5 @@ final class ReplayRunner: Sendable {
             }
         }
         follower.gauges.published.add(outcome.published.count, ordering: .relaxed)
-    }
-
-    // MARK: After a crash
-
-    /// Notes what is published of what was sent, and publishes the rest.
-    private func recover(_ press: ReplayPress) async throws {
-        while !service.isEnding {
-            let found = try await index.pool.transaction { transaction -> (ReplayJob, [ReplayItem])? in
-                try await lease.check(transaction)
-                // What was told of did get there.
-                transaction.later(
-                    """
-                    WITH told AS (UPDATE items SET published_at = outcome_at
-                        WHERE sent_at IS NOT NULL AND published_at IS NULL AND outcome IS NOT NULL
-                            AND outcome NOT LIKE 'skipped:%' RETURNING job)
-                    UPDATE jobs j SET published = published + n FROM (SELECT job, count(*) AS n FROM told GROUP BY job) t
-                    WHERE j.id = t.job
-                    """)
-                let items = try await transaction.query(
-                    """
-                    SELECT \(ReplayItem.columns) FROM items i \(ReplayItem.join)
-                    WHERE i.sent_at IS NOT NULL AND i.published_at IS NULL AND i.outcome IS NULL AND \(ReplayItem.isThere)
-                    ORDER BY i.job, i.number LIMIT \(Self.most)
-                    """)
-                guard let first = items.first else { return nil }
-                let id: String = try first.value("item_job")
-                guard let row = try await transaction.query("SELECT * FROM jobs WHERE id = \(id)").first else {
-                    return nil
-                }
-                let all = try items.filter { try $0.value("item_job") == id }.map { try ReplayItem($0) }
-                let together = all.prefix {
-                    $0.letter.family == all.first?.letter.family && $0.letter.partition == all.first?.letter.partition
-                }
-                return (try ReplayJob(row), Array(together))
-            }
-            guard let (job, items) = found else { return }
-            let there = try await press.published(items, job)
-            if !there.isEmpty { try await note(ReplayPress.Outcome(published: there), job) }
-            let numbers = Set(there.map(\.number))
-            let rest = items.filter { !numbers.contains($0.number) }
-            guard let first = rest.first else { continue }
-            if rest.contains(where: { $0.sentFrom == nil }) {
-                let target = first.target(job, follower.namespace)
-                guard let end = try await press.end(of: target) else {
-                    try await note(press.noTarget(rest, target), job)
-                    continue
-                }
-                try await index.change { transaction in
-                    try await lease.check(transaction)
-                    transaction.later(Self.noteEnd(end, job, rest.filter { $0.sentFrom == nil }))
-                }
-            }
-            let outcome = try await press.publish(rest, job)
-            try await note(outcome, job)
-            if outcome.published.isEmpty, outcome.gone.isEmpty, outcome.left.isEmpty { return }
-        }
     }
 }

@@ -59,6 +59,30 @@ def test_a_record_that_holds_its_partition_is_skipped(site: Site) -> None:
     assert len(site.read("orders.filed")) == 60 and site.psql("SELECT sum(events) FROM totals.totals") == "60"
 
 
+def test_a_record_that_waits_for_its_retry_is_skipped(site: Site) -> None:
+    site.broken.write_text("frozen")
+    site.follow()
+    site.handle("shipper")
+    given = orders(12)
+    for number in (2, 5, 8):
+        given[number]["country"] = "frozen"
+    site.publish(given)
+    until(lambda: len(site.read("orders.shipper.retry.10m")) == 3, "those that wait ten minutes")
+    # The last of a partition: those before it go on waiting.
+    waits = max(site.read("orders.shipper.retry.10m"), key=lambda message: message.offset())
+    place = ["--partition", str(waits.partition()), "--offset", str(waits.offset())]
+    told = site.run("skip", "shipper", "--topic", "orders.shipper.retry.10m", *place, "--reason", "no port")
+    assert told.returncode == 0 and "is the dead letter " in told.stdout, told.stdout + told.stderr
+    until(lambda: site.states() == {"open": 1}, "the dead letter")
+    (letter,) = site.dlq("list")
+    headers = {name: value.decode() for name, value in waits.headers()}
+    assert (letter["reason"], letter["event_id"]) == ("skipped", headers["ce_id"])
+    assert (letter["partition"], letter["offset"]) == (int(headers["src-partition"]), int(headers["src-offset"]))
+    site.broken.unlink()
+    assert site.run("dlq", "replay", "--confirm", "1").returncode == 0
+    assert len(site.read("orders.shipped")) == 10
+
+
 def test_a_skip_that_makes_no_sense_is_refused(site: Site) -> None:
     site.follow()
     site.handle("clerk")

@@ -62,7 +62,11 @@ struct Shipper: Handler {
     let name: HandlerName = "shipper"
 
     func handle(_ event: Event, _ context: Context) async throws -> [Outgoing] {
-        guard !fails(try event.json()) else { throw Refusal.permanent("no ship goes there") }
+        let order = try event.json()
+        guard !fails(order) else {
+            throw order["country"]?.string == "frozen"
+                ? Refusal.retry("the port is frozen") : Refusal.permanent("no ship goes there")
+        }
         return [try Outgoing(to: "orders.shipped", from: event, ["shipped": true])]
     }
 }
