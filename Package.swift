@@ -188,7 +188,7 @@ let package = Package(
                 "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
                 "Contracts",
                 "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "DeadLetters", "Fleet",
-                "Console", "Stack", "Transfers",
+                "Console", "Stack", "Transfers", "WebAPI",
             ],
             swiftSettings: strict
         ),

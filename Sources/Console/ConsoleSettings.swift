@@ -6,6 +6,7 @@ package import Model
 package import Platform
 package import Postgres
 package import Redis
+internal import WebAPI
 
 /// What a console is told.
 package struct ConsoleConfiguration: Sendable {
@@ -93,7 +94,7 @@ package struct ConsoleConfiguration: Sendable {
     /// Settles who may come, by where it listens. Throws when everybody could.
     package mutating func settleAccess() throws(HTTPFault) {
         let host = http.host.lowercased()
-        let isLoopback = Self.isLoopback(host)
+        let isLoopback = Credentials.isLoopback(host)
         guard tokens != nil || isLoopback else {
             throw HTTPFault(
                 "a console that asks nobody who they are listens on this machine alone, not on \(http.host): set "
@@ -107,10 +108,5 @@ package struct ConsoleConfiguration: Sendable {
         }
         if !isAnywhere { hosts.insert(host) }
         hosts.formUnion(["localhost", "127.0.0.1", "::1"])
-    }
-
-    private static func isLoopback(_ host: String) -> Bool {
-        host == "localhost" || host == "::1"
-            || host.hasPrefix("127.") && host.utf8.allSatisfy { $0 == 0x2e || (0x30...0x39).contains($0) }
     }
 }

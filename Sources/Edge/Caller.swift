@@ -35,19 +35,6 @@ package struct Caller: Hashable, Sendable {
 
     /// The same, with these topics only.
     func limited(to topics: Set<String>) -> Caller { Caller(full: name, realm, topics) }
-
-    /// Whether a name can be part of a source and of a line of the file of keys.
-    package static func isName(_ text: String) -> Bool {
-        (1...64).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-                    true
-                case _: false
-                }
-            }
-    }
 }
 
 /// How callers show who they are.
@@ -92,7 +79,7 @@ package struct Access: Sendable {
             throw refusal("the key is not known here, or was revoked")
         }
         if takesCertificates, let name = request.peer {
-            guard Caller.isName(name) else {
+            guard Credentials.isName(name) else {
                 throw refusal("the certificate's common name is no name here: letters, digits, dashes, dots")
             }
             return granted(Caller(name, in: .certificate), now)

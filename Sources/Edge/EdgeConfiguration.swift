@@ -23,12 +23,5 @@ package struct EdgeConfiguration: Sendable {
         http.answerHeaders = Edge.securityHeaders
     }
 
-    /// Whether only this machine can reach a host.
-    package static func isLoopback(_ host: String) -> Bool {
-        // A name may begin with these digits too.
-        host == "localhost" || host == "::1"
-            || host.hasPrefix("127.") && host.utf8.allSatisfy { $0 == 0x2e || (0x30...0x39).contains($0) }
-    }
-
     func allows(_ origin: String) -> Bool { origins.contains(origin) || origins.contains("*") }
 }

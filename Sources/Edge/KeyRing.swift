@@ -1,5 +1,6 @@
 package import Platform
 internal import Synchronization
+internal import WebAPI
 
 /// The API keys of a file: one a line, hashed.
 ///
@@ -124,7 +125,9 @@ package final class KeyRing: Sendable {
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             guard !line.isEmpty, !line.hasPrefix("#") else { continue }
             let words = line.split(separator: " ").map(String.init)
-            guard words.count == 5, Caller.isName(words[1]), let digest = hex(words[3]), digest.count == 32 else {
+            guard words.count == 5, Credentials.isName(words[1]), let digest = Credentials.bytes(hex: words[3]),
+                digest.count == 32
+            else {
                 throw Fault("\(path):\(number + 1): is not ID NAME TOPICS SHA256 CREATED")
             }
             let topics = words[2] == "*" ? nil : Set(words[2].split(separator: ",").map(String.init))
@@ -133,32 +136,10 @@ package final class KeyRing: Sendable {
         return entries
     }
 
-    private static func hex(_ text: String) -> [UInt8]? {
-        guard text.utf8.count % 2 == 0 else { return nil }
-        var (bytes, high): ([UInt8], UInt8?) = ([], nil)
-        for character in text {
-            guard let digit = character.hexDigitValue.map({ UInt8($0) }) else { return nil }
-            if let first = high {
-                bytes.append(first << 4 | digit)
-                high = nil
-            } else {
-                high = digit
-            }
-        }
-        return bytes
-    }
-
     /// A new key, which nobody can show again, and what the file keeps of it.
     package static func make(_ name: String, topics: Set<String>?, now: Timestamp) -> (key: String, entry: Entry) {
-        var random = SystemRandomNumberGenerator()
-        func digits(_ words: Int) -> String {
-            (0..<words).map { _ in
-                let text = String(random.next(), radix: 16)
-                return String(repeating: "0", count: 16 - text.count) + text
-            }.joined()
-        }
-        let id = String(digits(1).prefix(12))
-        let key = "flk_\(id)_\(digits(4))"
+        let id = String(Credentials.randomDigits(words: 1).prefix(12))
+        let key = "flk_\(id)_\(Credentials.randomDigits(words: 4))"
         return (key, Entry(id: id, name: name, topics: topics, digest: digest(key), created: now.description))
     }
 

@@ -3,6 +3,7 @@ internal import JSON
 internal import Platform
 internal import Synchronization
 internal import Transfers
+internal import WebAPI
 
 /// The keys that tokens are verified with: of a file, of a URL, or of the provider that an issuer's page names.
 ///
@@ -232,6 +233,6 @@ package enum TokenSource: Hashable, Sendable {
         let end = parts[2].firstIndex { $0 == "?" || $0 == "#" } ?? parts[2].endIndex
         let place = parts[2][..<end]
         if place.hasPrefix("[") { return place == "[::1]" || place.hasPrefix("[::1]:") }
-        return EdgeConfiguration.isLoopback(String(place.prefix { $0 != ":" }))
+        return Credentials.isLoopback(String(place.prefix { $0 != ":" }))
     }
 }

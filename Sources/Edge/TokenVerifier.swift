@@ -2,6 +2,7 @@ internal import JOSE
 internal import JSON
 package import Platform
 internal import Synchronization
+internal import WebAPI
 
 /// Tokens (JWT) that an identity provider has signed: RS256 and ES256.
 ///
@@ -116,7 +117,7 @@ package final class TokenVerifier: Sendable {
         if let issuer, claims["iss"]?.string != issuer { throw TokenRefusal("the token is another issuer's") }
         let audiences = claims["aud"].map { $0.kind == .array ? $0.elements.compactMap(\.string) : [$0.string ?? ""] }
         guard audiences?.contains(audience) ?? false else { throw TokenRefusal("the token is for another audience") }
-        guard let name = claims["sub"]?.string, Caller.isName(name) else {
+        guard let name = claims["sub"]?.string, Credentials.isName(name) else {
             throw TokenRefusal("the token's sub is no name here: letters, digits, dashes, underscores, dots")
         }
         return Claims(caller: Caller(name, in: .token), start: start, end: end, generation: generation)

@@ -5,7 +5,7 @@ internal import HTTP
 internal import Kafka
 internal import Platform
 internal import Stack
-internal import Synchronization
+internal import WebAPI
 
 extension Command {
     static let console = Command(
@@ -70,7 +70,7 @@ extension Command {
         ],
         run: { arguments in
             let name = arguments.operands[0]
-            guard ConsoleTokens.isName(name) else {
+            guard Credentials.isName(name) else {
                 throw arguments.fault("NAME is letters, digits, dashes, underscores and dots, at most 64")
             }
             guard let role = ConsoleRole(rawValue: arguments["role"] ?? "") else {

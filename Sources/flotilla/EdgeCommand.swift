@@ -5,6 +5,7 @@ internal import HTTP
 internal import Kafka
 internal import Platform
 internal import Redis
+internal import WebAPI
 
 extension Command {
     static let edge = Command(
@@ -63,7 +64,7 @@ extension Command {
             configuration.access.grants = try Grants(path: path, log: log, now: Time.monotonicMilliseconds)
         }
         let host = configuration.http.host
-        guard configuration.access.open == nil || EdgeConfiguration.isLoopback(host) else {
+        guard configuration.access.open == nil || Credentials.isLoopback(host) else {
             throw HTTPFault(
                 "an edge that asks nobody who they are listens on this machine alone, not on \(host): "
                     + "set FLOTILLA_KEYS (`flotilla keys create` makes the file), FLOTILLA_JWKS, FLOTILLA_ISSUER, or FLOTILLA_TLS_CLIENT_CA"

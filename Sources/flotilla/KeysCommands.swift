@@ -2,6 +2,7 @@ internal import Commands
 internal import Edge
 internal import JSON
 internal import Platform
+internal import WebAPI
 
 extension Command {
     private static let about = """
@@ -17,7 +18,7 @@ extension Command {
         ],
         run: { arguments in
             let name = arguments.operands[0]
-            guard Caller.isName(name) else {
+            guard Credentials.isName(name) else {
                 throw arguments.fault("NAME is letters, digits, dashes, underscores and dots, at most 64")
             }
             let text = arguments["topics"] ?? "*"

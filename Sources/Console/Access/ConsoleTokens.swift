@@ -1,4 +1,5 @@
 internal import Platform
+internal import WebAPI
 
 /// What somebody may do at the console.
 package enum ConsoleRole: String, Sendable, Hashable, CaseIterable {
@@ -39,13 +40,13 @@ package struct ConsoleTokens: Sendable {
             let parts = entry.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
             let place = "the \(number + 1). of them"
             guard parts.count == 3 else { throw Fault(description: "\(place) is not NAME:ROLE:HASH") }
-            guard Self.isName(parts[0]) else {
+            guard Credentials.isName(parts[0]) else {
                 throw Fault(description: "\(place) has no name of letters, digits, dashes, underscores and dots")
             }
             guard let role = ConsoleRole(rawValue: parts[1]) else {
                 throw Fault(description: "\(place), \(parts[0]), has a role that is neither read nor operate")
             }
-            guard let digest = Self.bytes(hex: parts[2]), digest.count == 32 else {
+            guard let digest = Credentials.bytes(hex: parts[2]), digest.count == 32 else {
                 throw Fault(
                     description: "\(place), \(parts[0]), has a hash that is not 64 hexadecimal digits: "
                         + "flotilla console token makes one")
@@ -72,26 +73,8 @@ package struct ConsoleTokens: Sendable {
 
     /// A new token, which nobody can show again, and what the setting has of it.
     package static func make(_ user: ConsoleUser) -> (token: String, entry: String) {
-        var random = SystemRandomNumberGenerator()
-        let token =
-            "flc_"
-            + (0..<4).map { _ in
-                let text = String(random.next(), radix: 16)
-                return String(repeating: "0", count: 16 - text.count) + text
-            }.joined()
+        let token = "flc_" + Credentials.randomDigits(words: 4)
         return (token, "\(user.name):\(user.role.rawValue):\(hex(digest(of: token)))")
-    }
-
-    package static func isName(_ text: String) -> Bool {
-        (1...64).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-                    true
-                case _: false
-                }
-            }
     }
 
     private static func digest(of token: some StringProtocol) -> [UInt8] {
@@ -104,20 +87,5 @@ package struct ConsoleTokens: Sendable {
 
     private static func hex(_ bytes: [UInt8]) -> String {
         bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-
-    private static func bytes(hex text: String) -> [UInt8]? {
-        guard text.utf8.count % 2 == 0 else { return nil }
-        var (bytes, high): ([UInt8], UInt8?) = ([], nil)
-        for character in text {
-            guard character.isASCII, let digit = character.hexDigitValue.map({ UInt8($0) }) else { return nil }
-            if let first = high {
-                bytes.append(first << 4 | digit)
-                high = nil
-            } else {
-                high = digit
-            }
-        }
-        return bytes
     }
 }
