@@ -82,6 +82,8 @@ class Browser:
 
     def open(self, address: str) -> None:
         self.ask("Page.navigate", url=address)
+        # Before its styles are there everything is somewhere else.
+        self.until("location.href !== 'about:blank' && document.readyState === 'complete'", address)
 
     def until(self, script: str, what: str = "") -> Any:
         """Waits until an expression is true, and returns what it is."""
