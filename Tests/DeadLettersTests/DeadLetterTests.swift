@@ -52,7 +52,15 @@ import Testing
     @Test func nothingThatIsMissingOrDamagedKeepsOneOut() throws {
         let bare = DeadLetter(record(headers: []), of: family)
         #expect(bare.reason == "unknown")
-        #expect(bare.source.offset == -1)
+        // It is known by where it lies, and comes back as that.
+        #expect(bare.source == SourceCoordinates(topic: family.deadLetters, partition: 2, offset: 5))
+        #expect(bare.id == bare.source.deadLetterID(for: "pricer"))
+        let sent = ReplayRecord.make(
+            of: bare, copy: record(headers: []), round: 1, job: "j", toSource: false, namespace: Namespace(), now: 7)
+        let replayed = RetryState(
+            record(headers: sent.headers),
+            role: TopicRole(family: family, kind: .replay, policy: ConsumerPolicy(handler: "pricer")))
+        #expect(replayed.source == bare.source)
         let headers = [
             Header(HeaderName.dlqID, "nonsense"), Header(HeaderName.dlqAt, "0000-01-01T00:00:00Z"),
             Header(HeaderName.dlqReplays, "-4"), Header(HeaderName.sourceOffset, "99999999999999999999"),
@@ -65,6 +73,32 @@ import Testing
         #expect(odd.copyReplays == 0)
         #expect(odd.fingerprint.utf8.count <= 64 && odd.type.utf8.count <= 255)
         #expect(!odd.type.utf8.contains(0) && !odd.type.utf8.contains(0x1b) && !odd.eventID.utf8.contains(0))
+    }
+
+    /// A header may say what it likes: the name follows from where the record was.
+    @Test func aNameIsNotBelieved() throws {
+        func letter(_ headers: [(String, String)]) -> DeadLetters.DeadLetter {
+            DeadLetter(record(headers: headers.map { Header($0.0, $0.1) }), of: family)
+        }
+        let place = [("src-partition", "1"), ("src-offset", "9")]
+        let honest = letter(place + [("src-topic", "orders")])
+        #expect(honest.source == SourceCoordinates(topic: "orders", partition: 1, offset: 9))
+        #expect(letter(place).id == honest.id)
+        #expect(letter(place + [("dlq-id", "01a1ff14-6e1c-7c40-af8b-d16a3ec5912c")]).id == honest.id)
+        let copied = letter([("dlq-id", honest.id.description)])
+        #expect(copied.id != honest.id)
+        // Another topic's record is not this one's.
+        #expect(letter(place + [("src-topic", "payments")]).source.topic == family.deadLetters)
+        #expect(honest.isIn(record(headers: place.map { Header($0.0, $0.1) })))
+        #expect(!honest.isIn(record(headers: [])))
+    }
+
+    @Test func aFleetWithoutANameLeavesThoseOfOthersToThem() throws {
+        let seen = try #require(DeadLetter.family(of: "b.orders.pricer.dlq", Namespace()))
+        let theirs = record(headers: [Header("src-topic", "orders"), Header("src-partition", "1")])
+        #expect(DeadLetter.isOfNamedFleet(theirs, seen))
+        #expect(!DeadLetter.isOfNamedFleet(theirs, family))
+        #expect(!DeadLetter.isOfNamedFleet(record(headers: []), seen))
     }
 
     @Test func aReplayIsTheRecordAndWhatSaysThatItComesBack() throws {

@@ -68,18 +68,12 @@ extension DeadLetter {
         copiedAt = written
         at = time(HeaderName.dlqAt) ?? written
         firstFailed = time(HeaderName.dlqFirstFailed) ?? at
-        let place = found[HeaderName.sourcePartition].flatMap(Int32.init).flatMap { $0 >= 0 ? Partition($0) : nil }
-        let sourceOffset = found[HeaderName.sourceOffset].flatMap(Int64.init).flatMap { $0 >= 0 ? Offset($0) : nil }
-        source = SourceCoordinates(
-            topic: family.source, partition: place ?? record.partition, offset: sourceOffset ?? Offset(-1),
-            timestamp: time(HeaderName.sourceTimestamp)?.milliseconds)
-        id =
-            found[HeaderName.dlqID].flatMap(UUIDValue.init(text:))
-            ?? (sourceOffset == nil
-                ? .version5(
-                    in: .flotillaEvents,
-                    Array("dlq\u{0}\(family.deadLetters)\u{0}\(record.partition)\u{0}\(record.offset)".utf8))
-                : source.deadLetterID(for: family.handler))
+        // One that does not say where it was first is known by where it lies. Its name follows from that; what a header
+        // says it were could be another one's.
+        source =
+            SourceCoordinates(found, of: family)
+            ?? SourceCoordinates(topic: family.deadLetters, partition: record.partition, offset: record.offset)
+        id = source.deadLetterID(for: family.handler)
         reason = word(HeaderName.dlqReason, bytes: 64) ?? "unknown"
         errorType = found[HeaderName.dlqErrorType] ?? ""
         errorMessage = found[HeaderName.dlqMessage] ?? ""
@@ -93,6 +87,15 @@ extension DeadLetter {
         attempts = found[HeaderName.dlqDeliveryCount].flatMap(Int.init).map { min(max($0, 0), 1_000_000) } ?? 0
         copyReplays = found[HeaderName.dlqReplays].flatMap(UInt32.init).map { Int64(min($0, 1_000_000_000)) } ?? 0
         isShed = found[HeaderName.dlqBody] == "omitted"
+    }
+
+    /// Whether this is what lies there: topics are made anew, and then have other records at the same places.
+    package func isIn(_ record: Record) -> Bool { DeadLetter(record, of: family).id == id }
+
+    /// Whether a record of a dead-letter topic is of a fleet with a name, whose topics one without a name sees too.
+    package static func isOfNamedFleet(_ record: Record, _ family: TopicFamily) -> Bool {
+        guard let topic = record.lastHeader(HeaderName.sourceTopic).flatMap({ $0 }) else { return false }
+        return family.source.rawValue.hasSuffix("." + String(decoding: topic.prefix(300), as: UTF8.self))
     }
 
     /// The last moment of the year 9999.

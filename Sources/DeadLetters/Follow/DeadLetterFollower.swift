@@ -99,6 +99,7 @@ package final class DeadLetterFollower: Sendable {
                     let place = record.topicPartition
                     batch.positions[place] = (positions[place], record.offset.next)
                     if let family = families[record.topic] {
+                        guard !DeadLetter.isOfNamedFleet(record, family) else { continue }
                         batch.add(DeadLetter(record, of: family))
                     } else if let outcome = ReplayOutcome(record) {
                         batch.add(outcome)

@@ -166,11 +166,13 @@ extension IndexedLetter {
     init(_ row: PostgresRow) throws(PostgresFault) {
         let family = TopicFamily(
             TopicName(try row.value("topic", as: String.self)), HandlerName(try row.value("handler", as: String.self)))
+        let first: String = try row.value("src_topic")
         letter = DeadLetter(
             id: try row.value("id"), family: family, partition: Partition(try row.value("partition")),
             offset: Offset(try row.value("dlq_offset")),
             source: SourceCoordinates(
-                topic: family.source, partition: Partition(try row.value("src_partition")),
+                topic: first.isEmpty ? family.source : TopicName(first),
+                partition: Partition(try row.value("src_partition")),
                 offset: Offset(try row.value("src_offset")), timestamp: try row.optional("src_timestamp")),
             reason: try row.value("reason"), fingerprint: try row.value("fingerprint"),
             errorType: try row.value("error_type"), errorMessage: try row.value("error_message"),

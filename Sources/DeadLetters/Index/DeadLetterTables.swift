@@ -211,5 +211,14 @@ package enum DeadLetterTables {
             CREATE TRIGGER hours_went AFTER DELETE ON entries REFERENCING OLD TABLE AS old_rows
                 FOR EACH STATEMENT EXECUTE FUNCTION hours_went();
             """),
+        Migration(
+            "5 letters that do not say where they were first",
+            """
+            -- Of which topic src_partition and src_offset are; empty for the source of the family.
+            ALTER TABLE entries ADD COLUMN src_topic text NOT NULL DEFAULT '';
+            -- They were known by names that nothing else could find out.
+            UPDATE entries SET src_topic = topic || '.' || handler || '.dlq', src_partition = partition,
+                src_offset = dlq_offset WHERE src_offset < 0;
+            """),
     ]
 }

@@ -114,8 +114,8 @@ extension DeadLetterIndex {
             INSERT INTO entries (
                 id, topic, handler, partition, dlq_offset, src_partition, src_offset, src_timestamp, reason, fingerprint,
                 error_type, error_message, stage, ce_type, event_id, event_source, key, attempts, first_failed, at,
-                copied_at, copy_replays, is_shed, replays, state)
-            SELECT u.a::uuid, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, v, w, x, w, 'open'
+                copied_at, copy_replays, is_shed, src_topic, replays, state)
+            SELECT u.a::uuid, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, v, w, x, y, w, 'open'
             FROM unnest(
                 \(texts { $0.id.description })::text[], \(texts { $0.family.source.rawValue })::text[],
                 \(texts { $0.family.handler.rawValue })::text[], \(numbers { Int64($0.partition.rawValue) })::bigint[],
@@ -126,8 +126,9 @@ extension DeadLetterIndex {
                 \(texts(\.stage))::text[], \(texts(\.type))::text[], \(texts(\.eventID))::text[],
                 \(texts(\.eventSource))::text[], \(letters.map(\.key))::text[], \(numbers { Int64($0.attempts) })::bigint[],
                 \(times(\.firstFailed))::timestamptz[], \(times(\.at))::timestamptz[], \(times(\.copiedAt))::timestamptz[],
-                \(numbers(\.copyReplays))::bigint[], \(letters.map(\.isShed))::boolean[])
-                AS u (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, v, w, x)
+                \(numbers(\.copyReplays))::bigint[], \(letters.map(\.isShed))::boolean[],
+                \(texts { $0.source.topic == $0.family.source ? "" : $0.source.topic.rawValue })::text[])
+                AS u (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, v, w, x, y)
             ON CONFLICT (id) DO UPDATE SET
                 partition = excluded.partition, dlq_offset = excluded.dlq_offset, reason = excluded.reason,
                 fingerprint = excluded.fingerprint, error_type = excluded.error_type,

@@ -44,6 +44,7 @@ package struct DeadLetterScan: Sendable {
                 let places = topic.partitions.map { TopicPartition(topic.name, $0.partition) }
                 try await reader.readAll(places, from: filter.since?.milliseconds) { record in
                     result.records += 1
+                    guard !DeadLetter.isOfNamedFleet(record, family) else { return }
                     let letter = DeadLetter(record, of: family)
                     guard filter.fits(letter) else { return }
                     if let before = found[letter.id], before.copyReplays > letter.copyReplays { return }

@@ -23,9 +23,10 @@ package struct LetterPage: Sendable, Told {
         self.indexed = indexed
         let letter = indexed.letter
         let topic = namespace.topic(letter.family.deadLetters)
-        let record =
+        let there =
             topics.contains(topic)
             ? try await reader.read(letter.offset, of: TopicPartition(topic, letter.partition)) : nil
+        let record = there.flatMap { letter.isIn($0) ? $0 : nil }
         headers = record?.headers ?? []
         var (value, note): ([UInt8]?, String?) = (record?.valueBytes, nil)
         if record == nil {

@@ -23,7 +23,7 @@ extension RecordReader {
     ) async throws -> [StoryLine] {
         let prefix = namespace.topic(letter.family.retry("")).rawValue
         let names = topics.filter { $0.rawValue.hasPrefix(prefix) }
-        guard letter.source.offset >= 0, !names.isEmpty else { return [] }
+        guard !names.isEmpty else { return [] }
         let wanted = (Array("\(letter.source.partition)".utf8), Array("\(letter.source.offset)".utf8))
         var found: [StoryLine] = []
         var read = 0

@@ -162,7 +162,9 @@ final class ReplayPress: Sendable {
                 outcome.left = Array(items[number...])
                 break
             }
-            guard let record = found[item.letter.offset], let copy = try await whole(record, item.letter) else {
+            guard let record = found[item.letter.offset], item.isRewound || item.letter.isIn(record),
+                let copy = try await whole(record, item.letter)
+            else {
                 outcome.gone.append((item, "its body is gone"))
                 continue
             }
@@ -204,8 +206,7 @@ final class ReplayPress: Sendable {
 extension RecordReader {
     /// The record that a dead letter without its body was made of; nil when it is no more there, or is another one.
     package func shedBody(of record: Record, _ letter: DeadLetter, _ namespace: Namespace) async throws -> Record? {
-        guard letter.source.offset >= 0 else { return nil }
-        let place = TopicPartition(namespace.topic(letter.family.source), letter.source.partition)
+        let place = TopicPartition(namespace.topic(letter.source.topic), letter.source.partition)
         guard let source = try await read(letter.source.offset, of: place), let body = source.valueBytes else {
             return nil
         }

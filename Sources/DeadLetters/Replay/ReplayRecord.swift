@@ -16,12 +16,10 @@ package enum ReplayRecord {
         var headers = copy.headers.filter { !HeaderName.isOurs($0.name) }
         headers += [
             Header(HeaderName.dlqID, letter.id.description), Header(HeaderName.dlqReplays, "\(round)"),
-            Header(HeaderName.dlqReplayJob, job), Header(HeaderName.sourceTopic, letter.family.source.rawValue),
+            Header(HeaderName.dlqReplayJob, job), Header(HeaderName.sourceTopic, letter.source.topic.rawValue),
             Header(HeaderName.sourcePartition, "\(letter.source.partition)"),
+            Header(HeaderName.sourceOffset, "\(letter.source.offset)"),
         ]
-        if letter.source.offset >= 0 {
-            headers.append(Header(HeaderName.sourceOffset, "\(letter.source.offset)"))
-        }
         if let timestamp = letter.source.timestamp {
             headers.append(Header(HeaderName.sourceTimestamp, "\(Timestamp(milliseconds: timestamp))"))
         }

@@ -74,7 +74,8 @@ private struct Export {
                     (records, left) = try await reader.read(left, of: partition)
                     for letter in together where !left.contains(letter.letter.offset) {
                         guard written.insert(letter.letter.id).inserted else { continue }
-                        try await write(letter, records[letter.letter.offset], reader)
+                        let record = records[letter.letter.offset].flatMap { letter.letter.isIn($0) ? $0 : nil }
+                        try await write(letter, record, reader)
                     }
                 } while !left.isEmpty
             }

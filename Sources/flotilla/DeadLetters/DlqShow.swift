@@ -59,7 +59,7 @@ extension LetterPage {
         row("event", "\(letter.type) \(letter.eventID) by \(letter.eventSource)")
         row("key", letter.key ?? "(none)")
         row("handler", "\(letter.family.handler), at \(letter.stage.isEmpty ? "?" : letter.stage)")
-        row("source", "\(letter.family.source), partition \(letter.source.partition), offset \(letter.source.offset)")
+        row("source", "\(letter.source.topic), partition \(letter.source.partition), offset \(letter.source.offset)")
         row("lies in", "\(letter.family.deadLetters), partition \(letter.partition), offset \(letter.offset)")
         row("reason", letter.reason)
         row("error", "\(letter.errorType): \(letter.errorMessage)")

@@ -131,6 +131,38 @@ def test_what_strangers_send_is_shown_harmlessly(site: Site) -> None:
     assert "not known" in site.run("dlq", "show", letter["id"]).stdout
 
 
+def test_a_strangers_letter_comes_back_as_itself(site: Site) -> None:
+    """One that does not say where it was first takes nobody's place in what a handler with state has applied."""
+    site.follow()
+    site.handle("totals")
+    producer = Producer({"bootstrap.servers": site.broker})
+
+    def publish(topic: str, number: int, country: str) -> None:
+        headers = {"ce_specversion": "1.0", "ce_id": f"order-{number}", "ce_source": "/shop", "ce_type": "order.created",
+                   "content-type": "application/json"}
+        order = {"order": number, "amount": 1, "country": country}
+        producer.produce(topic, json.dumps(order).encode(), partition=0, headers=headers)
+        assert producer.flush(30) == 0
+
+    def counted() -> str:
+        return site.psql("SELECT events FROM totals.totals WHERE partition = 0")
+
+    publish("orders.totals.dlq", 1, "de")
+    until(lambda: site.states() == {"open": 1}, "the stranger's")
+    told = site.run("dlq", "replay", "--confirm", "1")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert site.states() == {"resolved": 1} and counted() == "1"
+
+    # The first of its partition, as the stranger's replay was in its own.
+    site.broken.write_text("fr")
+    publish("orders", 2, "fr")
+    until(lambda: site.states() == {"open": 1, "resolved": 1}, "ours")
+    site.broken.unlink()
+    told = site.run("dlq", "replay", "--confirm", "1")
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert site.states() == {"resolved": 2} and counted() == "2"
+
+
 def test_new_topics_are_found_and_a_second_worker_stands_by(site: Site) -> None:
     site.follow("deadletters")
     site.follow("another")
