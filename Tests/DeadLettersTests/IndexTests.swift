@@ -204,14 +204,4 @@ import Testing
         #expect(
             found?.state == state && found?.replays == replays, "\(String(describing: found))", sourceLocation: place)
     }
-
-    private func withIndex(_ body: (DeadLetterIndex) async throws -> Void) async throws {
-        var place = try PostgresConfiguration(url: try PostgresServer.shared.get().database())
-        place.schema = "deadletters"
-        let pool = try PostgresPool(place)
-        defer { pool.close() }
-        let index = DeadLetterIndex(pool)
-        try await index.prepare()
-        try await body(index)
-    }
 }

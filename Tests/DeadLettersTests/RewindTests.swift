@@ -81,16 +81,6 @@ import Testing
     ]) func itStopsWhenTooManyFail(_ failed: Int, _ ended: Int, _ total: Int, _ isHopeless: Bool) {
         #expect(ReplayJob.isHopeless(failed: failed, of: ended, total: total) == isHopeless)
     }
-
-    private func withIndex(_ body: (DeadLetterIndex) async throws -> Void) async throws {
-        var place = try PostgresConfiguration(url: try PostgresServer.shared.get().database())
-        place.schema = "deadletters"
-        let pool = try PostgresPool(place)
-        defer { pool.close() }
-        let index = DeadLetterIndex(pool)
-        try await index.prepare()
-        try await body(index)
-    }
 }
 
 extension [TopicPartition: (from: Offset?, to: Offset)] {

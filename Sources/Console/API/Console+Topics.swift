@@ -43,7 +43,7 @@ extension Console {
         let limit = try questions.number("limit", in: 1...100) ?? 50
         let isUnmasked = try call.isUnmasked(questions)
         let name = TopicName(call.subject)
-        guard Self.isTopicName(call.subject) else {
+        guard name.isValid else {
             throw Problem(404, "there is no topic \(String(call.subject.prefix(80)).debugDescription)")
         }
         let look = TopicLook(place.namespace.topic(name), try want(questions), limit: limit)
@@ -68,18 +68,6 @@ extension Console {
             json.member("more", extent.hasMore)
             json.array("records") { list in for record in shown { list.object { record.write(to: &$0) } } }
         }
-    }
-
-    private static func isTopicName(_ text: String) -> Bool {
-        (1...249).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
-                    true
-                case _: false
-                }
-            }
     }
 
     private func want(_ questions: Questions) throws(Problem) -> TopicLook.Want {

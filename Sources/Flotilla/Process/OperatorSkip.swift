@@ -62,10 +62,7 @@ extension ControlBoard {
 
     /// All that are to be skipped and are not yet; nil when nobody can be asked.
     package func skips() async -> [OperatorSkip]? {
-        guard let fields = try? await redis.execute(RedisCommand("HGETALL", skipsKey)).array else { return nil }
-        return stride(from: 0, to: fields.count - 1, by: 2).compactMap { at in
-            fields[at].text.flatMap { OperatorSkip(field: $0, fields[at + 1].text) }
-        }
+        await orders(skipsKey) { OperatorSkip(field: $0, $1) }
     }
 
     package func skip(_ skip: OperatorSkip) async throws(RedisFault) {
