@@ -155,8 +155,12 @@ package final class Stack: Sendable {
             let limit = Time.monotonicMilliseconds + 120_000
             while true {
                 do {
-                    let changes = try blocking { [plan] in try await plan.apply(catalog) }
+                    let (changes, losses) = try blocking { [plan] in try await plan.apply(catalog) }
                     if changes > 0 { supervisor.tell("\(changes) topics made or changed") }
+                    for loss in losses {
+                        supervisor.tell(
+                            "left as it is: \(loss): \(options.command) topics apply --shorten-retention does it")
+                    }
                     break
                 } catch  where !(error is StackFault) && !isStopping && Time.monotonicMilliseconds < limit {
                     // A disk that is busy makes a broker slow; it is harmless to ask again.

@@ -57,6 +57,7 @@ extension TopicPlan {
     var text: String {
         var lines = changes.map(\.text)
         lines += warnings.map { "warning: \($0)" }
+        lines += losses.map { "warning: \($0): apply does it only with --shorten-retention" }
         lines += refusals.map { "cannot be done: \($0)" }
         lines += leftovers.map { "left alone: \($0), which no topic file wants any more" }
         if changes.isEmpty, refusals.isEmpty {
@@ -72,7 +73,7 @@ extension TopicPlan {
         json.object { json in
             json.array("changes") { json in changes.forEach { $0.write(to: &json) } }
             json.array("refusals") { json in refusals.forEach { $0.write(to: &json) } }
-            json.array("warnings") { json in warnings.forEach { $0.write(to: &json) } }
+            json.array("warnings") { json in (warnings + losses).forEach { $0.write(to: &json) } }
             json.array("leftovers") { json in leftovers.forEach { json.append($0.rawValue) } }
         }
         return json.text
