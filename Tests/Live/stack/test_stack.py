@@ -145,6 +145,7 @@ def check_privacy(stack: Stack) -> None:
     assert refused.returncode != 0 and "peer" in refused.stderr.lower()
 
 
+@pytest.mark.long
 def test_what_is_killed_comes_back_and_the_counts_are_exact(stack: Stack) -> None:
     """Scaled from one to four and back under load, each process killed, then all at once, then the supervisor."""
     stack.up()
