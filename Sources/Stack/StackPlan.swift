@@ -14,6 +14,8 @@ struct StackPlan: Sendable {
     /// be secret.
     let places: [String: String]
     let catalogs: [TopicCatalog]
+    /// The settings that name servers, which are then none of the stack's.
+    let named: [String]
     let scale: [String: Int]
     let redis: PrivateRedis?
     let database: PrivatePostgres?
@@ -34,6 +36,7 @@ struct StackPlan: Sendable {
         self.namespace = namespace
         catalogs = try Self.catalogs(topics, options, namespace)
         func isSet(_ name: String) -> Bool { settings.all[name] != nil || settings.all[name + "_FILE"] != nil }
+        named = (Self.servers + options.handlers.map(Self.setting)).filter(isSet)
         brokerIsOurs = !isSet("KAFKA_BROKERS") && !isSet("KAFKA_BOOTSTRAP_SERVERS")
         ports = try StackPorts(options, hasBroker: brokerIsOurs)
         redis = isSet("REDIS_URL") ? nil : try PrivateRedis(folder: folder.redis, fsync: options.fsync)
@@ -50,6 +53,8 @@ struct StackPlan: Sendable {
         self.places = places
         scale = try Self.scale(options, catalogs)
     }
+
+    private static let servers = ["KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "DATABASE_URL"]
 
     /// Where a handler's own database is set: `PROCESS_DATABASE_URL`.
     private static func setting(of handler: HandlerName) -> String {

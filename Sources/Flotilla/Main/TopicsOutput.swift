@@ -1,6 +1,7 @@
 internal import Contracts
 internal import JSON
 internal import Model
+internal import Platform
 
 // What `flotilla topics` prints: for people, and with --json for programs.
 
@@ -105,17 +106,13 @@ extension TopicCatalog {
         var lines = changes.map { "\($0.isBreaking ? "breaking" : "compatible"): \($0)" }
         let derived = wanted.count - topics.count
         lines.append(
-            "\(Self.count(topics.count, "topic")), \(derived) derived, "
-                + "\(Self.count(handlers.count, "handler")): the files are right")
+            "\(Words.count(topics.count, "topic")), \(derived) derived, "
+                + "\(Words.count(handlers.count, "handler")): the files are right")
         if let against {
             let breaking = changes.count { $0.isBreaking }
             lines.append("against \(against): \(breaking) breaking, \(changes.count - breaking) compatible")
         }
         return lines.joined(separator: "\n")
-    }
-
-    private static func count(_ number: Int, _ thing: String) -> String {
-        "\(number) \(thing)\(number == 1 ? "" : "s")"
     }
 
     func json(changes: [ContractChange], faults: [TopicFault]) -> String {
