@@ -6,11 +6,14 @@ package struct Program: Sendable {
     private let about: String
     private let version: String
     private let commands: [Command]
+    private let hasOwnTopics: Bool
 
-    package init(about: String, version: String, commands: [Command]) {
+    /// `hasOwnTopics`: its topic files are its own, and not those of a stack that runs here.
+    package init(about: String, version: String, commands: [Command], hasOwnTopics: Bool = false) {
         self.about = about
         self.version = version
         self.commands = commands
+        self.hasOwnTopics = hasOwnTopics
     }
 
     /// What the process was called as.
@@ -36,8 +39,13 @@ package struct Program: Sendable {
                     print(command.help)
                     return .ok
                 }
-                if command.joinsStack { RunningStack.adopt(from: RunningStack.folder(arguments)) }
-                return try command.run(arguments)
+                guard command.joinsStack else { return try command.run(arguments) }
+                join(RunningStack.folder(arguments))
+                do { return try command.run(arguments) } catch  where !(error is UsageFault) {
+                    Self.complain("\(Self.name): \(error)")
+                    if let advice = RunningStack.advice(arguments) { Self.complain("\(Self.name): \(advice)") }
+                    return .failed
+                }
             }
             return try runWord(word, line.dropFirst())
         } catch let fault as UsageFault {
@@ -47,6 +55,16 @@ package struct Program: Sendable {
             Self.complain("\(Self.name): \(error)")
             return .failed
         }
+    }
+
+    /// Takes over what a running stack says, or says that it is not meant.
+    private func join(_ folder: String) {
+        let without: Set<String> = hasOwnTopics ? ["FLOTILLA_TOPICS"] : []
+        guard case .hidden(let names) = RunningStack.adopt(from: folder, without: without) else { return }
+        let verb = names.count == 1 ? "is" : "are"
+        Self.complain(
+            "\(Self.name): this is not about the fleet that runs in \(folder): \(names.joined(separator: ", ")) \(verb) set"
+        )
     }
 
     /// What is no command: asking for help, or the first word of some.

@@ -1,7 +1,6 @@
 package import Commands
 package import Contracts
 internal import Glibc
-internal import JSON
 internal import Kafka
 internal import Model
 internal import Platform
@@ -36,49 +35,6 @@ extension Command {
     }
 }
 
-/// What was found about one thing.
-package struct Finding: Sendable {
-    package enum State: String, Sendable { case ok, warning, failed }
-
-    let subject: String
-    let state: State
-    let detail: String
-    /// What to do about it.
-    let advice: String?
-
-    package init(subject: String, state: State, detail: String, advice: String? = nil) {
-        (self.subject, self.state, self.detail, self.advice) = (subject, state, detail, advice)
-    }
-
-    static func text(_ findings: [Finding], colours: Bool) -> String {
-        let width = findings.map(\.subject.count).max() ?? 0
-        return findings.map { finding in
-            let mark = finding.state == .ok ? "ok     " : finding.state == .warning ? "warning" : "FAILED "
-            let colour = finding.state == .ok ? "32" : finding.state == .warning ? "33" : "31"
-            let shown = colours ? "\u{1b}[\(colour)m\(mark)\u{1b}[0m" : mark
-            let padded = finding.subject + String(repeating: " ", count: width - finding.subject.count)
-            let indent = "\n" + String(repeating: " ", count: width + 11)
-            let detail = finding.detail.split(separator: "\n").joined(separator: indent)
-            return "\(shown)  \(padded)  \(detail)\(finding.advice.map { "\(indent)→ \($0)" } ?? "")"
-        }.joined(separator: "\n")
-    }
-
-    static func json(_ findings: [Finding]) -> String {
-        var writer = JSONWriter()
-        writer.array { list in
-            for finding in findings {
-                list.object { json in
-                    json.member("subject", finding.subject)
-                    json.member("state", finding.state.rawValue)
-                    json.member("detail", finding.detail)
-                    if let advice = finding.advice { json.member("advice", advice) }
-                }
-            }
-        }
-        return writer.text
-    }
-}
-
 /// Asks one thing after the other. What one answers is needed to ask the next, so it stops where nothing more can be
 /// known.
 private struct Doctor: Sendable {
@@ -103,7 +59,8 @@ private struct Doctor: Sendable {
             findings.append(Finding(subject: "settings", state: .ok, detail: "understood"))
         } catch {
             let list = error.faults.map(\.description).joined(separator: "\n")
-            findings.append(Finding(subject: "settings", state: .failed, detail: list, advice: "set them as it says"))
+            let advice = RunningStack.advice() ?? "set them as it says"
+            findings.append(Finding(subject: "settings", state: .failed, detail: list, advice: advice))
         }
         let catalog = topicFiles(folder, namespace, &findings)
         if let catalog { findings += others(folder, catalog) }
@@ -121,7 +78,9 @@ private struct Doctor: Sendable {
             let unknown = handlers.map(\.name).filter { !catalog.handlers.contains($0) }
             findings.append(
                 unknown.isEmpty
-                    ? Finding(subject: "topic files", state: .ok, detail: "\(catalog.topics.count) topics in \(folder)")
+                    ? Finding(
+                        subject: "topic files", state: .ok,
+                        detail: "\(Words.count(catalog.topics.count, "topic")) in \(folder)")
                     : Finding(
                         subject: "topic files", state: .failed,
                         detail: "no topic has the consumer \(unknown.map(\.rawValue).joined(separator: ", "))",
@@ -157,7 +116,9 @@ private struct Doctor: Sendable {
             let topics = try await admin.topics()
             let took = Time.monotonicMilliseconds - began
             findings.append(
-                Finding(subject: "broker", state: .ok, detail: "\(name) has \(topics.count) topics (\(took) ms)"))
+                Finding(
+                    subject: "broker", state: .ok,
+                    detail: "\(name) has \(Words.count(topics.count, "topic")) (\(took) ms)"))
             guard let catalog else { return findings }
             let names = handlers.isEmpty ? catalog.handlers : handlers.map(\.name)
             let readiness = try await catalog.readiness(of: Set(names), with: admin)
@@ -193,7 +154,8 @@ private struct Doctor: Sendable {
         }
         let lags = try await admin.lag(of: group, on: Set(places.map(\.topic)))
         let behind = lags.values.reduce(0) { $0 + max(0, $1.records) }
-        let detail = "\(described.members.count) workers, group \(described.state), \(behind) records behind"
+        let detail =
+            "\(Words.count(described.members.count, "worker")), group \(described.state), \(Words.count(behind, "record")) behind"
         if described.members.isEmpty {
             return Finding(
                 subject: subject, state: .warning, detail: detail, advice: "nobody works: \(Program.name) work \(name)")
@@ -202,7 +164,8 @@ private struct Doctor: Sendable {
         let orphans = places.filter { !owned.contains($0) }
         guard orphans.isEmpty || "\(described.state)" != "stable" else {
             return Finding(
-                subject: subject, state: .failed, detail: "\(detail); nobody has \(orphans.count) partitions",
+                subject: subject, state: .failed,
+                detail: "\(detail); nobody has \(Words.count(orphans.count, "partition"))",
                 advice: "restart its workers one after the other")
         }
         return Finding(subject: subject, state: .ok, detail: detail)

@@ -18,8 +18,10 @@ public enum Flotilla {
             Program.complain("\(Program.name): two handlers are called \(name): give one another name")
             exit(1)
         }
-        Program(about: "workers of a fleet on Kafka", version: version, commands: commands(for: all, build: version))
-            .main()
+        Program(
+            about: "workers of a fleet on Kafka", version: version, commands: commands(for: all, build: version),
+            hasOwnTopics: true
+        ).main()
     }
 
     /// The commands that work for these handlers.

@@ -14,6 +14,8 @@ from typing import Any
 
 from websockets.sync.client import connect
 
+from processes import launch
+
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowDown": 40}
 
 
@@ -30,7 +32,7 @@ class Browser:
             # Its sandbox refuses root, and tests may run as that.
             words.append("--no-sandbox")
         with (folder / "log").open("wb") as log:
-            self.process = subprocess.Popen([*words, "about:blank"], stdout=log, stderr=log)
+            self.process = launch([*words, "about:blank"], stdout=log, stderr=log)
         place = folder / "DevToolsActivePort"
         until(lambda: place.exists() and place.read_text().count("\n") >= 1, "chromium", self.check)
         port, path = place.read_text().splitlines()[:2]
