@@ -179,7 +179,7 @@ package final class DeadLettersProcess: Sendable {
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await self.follower.follow() }
-                group.addTask { try await RetentionWatch(follower: self.follower).watch() }
+                group.addTask { await RetentionWatch(follower: self.follower).watch() }
                 group.addTask { try await ReplayRunner(self.follower, lease).run() }
                 group.addTask {
                     while !self.service.isEnding, !Task.isCancelled {

@@ -12,6 +12,8 @@ final class FollowerGauges: Sendable {
     let published = Atomic<Int>(0)
     let open = Atomic<Int>(0)
     let expiring = Atomic<Int>(0)
+    /// Replays that are paused or were stopped.
+    let standing = Atomic<Int>(0)
     /// When the oldest that is open became a dead letter, in milliseconds; 0 when none is.
     let oldestOpen = Atomic<Int64>(0)
 
@@ -32,7 +34,11 @@ final class FollowerGauges: Sendable {
             "flotilla_deadletters_replayed_total", .counter, "Records that were published again.",
             Double(published.load(ordering: .relaxed)))
         text.add(
-            "flotilla_deadletters_open", .gauge, "Dead letters that are open.", Double(open.load(ordering: .relaxed)))
+            "flotilla_deadletters_open", .gauge, "Dead letters that are open, or wait in a replay.",
+            Double(open.load(ordering: .relaxed)))
+        text.add(
+            "flotilla_deadletters_standing", .gauge, "Replays that are paused or were stopped.",
+            Double(standing.load(ordering: .relaxed)))
         text.add(
             "flotilla_deadletters_expiring", .gauge,
             "Open dead letters that their topic's retention deletes within 72 hours.",

@@ -9,6 +9,7 @@ internal import Platform
 package struct LetterPage: Sendable, Told {
     package let indexed: IndexedLetter
     package let headers: [Header]
+    package let headersNote: String?
     package let story: [StoryLine]
     package let body: BodyView
     package let bodyNote: String?
@@ -27,17 +28,16 @@ package struct LetterPage: Sendable, Told {
             topics.contains(topic)
             ? try await reader.read(letter.offset, of: TopicPartition(topic, letter.partition)) : nil
         let record = there.flatMap { letter.isIn($0) ? $0 : nil }
-        headers = record?.headers ?? []
-        var (value, note): ([UInt8]?, String?) = (record?.valueBytes, nil)
-        if record == nil {
-            note = "gone: the retention of \(topic) has deleted it"
-        } else if letter.isShed, let record {
-            let source = try await reader.shedBody(of: record, letter, namespace)
-            value = source?.valueBytes
-            note =
-                source == nil
-                ? "it did not fit into the dead letter, and is no more in \(letter.family.source)"
-                : "it did not fit into the dead letter; this is from \(letter.family.source)"
+        let whole: WholeLetter?
+        if let record { whole = try await reader.whole(record, of: letter, namespace) } else { whole = nil }
+        headers = whole?.headers ?? []
+        let value = whole?.value
+        let note: String?
+        if let whole {
+            note = whole.lacksBody ? Self.note("it", whole, letter) : nil
+            headersNote = whole.lacksHeaders ? Self.note("what is large of them", whole, letter) : nil
+        } else {
+            (note, headersNote) = ("gone: the retention of \(topic) has deleted it", nil)
         }
         (bodyNote, bodyBytes) = (note, value?.count ?? 0)
         let personal = catalog?[letter.family.source]?.pii
@@ -53,6 +53,12 @@ package struct LetterPage: Sendable, Told {
         story = lines.sorted { $0.at < $1.at }
     }
 
+    private static func note(_ what: String, _ whole: WholeLetter, _ letter: DeadLetter) -> String {
+        "\(what) did not fit into the dead letter"
+            + (whole.source == nil
+                ? ", and is no more in \(letter.source.topic)" : "; this is from \(letter.source.topic)")
+    }
+
     private static func span(_ letter: DeadLetter) -> String {
         let milliseconds = letter.at.milliseconds - letter.firstFailed.milliseconds
         return Duration.milliseconds(max(0, milliseconds > 10_000 ? milliseconds / 1000 * 1000 : milliseconds)).text
@@ -62,9 +68,8 @@ package struct LetterPage: Sendable, Told {
 
     package func write(to json: inout JSONWriter) {
         indexed.write(to: &json)
-        json.object("headers") { json in
-            for header in headers { json.member(header.name, header.shown) }
-        }
+        headers.write(to: &json)
+        if let headersNote { json.member("headers_note", headersNote) }
         json.array("story") { list in
             for line in story {
                 list.object { json in
@@ -85,6 +90,27 @@ extension StoryLine {
 extension Header {
     /// Its text, or its bytes in base 64.
     package var shown: String { value.map { text ?? "base64:" + Base64.encode($0) } ?? "" }
+}
+
+extension [Header] {
+    /// As the member `headers`. A name that occurs more than once has a list of its values.
+    package func write(to json: inout JSONWriter) {
+        var (names, values): ([String], [String: [String]]) = ([], [:])
+        for header in self {
+            if values[header.name] == nil { names.append(header.name) }
+            values[header.name, default: []].append(header.shown)
+        }
+        json.object("headers") { json in
+            for name in names {
+                let all = values[name] ?? []
+                if all.count == 1 {
+                    json.member(name, all[0])
+                } else {
+                    json.array(name) { list in for value in all { list.append(value) } }
+                }
+            }
+        }
+    }
 }
 
 extension BodyView {

@@ -69,7 +69,7 @@ package enum CopyWriter {
     }
 
     /// The dead letter, with as much as fits: whole, without the stack, without large foreign headers, at last without
-    /// its body, which is still where it came from. Nil when not even that fits.
+    /// its body. It says so of the headers and the body, which are still where it came from. Nil when not even that fits.
     package static func deadLetter(
         of record: Record, to topic: TopicName, reason: DeadLetterReason, stage: String, maxBytes: Int,
         _ report: FailureReport
@@ -124,7 +124,9 @@ package enum CopyWriter {
             ]
             value = nil
         }
-        let foreign = others(of: record).filter { rung < .withoutLargeHeaders || !$0.maySlipAway }
+        let everybodys = others(of: record)
+        let foreign = everybodys.filter { rung < .withoutLargeHeaders || !$0.maySlipAway }
+        if foreign.count < everybodys.count { headers.append(Header(HeaderName.dlqHeaders, "omitted")) }
         return OutgoingRecord(
             topic: topic, partition: record.partition, key: record.keyBytes, value: value, headers: foreign + headers,
             timestamp: report.now)

@@ -41,6 +41,8 @@ package enum HeaderName {
     package static let dlqBody = "dlq-body"
     package static let dlqBodySHA256 = "dlq-body-sha256"
     package static let dlqBodyBytes = "dlq-body-bytes"
+    /// `omitted` when large headers of others were left out; they are still where the record was first.
+    package static let dlqHeaders = "dlq-headers"
 
     /// Whether a header is one of ours; a copy carries each of them once, written anew.
     package static func isOurs(_ name: String) -> Bool {

@@ -90,19 +90,16 @@ private struct Export {
 
     private func write(_ indexed: IndexedLetter, _ record: Record?, _ reader: RecordReader) async throws {
         let letter = indexed.letter
-        var value = record?.valueBytes
-        var isGone = record == nil
-        if letter.isShed, let record {
-            value = try await reader.shedBody(of: record, letter, place.namespace)?.valueBytes
-            isGone = value == nil
-        }
+        var whole: WholeLetter?
+        if let record { whole = try await reader.whole(record, of: letter, place.namespace) }
+        let value = whole?.value
+        let isGone = whole.map { $0.lacksBody && $0.source == nil } ?? true
         let view = BodyView(value, personal: place.catalog?[letter.family.source]?.pii, unmasked: isUnmasked)
         var writer = JSONWriter()
         writer.object { json in
             indexed.write(to: &json)
-            json.object("headers") { json in
-                for header in record?.headers ?? [] { json.member(header.name, header.shown) }
-            }
+            (whole?.headers ?? []).write(to: &json)
+            if let whole, whole.lacksHeaders, whole.source == nil { json.member("headers_gone", true) }
             if isGone {
                 json.member("body_gone", true)
             } else if case .binary = view, let value {

@@ -73,7 +73,7 @@ extension LetterPage {
         }
         lines.append("story")
         for line in story { lines.append("  \(line.at)  \(Harmless.line(line.what))") }
-        lines.append("headers")
+        lines.append("headers" + (headersNote.map { " (\($0))" } ?? ""))
         for header in headers where !HeaderName.isOurs(header.name) {
             lines.append("  \(Harmless.line(header.name)): \(Harmless.line(header.shown))")
         }
