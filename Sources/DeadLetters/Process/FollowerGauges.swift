@@ -20,7 +20,10 @@ final class FollowerGauges: Sendable {
     /// Records that were taken in.
     var taken: Int { letters.load(ordering: .relaxed) + outcomes.load(ordering: .relaxed) }
 
-    func write(to text: inout MetricsText) {
+    func write(to text: inout MetricsText, standsBy: Bool) {
+        text.add(
+            "flotilla_deadletters_stands_by", .gauge, "1 while another process follows the dead letters.",
+            standsBy ? 1 : 0)
         text.add(
             "flotilla_deadletters_topics", .gauge, "Dead-letter topics that are followed.",
             Double(topics.load(ordering: .relaxed)))
@@ -41,7 +44,7 @@ final class FollowerGauges: Sendable {
             Double(standing.load(ordering: .relaxed)))
         text.add(
             "flotilla_deadletters_expiring", .gauge,
-            "Open dead letters that their topic's retention deletes within 72 hours.",
+            "Dead letters, open or in a replay, that their topic's retention deletes within 72 hours.",
             Double(expiring.load(ordering: .relaxed)))
         let oldest = oldestOpen.load(ordering: .relaxed)
         text.add(
@@ -50,13 +53,14 @@ final class FollowerGauges: Sendable {
     }
 
     /// As every handler's part of a heartbeat.
-    func write(to json: inout JSONWriter, pause: OperatorPause?, obstacle: String?) {
+    func write(to json: inout JSONWriter, pause: OperatorPause?, obstacles: [String], standsBy: Bool) {
         json.member("handler", "deadletters")
         json.member("consumed", taken)
         json.member("done", taken)
         json.member("published", Int64(published.load(ordering: .relaxed)))
         for name in ["repeats", "retried", "dead_lettered", "in_flight"] { json.member(name, 0) }
-        json.array("missing") { list in if let obstacle { list.append(obstacle) } }
+        json.array("missing") { list in for obstacle in obstacles { list.append(obstacle) } }
+        if standsBy { json.member("stands_by", true) }
         json.array("floods") { _ in }
         json.array("partitions") { _ in }
         json.array("operator") { list in

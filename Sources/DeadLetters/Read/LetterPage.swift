@@ -42,13 +42,17 @@ package struct LetterPage: Sendable, Told {
         (bodyNote, bodyBytes) = (note, value?.count ?? 0)
         let personal = catalog?[letter.family.source]?.pii
         body = BodyView(value, personal: personal, unmasked: isUnmasked)
-        var lines = (try? await reader.attempts(of: letter, namespace, topics: topics)) ?? []
-        lines.append(StoryLine(letter.firstFailed, "failed for the first time"))
+        var lines = [StoryLine(letter.firstFailed, "failed for the first time")]
+        do { lines += try await reader.attempts(of: letter, namespace, topics: topics) } catch {
+            lines.append(StoryLine(letter.firstFailed, "its attempts could not be looked for: \(error)"))
+        }
+        let attempts = "\(letter.attempts) \(letter.attempts == 1 ? "attempt" : "attempts")"
+        let worker = record?.lastHeader(HeaderName.dlqWorker).flatMap { $0 }.map { String(decoding: $0, as: UTF8.self) }
         lines.append(
             StoryLine(
                 letter.at,
-                "dead letter, \(letter.reason), after \(letter.attempts) \(letter.attempts == 1 ? "attempt" : "attempts") in \(Self.span(letter)): \(letter.errorMessage)"
-            ))
+                "dead letter, \(letter.reason), after \(attempts) in \(Self.span(letter.firstFailed, letter.at))"
+                    + "\(worker.map { ", the last by worker \($0)" } ?? ""): \(letter.errorMessage)"))
         lines += rounds
         story = lines.sorted { $0.at < $1.at }
     }
@@ -59,9 +63,9 @@ package struct LetterPage: Sendable, Told {
                 ? ", and is no more in \(letter.source.topic)" : "; this is from \(letter.source.topic)")
     }
 
-    private static func span(_ letter: DeadLetter) -> String {
-        let milliseconds = letter.at.milliseconds - letter.firstFailed.milliseconds
-        return Duration.milliseconds(max(0, milliseconds > 10_000 ? milliseconds / 1000 * 1000 : milliseconds)).text
+    static func span(_ first: Timestamp, _ last: Timestamp) -> String {
+        let milliseconds = max(0, last.milliseconds - first.milliseconds)
+        return Duration.milliseconds(milliseconds > 10_000 ? milliseconds / 1000 * 1000 : milliseconds).text
     }
 
     package func header(_ name: String) -> String? { headers.last { $0.name == name }?.text }

@@ -59,6 +59,7 @@ package enum CopyWriter {
             Header(HeaderName.retryDue, "\(Timestamp(milliseconds: due))"),
             Header(HeaderName.retryFirstFailed, "\(Timestamp(milliseconds: report.state.firstFailed ?? report.now))"),
             Header(HeaderName.retryLastFailed, "\(Timestamp(milliseconds: report.now))"),
+            Header(HeaderName.retryWorker, ErrorText.line(report.worker, bytes: 256)),
             Header(HeaderName.retryErrorType, ErrorText.line(report.errorType, bytes: 256)),
             Header(HeaderName.retryErrorMessage, ErrorText.line(report.errorMessage, bytes: 512)),
         ]

@@ -5,6 +5,8 @@ package enum HeaderName {
     package static let retryDue = "retry-due"
     package static let retryFirstFailed = "retry-first-failed"
     package static let retryLastFailed = "retry-last-failed"
+    /// Whose attempts they were.
+    package static let retryWorker = "retry-worker"
     package static let retryErrorType = "retry-error-type"
     package static let retryErrorMessage = "retry-error-message"
 
