@@ -96,6 +96,8 @@ final class ReplayPress: Sendable {
     private static let trust: Int64 = 1000
     /// Once so much is to be sent, the rest waits for its turn.
     private static let mostBytes = 16 << 20
+    /// What a producer makes one batch of.
+    private static let pieceBytes = 900_000
 
     private var namespace: Namespace { follower.namespace }
 
@@ -224,24 +226,46 @@ final class ReplayPress: Sendable {
                     of: item.letter, copy: copy, round: item.round, job: job.id, toSource: job.toSource,
                     isRewind: item.isRewound && !item.hasDied, namespace: namespace, now: Time.wallMilliseconds))
         }
-        guard !records.isEmpty else { return outcome }
-        let report = try await producer.send(OutgoingBatch(records))
-        for (item, result) in zip(sending, report) {
-            switch result {
-            case .success(let delivery):
-                outcome.published.append(item)
-                outcome.offsets[item.number] = delivery.offset
-            case .failure(let fault):
-                switch Self.consequence(of: fault) {
-                case .ofItem: outcome.refused.append((item, "cannot publish: \(fault)"))
-                case .ofJob:
-                    outcome.left.append(item)
-                    outcome.fault = "cannot publish: \(fault)"
-                case .unknown: throw fault
+        try await send(sending[...], records, &outcome)
+        return outcome
+    }
+
+    /// A broker takes or refuses a batch, so they go in pieces that are one, and of a piece that is too large each goes
+    /// alone before the next: what can be published is, and in its order.
+    private func send(
+        _ items: ArraySlice<ReplayItem>, _ records: [OutgoingRecord], _ outcome: inout Outcome
+    ) async throws {
+        var next = items.startIndex
+        while next < items.endIndex {
+            guard outcome.fault == nil else {
+                outcome.left += items[next...]
+                return
+            }
+            var (past, bytes) = (next, 0)
+            repeat {
+                bytes += records[past].wireBytes
+                past += 1
+            } while past < items.endIndex && bytes + records[past].wireBytes <= Self.pieceBytes
+            let report = try await producer.send(OutgoingBatch(Array(records[next..<past])))
+            for (number, result) in zip(next..<past, report) {
+                let item = items[number]
+                switch result {
+                case .success(let delivery):
+                    outcome.published.append(item)
+                    outcome.offsets[item.number] = delivery.offset
+                case .failure(let fault):
+                    switch Self.consequence(of: fault) {
+                    case .ofItem where past - next > 1: try await send(items[number...number], records, &outcome)
+                    case .ofItem: outcome.refused.append((item, "cannot publish: \(fault)"))
+                    case .ofJob:
+                        outcome.left.append(item)
+                        outcome.fault = "cannot publish: \(fault)"
+                    case .unknown: throw fault
+                    }
                 }
             }
+            next = past
         }
-        return outcome
     }
 
     private enum Consequence { case ofItem, ofJob, unknown }

@@ -171,7 +171,7 @@ extension Header {
 
 extension OutgoingRecord {
     /// About what the record takes on its way: its bytes, and a few for the lengths and times around them.
-    var wireBytes: Int {
+    package var wireBytes: Int {
         headers.reduce(64 + (key?.count ?? 0) + (value?.count ?? 0)) {
             $0 + $1.name.utf8.count + ($1.value?.count ?? 0) + 10
         }
