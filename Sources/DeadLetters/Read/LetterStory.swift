@@ -29,7 +29,7 @@ extension RecordReader {
         var found: [RetryCopy] = []
         let places = names.map { TopicPartition($0, letter.source.partition) }
         let isWhole = try await readAll(
-            places, from: letter.firstFailed.milliseconds - 60_000, within: span, maxBytes: maxBytes
+            places, from: max(0, letter.firstFailed.milliseconds - 60_000), within: span, maxBytes: maxBytes
         ) { record in
             guard record.lastHeader(HeaderName.sourceOffset).flatMap({ $0 }) == wanted.1,
                 record.lastHeader(HeaderName.sourcePartition).flatMap({ $0 }) == wanted.0,
