@@ -22,7 +22,7 @@ package final class DeadLetterFollower: Sendable {
     /// How often it looks for new topics.
     private static let look: Int64 = 5000
     /// How often one that could not be read is tried anew: nobody tells when it can be.
-    private static let retry: Int64 = 30_000
+    private static let retry: Int64 = 10_000
 
     /// The topics that cannot be read, and why.
     var troubles: [String] { faults.withLock { $0.sorted { $0.key < $1.key }.map(\.value) } }

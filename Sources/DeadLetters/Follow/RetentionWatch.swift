@@ -172,8 +172,8 @@ struct RetentionWatch: Sendable {
         let rows = try await index.pool.transaction { transaction in
             try await transaction.query(
                 """
-                SELECT id, state, reason, total - published - skipped AS left_over, total - resolved - failed - skipped AS untold
-                FROM jobs WHERE state IN ('paused', 'stopped')
+                SELECT id, state, reason, greatest(0, total - published - skipped) AS left_over,
+                    greatest(0, total - resolved - failed - skipped) AS untold FROM jobs WHERE state IN ('paused', 'stopped')
                     OR state = 'finishing' AND changed_at < now() - interval '1 hour' ORDER BY made_at LIMIT 20
                 """)
         }
