@@ -110,8 +110,12 @@ package final class DeadLetterFollower: Sendable {
         for event in events {
             switch event {
             case .records(let records):
-                if let topic = records.first?.topic { clear(topic) }
+                var last: TopicName?
                 for record in records {
+                    if record.topic != last {
+                        clear(record.topic)
+                        last = record.topic
+                    }
                     let place = record.topicPartition
                     batch.positions[place] = (positions[place], record.offset.next)
                     if let family = families[record.topic] {
