@@ -21,7 +21,10 @@ extension Console {
         let filter = try filter(questions)
         let now = Timestamp(milliseconds: Time.wallMilliseconds)
         let groups = try await place.index().groups(filter, limit: limit, now: now)
-        let counts = try await place.index().counts(filter.isOfGroups ? filter : DeadLetterFilter())
+        // Of all that fits otherwise: whoever looks at what is open sees how much of the same is not.
+        var ofAnyState = filter
+        ofAnyState.states = []
+        let counts = try await place.index().counts(ofAnyState)
         return .json { json in
             json.object("states") { json in
                 for state in DeadLetterState.allCases { json.member(state.rawValue, counts[state] ?? 0) }
@@ -70,7 +73,7 @@ extension Console {
             try await place.withReader { reader in
                 try await LetterPage(
                     found, rounds, place.namespace, place.catalog, topics: topics,
-                    reader, isUnmasked: isUnmasked)
+                    reader, isUnmasked: isUnmasked, limit: Self.shownBytes)
             }
         }
         return .json { json in
@@ -99,7 +102,7 @@ extension Console {
     func note(_ call: Call) async throws -> HTTPResponse {
         let order = try call.order(["note"])
         let (id, index) = (try id(of: call), try place.index())
-        let text = try order.text("note") ?? ""
+        let text = try order.text("note", most: Self.mostWords) ?? ""
         guard try await index.find(id) != nil else { throw Self.missing(id) }
         try await index.note(id, text, who: call.user.name)
         return .json { $0.member("note", text) }
