@@ -4,6 +4,8 @@ package import JSON
 package struct HandlerFigures: Hashable, Sendable {
     package var handler: String
     package var workers = 0
+    /// How many of them work only when the one that does is gone.
+    package var standbys = 0
     /// How many partition numbers its topics have: more workers than that have nothing to do.
     package var partitions = 0
     /// Events a second that it finishes.
@@ -40,8 +42,9 @@ package struct HandlerFigures: Hashable, Sendable {
         if let advice { json.append(advice) } else { json.appendNull() }
     }
 
-    /// What the command line leaves out: what came, what is missing, and how much waits in each partition.
+    /// What the command line leaves out: who stands by, what came, what is missing, and how much waits in each partition.
     package func writeMore(to json: inout JSONWriter) {
+        json.member("standbys", standbys)
         json.name("incoming")
         if let incoming { json.append((incoming * 10).rounded() / 10) } else { json.appendNull() }
         json.array("standing") { list in for text in standing { list.append(text) } }
