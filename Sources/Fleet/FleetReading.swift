@@ -36,7 +36,11 @@ package struct FleetReading: Sendable {
         for pause in await board?.pauses() ?? [] {
             let who = [pause.by, pause.reason].filter { !$0.isEmpty }.joined(separator: ": ")
             let place = pause.partition.map { ", partition \($0)" } ?? ""
-            figures["\(pause.handler)"]?.standing.append("paused\(place)\(who.isEmpty ? "" : " (\(who))")")
+            // Also of one that nobody works for: who looks finds out why.
+            let name = pause.handler.rawValue
+            figures[name, default: HandlerFigures(name)].standing.append(
+                "paused\(place)\(who.isEmpty ? "" : " (\(who))")")
+            figures[name]?.standingPartitions.append(pause.partition?.rawValue)
         }
         handlers = figures.values.sorted { $0.handler < $1.handler }
     }

@@ -20,6 +20,8 @@ package struct HandlerFigures: Hashable, Sendable {
     package var paused: [String] = []
     /// Paused by an operator.
     package var standing: [String] = []
+    /// Which of its partition numbers those are; nil is all of them.
+    package var standingPartitions: [Int32?] = []
     /// What its workers need and do not get.
     package var missing: Set<String> = []
     /// How much of a core each of its workers uses; nil when they do not say.
@@ -48,6 +50,9 @@ package struct HandlerFigures: Hashable, Sendable {
         json.name("incoming")
         if let incoming { json.append((incoming * 10).rounded() / 10) } else { json.appendNull() }
         json.array("standing") { list in for text in standing { list.append(text) } }
+        json.array("paused_partitions") { list in
+            for number in standingPartitions { if let number { list.append(number) } else { list.appendNull() } }
+        }
         json.array("missing") { list in for name in missing.sorted() { list.append(name) } }
         json.array("waiting") { list in
             for partition in 0..<Int32(clamping: partitions) { list.append(waiting[partition] ?? 0) }

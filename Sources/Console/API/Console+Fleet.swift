@@ -59,7 +59,8 @@ extension Console {
 
     private func place(of call: Call, _ order: Order) throws -> (HandlerName, Partition?) {
         let handler = HandlerName(call.subject)
-        guard place.catalog.handlers.contains(handler) else {
+        // The worker of the dead letters is no handler, and stands still as they do. What is paused can go on whoever it is.
+        guard call.route == .resume || handler == .deadLetters || place.catalog.handlers.contains(handler) else {
             throw Problem(404, "no topic file names the handler \(String(call.subject.prefix(80)).debugDescription)")
         }
         let number = try order.number("partition", in: 0...Int(Int32.max))

@@ -16,18 +16,20 @@ extension Console {
             .compactMap { topic in place.namespace.plain(topic.name).map { ($0, topic) } }
             .filter { !$0.0.rawValue.hasPrefix("__") }.sorted { $0.0 < $1.0 }
         let catalog = place.catalog
-        let ours = Set(catalog.wanted.map(\.name))
+        let roles = Dictionary(catalog.wanted.map { ($0.name, $0.role) }) { first, _ in first }
         return .json { json in
             json.array("topics") { list in
                 for (name, topic) in found.prefix(2000) {
                     list.object { json in
                         json.member("topic", name.rawValue)
                         json.member("partitions", topic.partitions.count)
-                        json.member("about", catalog[name]?.about ?? "")
+                        let role = roles[topic.name]
+                        json.member("about", catalog[name]?.about ?? role?.about ?? "")
                         // Those that come of another one, as retries and dead letters do.
-                        json.member("derived", catalog[name] == nil && ours.contains(topic.name))
+                        json.member("derived", role?.family != nil)
                         json.array("consumers") { list in
                             for policy in catalog[name]?.consumers ?? [] { list.append(policy.handler.rawValue) }
+                            if let reader = role?.reader { list.append(reader.rawValue) }
                         }
                     }
                 }
@@ -97,6 +99,26 @@ extension Console {
         if let key = questions["key"] { return .key(Array(key.utf8), partition) }
         guard partition == nil else { throw Questions.fault("offset", "is missing: where in the partition?") }
         return .latest
+    }
+}
+
+extension WantedTopic.Role {
+    fileprivate var about: String? {
+        switch self {
+        case .source: nil
+        case .retry(let family, let tier): "what \(family.handler) tries again after \(tier)"
+        case .deadLetters(let family): "what \(family.handler) could not handle"
+        case .replay(let family): "what is given back to \(family.handler)"
+        }
+    }
+
+    /// Who reads a topic that no file of its own tells of.
+    fileprivate var reader: HandlerName? {
+        switch self {
+        case .source: nil
+        case .retry(let family, _), .replay(let family): family.handler
+        case .deadLetters: .deadLetters
+        }
     }
 }
 
