@@ -70,7 +70,7 @@ package struct FleetReading: Sendable {
             // Of so many workers that are known already, each uses so much.
             found.cores = ((found.cores ?? 0) * Double(found.workers) + cores) / Double(found.workers + 1)
             found.workers += 1
-            if one["standby"]?.bool == true {
+            if one["stands_by"]?.bool == true {
                 found.standbys += 1
                 standsBy = true
             }
@@ -98,7 +98,7 @@ extension FleetReading.Worker {
         json.member("pid", Int64(pid))
         if let admin { json.member("admin", admin) }
         json.array("handlers") { list in for name in handlers { list.append(name) } }
-        if standsBy { json.member("standby", true) }
+        if standsBy { json.member("stands_by", true) }
         json.array("partitions") { list in for place in partitions { list.append(place) } }
         json.member("cores", cores)
         json.member("memory_bytes", memoryBytes)

@@ -114,7 +114,7 @@ export default async function fleet(root, _, signal, session) {
     const cells = Array.from({length: 2}, () => h("td", {class: "n"})), where = h("td", {class: "text"});
     let before;
     return {row: h("tr", {}, h("td", {class: "mono", title: one.id}, one.id.slice(-12)),
-      cell(h("span", {class: "chips"}, one.handlers.join(", "), one.standby && chip("stands by"))), h("td", {class: "n"}, String(one.pid)), cells, where), show(now) {
+      cell(h("span", {class: "chips"}, one.handlers.join(", "), one.stands_by && chip("stands by"))), h("td", {class: "n"}, String(one.pid)), cells, where), show(now) {
       cells[0].textContent = number(now.cores);
       cells[1].textContent = size(now.memory_bytes);
       const found = partitions(now);
@@ -145,7 +145,7 @@ export default async function fleet(root, _, signal, session) {
     chart(rate, "Events a second", series("rate"), 30_000);
     chart(lag, "Records that wait", series("lag"), 30_000);
     showHandlers(now.handlers, one => one.handler);
-    showWorkers(now.workers, one => `${one.id} ${one.standby}`);
+    showWorkers(now.workers, one => `${one.id} ${one.stands_by}`);
   }
 
   function note(now) {

@@ -77,8 +77,7 @@ async function letter(root, place, signal, session) {
     h("div", {class: "grid"},
       h("section", {class: "card"}, h("div", {class: "row mid head"}, h("h2", {}, "Body"),
         mayAct && h("a", {class: "push", href: link("dead-letters", one.id, {unmasked: !unmasked})}, unmasked ? "Without personal fields" : "With personal fields")), body(one.body, one.body_note)),
-      h("section", {class: "card"}, h("h2", {}, "Story"), h("ol", {class: "story"}, one.story.map(line => h("li", {}, time(line.at, 23), h("div", {}, line.what)))),
-        one.story_note && quiet(one.story_note))),
+      h("section", {class: "card"}, h("h2", {}, "Story"), h("ol", {class: "story"}, one.story.map(line => h("li", {}, time(line.at, 23), h("div", {}, line.what)))))),
     h("section", {class: "card"}, h("h2", {}, "Headers"), headers(one.headers.map(header => [header.name, header.value])) ?? quiet("None.")));
 }
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from ports import free_port, listens
-from site_of_letters import FLOTILLA, Site
+from site_of_letters import FLOTILLA, Site, until
+
+COUNT = 40
+
+
+def broken(site: ConsoleSite) -> None:
+    """Orders from France fail."""
+    site.broken.write_text("fr")
+    site.follow()
+    site.handle("pricer")
+    site.publish_for_the_page()
+    until(lambda: site.states() == {"open": COUNT}, "the dead letters")
 
 
 class ConsoleSite(Site):

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from site_of_console import ConsoleSite
+from site_of_console import COUNT, ConsoleSite, broken
 from site_of_letters import FLOTILLA, until
-from test_page import COUNT, broken
 
 HEADER = {"X-Flotilla-Console": "1", "Content-Type": "application/json"}
 
