@@ -76,7 +76,7 @@ import WebAPI
         }
     }
 
-    @Test(arguments: ["0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "30000d"]) func timesBeforeAnythingDied(
+    @Test(arguments: ["0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z"]) func timesBeforeAnythingDied(
         text: String
     ) {
         #expect(throws: DeadLetterFilter.Fault.self) {

@@ -75,6 +75,13 @@ import Testing
         #expect(!odd.type.utf8.contains(0) && !odd.type.utf8.contains(0x1b) && !odd.eventID.utf8.contains(0))
     }
 
+    @Test func whatSaysThatSomethingIsMissingIsShed() {
+        for name in [HeaderName.dlqBody, HeaderName.dlqHeaders] {
+            #expect(DeadLetter(record(headers: [Header(name, "omitted")]), of: family).isShed)
+            #expect(!DeadLetter(record(headers: [Header(name, "no")]), of: family).isShed)
+        }
+    }
+
     /// A header may say what it likes: the name follows from where the record was.
     @Test func aNameIsNotBelieved() throws {
         func letter(_ headers: [(String, String)]) -> DeadLetters.DeadLetter {

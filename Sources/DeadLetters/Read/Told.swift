@@ -66,6 +66,8 @@ extension IndexedLetter: Told {
         json.member("replays", replays)
         if let job { json.member("job", job) }
         if !note.isEmpty { json.member("note", note) }
+        // A list goes on behind this one from here.
+        json.member("place", DeadLetterIndex.Place(at: letter.at, id: letter.id).description)
     }
 }
 

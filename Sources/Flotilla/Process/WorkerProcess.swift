@@ -275,7 +275,7 @@ package final class WorkerProcess: Sendable {
     private func openProducer() throws -> Producer {
         var configuration = ProducerConfiguration(settings.client)
         configuration.maxQueuedRecords = 500_000
-        configuration.maxRecordBytes = 8 << 20
+        configuration.maxRecordBytes = WantedTopic.largestBytes
         // Records that time out are handed over again, behind later ones; waiting keeps them in their order.
         configuration.deliveryTimeout = .seconds(1800)
         return try Producer(configuration)

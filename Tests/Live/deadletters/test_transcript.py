@@ -25,9 +25,10 @@ def apart(text: str) -> list[str]:
         (r"\b[0-9a-f]{32}\b", "TRACE"), (r"chosen for replay by \w+", "BY"),
     ]:
         text = re.sub(pattern, name, text, flags=re.MULTILINE)
-    # How far a job is when it is first seen is of the run too.
+    # How far a job is when it is first seen is of the run too, and which of its states are seen at all; but for the
+    # canary, which waits until all of it has ended.
     lines = [re.sub(r": \d+ of (\d+) published, .*", r": … of \1", line) if " done" not in line else line
-             for line in text.splitlines() if not re.match(r"JOB (waiting|running|finishing|canary)", line)]
+             for line in text.splitlines() if not re.match(r"JOB (waiting|running|finishing)", line)]
     return [re.sub(r" +$", "", line) for line in lines]
 
 
