@@ -132,7 +132,6 @@ def test_contrast_and_width_of_dialogs_and_notes(site: ConsoleSite, browse: Call
     for dark in (False, True):
         for size in ((1280, 900), (360, 740)):
             browser.look(dark, size)
-            browser.open("about:blank")
             browser.open(site.address)
             browser.until_dialog("Who are you?")
             browser.type("flc_nobody")
@@ -157,13 +156,16 @@ def test_contrast_and_width_of_dialogs_and_notes(site: ConsoleSite, browse: Call
             browser.until_text("It waits for a worker")
             check(browser, "waiting", dark, size)
             # A word at the edge, and one that tells of a fault.
-            site.parts["redis"].end()
             browser.open(f"{site.address}/#/fleet")
             browser.until_page("Fleet")
             browser.click("#stand-pricer")
+            browser.until_dialog("Pause")
+            site.parts["redis"].end()
             browser.click("dialog button", "Pause")
             browser.until("document.querySelector('#said .bad')")
             check(browser, "fault", dark, size)
             site.parts["redis"].start()
             browser.run("sessionStorage.clear()")
+            browser.ask("Page.navigate", url="about:blank")
+            browser.until("location.href === 'about:blank'")
     assert [fault for fault in browser.faults if not re.search("status of (401|503)", fault)] == []
