@@ -96,6 +96,7 @@ extension Console {
             }
             ShownBody(page.body, bytes: page.bodyBytes, limit: Self.shownBytes).write(to: &json)
             json.member("body_note", page.bodyNote ?? "")
+            json.member("headers_note", page.headersNote ?? "")
         }
     }
 
@@ -113,8 +114,12 @@ extension Console {
         let order = try call.order(["filter", "confirm"])
         let isDiscard = call.route == .discard
         let state: DeadLetterState = isDiscard ? .open : .discarded
-        guard let filter = try chosen(order).narrowed(to: state) else {
-            throw Problem(409, "only what is \(state.rawValue) can be meant")
+        let said = try chosen(order)
+        // What was replayed and nobody tells of can be given up, when that is what is said.
+        let isGivenUp = !isDiscard && said.states == [.replayed]
+        guard let filter = said.narrowed(to: isGivenUp ? .replayed : state) else {
+            throw Problem(
+                409, "only what is \(state.rawValue)\(isDiscard ? "" : ", or replayed alone,") can be meant")
         }
         let index = try place.index()
         guard let confirmed = try order.number("confirm", in: 1...1_000_000_000) else {
@@ -123,9 +128,11 @@ extension Console {
             return .json { $0.member("fit", count) }
         }
         let count =
-            isDiscard
-            ? try await index.discard(filter, confirmed: confirmed, who: call.user.name)
-            : try await index.restore(filter, confirmed: confirmed, who: call.user.name)
+            isGivenUp
+            ? try await index.giveUp(filter, confirmed: confirmed, who: call.user.name)
+            : isDiscard
+                ? try await index.discard(filter, confirmed: confirmed, who: call.user.name)
+                : try await index.restore(filter, confirmed: confirmed, who: call.user.name)
         return .json { $0.member(isDiscard ? "discarded" : "restored", count) }
     }
 

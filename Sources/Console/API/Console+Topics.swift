@@ -40,7 +40,7 @@ extension Console {
     /// A body is shown up to here, and so is what stands beside it.
     private static let shownBytes = 16 << 10
     /// More than this is not kept of what may still turn out not to be wanted; what is wanted takes less.
-    private static let mostHeld = 8 << 20
+    private static let mostHeld = 4 << 20
 
     func records(_ call: Call) async throws -> HTTPResponse {
         let questions = try call.questions(["partition", "offset", "time", "key", "limit", "unmasked"])

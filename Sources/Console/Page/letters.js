@@ -72,13 +72,14 @@ async function letter(root, place, signal, session) {
       ["Group", h("a", {href: link("dead-letters", "", {fingerprint: one.fingerprint})}, "all that died of the same")]]),
       mayAct && h("div", {class: "row actions"},
         one.state === "open" && [press("Replay …", () => replay(filter), {class: "main"}), press("Discard …", () => move("discard", filter))],
+        one.state === "replayed" && press("Give up …", () => move("restore", {...filter, state: "replayed"})),
         one.state === "discarded" && press("Restore …", () => move("restore", filter)),
         press("Note …", () => annotate(one)))),
     h("div", {class: "grid"},
       h("section", {class: "card"}, h("div", {class: "row mid head"}, h("h2", {}, "Body"),
         mayAct && h("a", {class: "push", href: link("dead-letters", one.id, {unmasked: !unmasked})}, unmasked ? "Without personal fields" : "With personal fields")), body(one.body, one.body_note)),
       h("section", {class: "card"}, h("h2", {}, "Story"), h("ol", {class: "story"}, one.story.map(line => h("li", {}, time(line.at, 23), h("div", {}, line.what)))))),
-    h("section", {class: "card"}, h("h2", {}, "Headers"), headers(one.headers.map(header => [header.name, header.value])) ?? quiet("None.")));
+    h("section", {class: "card"}, h("h2", {}, "Headers"), one.headers_note && quiet(one.headers_note), headers(one.headers.map(header => [header.name, header.value])) ?? quiet("None.")));
 }
 
 const again = () => dispatchEvent(new HashChangeEvent("hashchange"));
@@ -97,10 +98,11 @@ async function annotate(one) {
 const verbs = {
   discard: {name: "Discard", words: "They stay in their topic, and can be restored for as long as that keeps them.", kind: "danger", done: "discarded"},
   restore: {name: "Restore", words: "They are open again.", kind: "main", done: "restored"},
+  open: {name: "Give up", words: "Nobody has told what became of their replay. They are open again, and what may still be told is not waited for.", kind: "danger", done: "restored"},
 };
 
 async function move(verb, filter) {
-  const {name, words, kind, done} = verbs[verb];
+  const {name, words, kind, done} = verbs[verb === "restore" && filter.state === "replayed" ? "open" : verb];
   const {fit} = await post(`/api/${verb}`, {filter});
   if (!fit) return say(`None fits that could be ${done}.`);
   const isSure = await ask(`${name} ${count(fit, "dead letter")}?`, close => form(close, () => true, h("p", {}, words), `${name} ${number(fit)}`, kind));

@@ -52,7 +52,7 @@ function one(record, mayAct) {
     headers(Object.entries(about.headers ?? {})), body(record.body, "", mayAct && "Tick personal fields to see it."));
 }
 
-export const headers = entries => entries.length ? facts(entries.map(([name, value]) => [name, value || " "]), "mono headers") : null;
+export const headers = entries => entries.length ? facts(entries.map(([name, value]) => [name, [value].flat().map(one => h("div", {}, one || " "))]), "mono headers") : null;
 
 /** `remedy`: what can be done about a body that is not shown. */
 export function body(shown, note = "", remedy = "") {
