@@ -142,6 +142,9 @@ def test_who_stands_by_is_told_as_that(site: ConsoleSite, browse: Callable[..., 
 
 def test_eight_who_look_at_once_take_little_memory(site: ConsoleSite) -> None:
     """Bodies of a megabyte that are many times that when they are printed, and headers as large as they can be."""
+    # Who sees what is personal is written down, where the worker of the dead letters keeps it.
+    site.follow()
+    until(lambda: site.run("dlq", "audit").returncode == 0, "the audit")
     site.console()
     producer = Producer({"bootstrap.servers": site.broker, "message.max.bytes": 2_000_000, "queue.buffering.max.kbytes": 400_000})
     deep = b"[" * 16 + b"0" + b",0" * ((1 << 19) - 20_000) + b"]" * 16
