@@ -323,8 +323,8 @@ let package = Package(
         .testTarget(
             name: "DeadLettersTests",
             dependencies: [
-                "DeadLetters", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Kafka", "LocalBroker", "MockCluster",
-                "Model", "Platform", "Postgres", "TestServers", "TestSupport",
+                "DeadLetters", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Kafka", "LocalBroker",
+                "MockCluster", "Model", "Platform", "Postgres", "TestServers", "TestSupport",
             ],
             swiftSettings: strict
         ),

@@ -22,7 +22,7 @@ package final class DeadLetterFollower: Sendable {
     /// How often it looks for new topics.
     private static let look: Int64 = 5000
     /// How often one that could not be read is tried anew: nobody tells when it can be.
-    private static let retry: Int64 = 30_000
+    private static let retry: Int64 = 10_000
 
     /// The topics that cannot be read, and why.
     var troubles: [String] { faults.withLock { $0.sorted { $0.key < $1.key }.map(\.value) } }
@@ -110,8 +110,12 @@ package final class DeadLetterFollower: Sendable {
         for event in events {
             switch event {
             case .records(let records):
-                if let topic = records.first?.topic { clear(topic) }
+                var last: TopicName?
                 for record in records {
+                    if record.topic != last {
+                        clear(record.topic)
+                        last = record.topic
+                    }
                     let place = record.topicPartition
                     batch.positions[place] = (positions[place], record.offset.next)
                     if let family = families[record.topic] {

@@ -14,6 +14,7 @@ struct RetentionWatch: Sendable {
 
     /// How long before its end a dead letter is warned of.
     static let notice: Duration = .seconds(72 * 3600)
+
     /// What fails here is told and tried again, and keeps nobody from following or replaying.
     func watch() async {
         var warnedAt = Int64.min
@@ -28,8 +29,8 @@ struct RetentionWatch: Sendable {
                 let now = Time.monotonicMilliseconds
                 if warnedAt == .min || now - warnedAt >= 3_600_000 {
                     try await warn()
-                    try await forget()
                     warnedAt = now
+                    try await forget()
                 }
             } catch  where !Task.isCancelled && !follower.service.isEnding {
                 let text = ErrorText.line("\(error)", bytes: 512)
@@ -172,8 +173,8 @@ struct RetentionWatch: Sendable {
         let rows = try await index.pool.transaction { transaction in
             try await transaction.query(
                 """
-                SELECT id, state, reason, total - published - skipped AS left_over, total - resolved - failed - skipped AS untold
-                FROM jobs WHERE state IN ('paused', 'stopped')
+                SELECT id, state, reason, greatest(0, total - published - skipped) AS left_over,
+                    greatest(0, total - resolved - failed - skipped) AS untold FROM jobs WHERE state IN ('paused', 'stopped')
                     OR state = 'finishing' AND changed_at < now() - interval '1 hour' ORDER BY made_at LIMIT 20
                 """)
         }

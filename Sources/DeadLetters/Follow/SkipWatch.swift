@@ -9,11 +9,15 @@ struct SkipWatch: Sendable {
     let follower: DeadLetterFollower
     let board: ControlBoard
 
+    /// A topic that so many looks in a row do not see is gone: a broker that begins does not tell of all at once.
+    private static let looks = 3
+
     func watch() async {
         var told = ""
+        var missed: [OperatorSkip: Int] = [:]
         while !follower.service.isEnding, !Task.isCancelled {
             do {
-                try await look()
+                try await look(&missed)
                 told = ""
             } catch  where !Task.isCancelled && !follower.service.isEnding {
                 let text = ErrorText.line("\(error)", bytes: 512)
@@ -24,12 +28,13 @@ struct SkipWatch: Sendable {
         }
     }
 
-    private func look() async throws {
+    /// `missed`: how often in a row there was no such topic.
+    private func look(_ missed: inout [OperatorSkip: Int]) async throws {
         // When nobody can be asked, it is asked again soon.
-        guard let skips = await board.skips(), !skips.isEmpty else { return }
+        guard let skips = await board.skips(), !skips.isEmpty else { return missed = [:] }
         let admin = try Admin(follower.client, patience: .seconds(10))
         let over: Result<[OperatorSkip], any Error>
-        do { over = .success(try await find(skips, admin)) } catch { over = .failure(error) }
+        do { over = .success(try await find(skips, &missed, admin)) } catch { over = .failure(error) }
         await admin.close()
         for skip in try over.get() {
             follower.service.log.warning(
@@ -42,14 +47,20 @@ struct SkipWatch: Sendable {
         }
     }
 
-    private func find(_ skips: [OperatorSkip], _ admin: Admin) async throws -> [OperatorSkip] {
+    private func find(
+        _ skips: [OperatorSkip], _ missed: inout [OperatorSkip: Int], _ admin: Admin
+    ) async throws -> [OperatorSkip] {
         let topics = try await admin.topics(nil)
         var over: [OperatorSkip] = []
+        let before = missed
+        missed = [:]
         for (handler, some) in Dictionary(grouping: skips, by: \.handler) {
             let committed = try await admin.committed(by: follower.namespace.group(handler))
             for skip in some {
                 guard topics[skip.topic]?.partitions.contains(where: { $0.partition == skip.partition }) == true else {
-                    over.append(skip)
+                    let looks = before[skip, default: 0] + 1
+                    missed[skip] = looks
+                    if looks >= Self.looks { over.append(skip) }
                     continue
                 }
                 let low = try await admin.offset(of: skip.place, at: .earliest)

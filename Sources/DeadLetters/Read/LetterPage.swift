@@ -47,7 +47,8 @@ package struct LetterPage: Sendable, Told {
             lines.append(StoryLine(letter.firstFailed, "its attempts could not be looked for: \(error)"))
         }
         let attempts = "\(letter.attempts) \(letter.attempts == 1 ? "attempt" : "attempts")"
-        let worker = record?.lastHeader(HeaderName.dlqWorker).flatMap { $0 }.map { String(decoding: $0, as: UTF8.self) }
+        let worker = record?.lastHeader(HeaderName.dlqWorker).flatMap { $0 }
+            .map { ErrorText.line(String(decoding: $0.prefix(256), as: UTF8.self), bytes: 256) }
         lines.append(
             StoryLine(
                 letter.at,

@@ -67,9 +67,8 @@ private struct RetryCopy {
             record.lastHeader(name).flatMap { $0 }.map { String(decoding: $0.prefix(512), as: UTF8.self) }
         }
         guard let written = record.timestamp else { return nil }
-        at =
-            text(HeaderName.retryLastFailed).flatMap { Timestamp(text: $0) }
-            ?? Timestamp(milliseconds: min(max(0, written), 253_402_300_799_999))
+        let last = text(HeaderName.retryLastFailed).flatMap { Timestamp(text: $0) }?.milliseconds
+        at = Timestamp(milliseconds: min(max(0, last ?? written), 253_402_300_799_999))
         attempts = text(HeaderName.retryAttempt).flatMap { Int($0) }.map { min(max($0, 0), 1_000_000) } ?? 0
         due = text(HeaderName.retryDue).flatMap { Timestamp(text: $0) }
         (tier, worker) = (text(HeaderName.retryTier) ?? "?", text(HeaderName.retryWorker))

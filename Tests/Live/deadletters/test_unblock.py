@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from site_of_letters import PARTITIONS, Site, delete_records, orders, until
+from site_of_letters import PARTITIONS, Site, delete_records, delete_topic, orders, until
 
 
 def stuck(site: Site, number: int) -> tuple[str, str]:
@@ -142,6 +142,17 @@ def test_a_skip_of_what_is_gone_is_forgotten(site: Site) -> None:
     delete_records(site, [TopicPartition("orders", first.partition(), 1)])
     until(lambda: json.loads(site.run("skip", "clerk", "--json").stdout)["skips"] == [], "the skip to be forgotten")
     assert "a skip is forgotten" in (site.folder / "deadletters.log").read_text()
+
+    # Of a topic that is gone too: another one of that name has other records there.
+    topic = "orders.shipper.retry.10m"
+    producer = Producer({"bootstrap.servers": site.broker})
+    producer.produce(topic, b"{}", partition=0)
+    assert producer.flush(30) == 0
+    told = site.run("skip", "shipper", "--topic", topic, "--partition", "0", "--offset", "0", "--reason", "r", "--wait", "0s")
+    assert told.returncode == 0, told.stdout + told.stderr
+    delete_topic(site, topic)
+    until(lambda: json.loads(site.run("skip", "shipper", "--json").stdout)["skips"] == [], "the skip to be forgotten",
+          limit=120)
 
 
 def test_what_was_read_is_read_again(site: Site) -> None:
