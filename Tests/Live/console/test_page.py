@@ -97,7 +97,7 @@ def test_from_orders_fail_to_all_resolved(site: ConsoleSite, browse: Callable[..
     browser.click("dialog button", "Leave it")
     # A canary fails while nothing is mended: the rest waits.
     browser.click("nav a", "Dead letters")
-    browser.until_text("What they died of")
+    browser.until("location.hash === '#/dead-letters' && document.querySelector('a.tile b').innerText === '40'")
     browser.click("button", "Replay …")
     browser.click("dialog button", "Replay 40")
     browser.until("document.querySelector('[data-state=stopped]')")
@@ -106,7 +106,7 @@ def test_from_orders_fail_to_all_resolved(site: ConsoleSite, browse: Callable[..
     # Mended.
     site.broken.unlink()
     browser.click("nav a", "Dead letters")
-    browser.until_text("What they died of")
+    browser.until("location.hash === '#/dead-letters' && document.querySelector('a.tile b').innerText === '40'")
     browser.click("button", "Replay …")
     browser.until("document.querySelector('dialog[open]')")
     keep(browser, "console-replay.png")
