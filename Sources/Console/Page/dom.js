@@ -88,7 +88,10 @@ export const above = (href, words) => h("p", {class: "above"}, h("a", {href}, wo
 /** A word at the edge of the page, read out too. What went wrong stays until somebody closes it or goes on. */
 export function say(words, mood = "") {
   const line = h("p", {class: mood}, words, mood && h("button", {class: "small", type: "button", onclick: () => line.remove()}, "Close"));
-  document.getElementById("said").append(line);
+  const place = document.getElementById("said");
+  place.append(line);
+  // What was said before the last word is history.
+  for (const old of [...place.querySelectorAll("p:not(.bad)")].slice(0, -2)) old.remove();
   if (!mood) setTimeout(() => line.remove(), 8000);
 }
 

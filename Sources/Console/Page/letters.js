@@ -118,9 +118,15 @@ async function replay(filter) {
   const order = await ask(`Replay ${count(fit, "dead letter")}?`, close => {
     const rate = h("input", {type: "number", name: "rate", min: 1, max: 10000, value: 100, required: true});
     const canary = h("input", {type: "number", name: "canary", min: 0, max: 10000, value: Math.min(5, fit - 1), required: true});
-    const source = h("input", {type: "checkbox", name: "to_source", onchange: () => { canary.disabled = source.checked; }});
+    const list = h("ul"), tell = lines => fill(list, lines.map(line => h("li", {}, line)));
+    const source = h("input", {type: "checkbox", name: "to_source", onchange: async () => {
+      canary.disabled = source.checked;
+      // Who gets them is another question there.
+      try { tell((await post("/api/replays", {filter, to_source: source.checked})).targets); } catch (fault) { tell([fault.message]); }
+    }});
+    tell(targets);
     return form(close, () => ({rate: Number(rate.value), canary: source.checked ? 0 : Number(canary.value), to_source: source.checked}), [
-      h("ul", {}, targets.map(line => h("li", {}, line))),
+      list,
       h("div", {class: "row"}, field("Records a second", rate), field("First, as a canary", canary)),
       quiet("When more than a fifth of the canary fails again, the others are not tried."),
       h("label", {class: "check"}, source, "to the source topic, for everyone who reads it")], `Replay ${number(fit)}`);

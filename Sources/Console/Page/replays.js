@@ -16,6 +16,8 @@ export default async function replays(root, place, signal, session) {
         text(line.job && h("div", {}, "replay ", h("a", {class: "mono", href: link("replays", line.job)}, line.job)), which(line.filter)))), "Audit") : quiet("Nobody has changed anything.")));
 }
 
+const done = {pause: "paused", resume: "goes on", cancel: "cancelled"};
+
 /** A filter in words. */
 const which = filter => typeof filter !== "object" || filter === null ? String(filter)
   : Object.entries(filter).map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(", ") : value}`).join("; ");
@@ -28,7 +30,7 @@ function following(root, id, signal, session) {
   fill(root, above("#/replays", "Replays and audit"), h("h1", {}, "Replay ", h("span", {class: "mono"}, id)), lost, about);
   const change = verb => async () => {
     await post(`/api/replays/${encodeURIComponent(id)}/${verb}`);
-    say(`Replay ${id}: ${verb}.`);
+    say(`Replay ${id}: ${done[verb]}.`);
   };
   const state = h("p", {class: "state"}), bar = h("progress", {"aria-label": "Ended"}), tiles = h("div", {class: "tiles"});
   const more = h("div"), made = h("div"), buttons = h("div", {class: "row actions"});

@@ -113,6 +113,7 @@ def walk_the_lists(site: ConsoleSite, browser: Browser) -> None:
     browser.until_dialog("Replay 1 dead letter?")
     browser.click("input[name=to_source]")
     browser.until("document.querySelector('[name=canary]').disabled")
+    browser.until("document.querySelector('dialog li').innerText.startsWith('to orders,')")
     browser.click("dialog button", "Leave it")
     browser.until("!document.querySelector('dialog')")
     browser.click("td a.mono")

@@ -16,6 +16,7 @@ from site_of_letters import FLOTILLA, ROOT, until
 def keep(browser: Browser, name: str) -> None:
     """For docs/dead-letters.md, when it is asked for."""
     if os.environ.get("SCREENSHOTS") == "write":
+        browser.until("!document.querySelector('#said p')")
         browser.screenshot(ROOT / "docs" / name)
 
 
