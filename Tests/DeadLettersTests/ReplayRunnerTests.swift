@@ -183,6 +183,41 @@ import Testing
         }
     }
 
+    /// What is asked again and again, and after every start, reads what it is about and not all items that there are.
+    @Test(
+        arguments: [
+            ("items_in_trouble", "SELECT outcome FROM items WHERE job = 'j' AND outcome NOT IN ('done', 'repeat')"),
+            (
+                "items_told",
+                "SELECT job FROM items WHERE sent_at IS NOT NULL AND published_at IS NULL AND outcome IS NOT NULL "
+                    + "AND outcome NOT LIKE 'skipped:%'"
+            ),
+            ("items_untold", "SELECT job FROM items WHERE published_offset < 7 AND outcome IS NULL"),
+            (
+                "entries_by_copy",
+                "SELECT id FROM entries WHERE topic = 't' AND handler = 'h' AND state IN ('open', 'replaying')"
+            ),
+        ]) func itemsAreFoundByTheirIndex(_ index: String, _ question: String) async throws
+    {
+        try await withIndex { found in
+            let plan = try await found.pool.transaction { transaction in
+                transaction.later(
+                    "INSERT INTO jobs (id, made_by, filter, to_source, rate, canary, state, total) VALUES ('j', 'a', '{}', false, 1, 0, 'done', 1)"
+                )
+                transaction.later(
+                    """
+                    INSERT INTO items (job, number, entry, replays, sent_at, published_at, outcome, published_offset)
+                    SELECT 'j', n, gen_random_uuid(), 1, now(), now(), 'done', n FROM generate_series(1, 20000) n
+                    """)
+                transaction.later("ANALYZE items")
+                return try await transaction.query(SQL(stringLiteral: "EXPLAIN \(question)")).map {
+                    try $0.value("QUERY PLAN", as: String.self)
+                }
+            }
+            #expect(plan.contains { $0.contains(index) }, "\(plan)")
+        }
+    }
+
     @Test func aLimitMeansTheOldest() async throws {
         try await withIndex { index in
             try await index.take(TestLetters.batch((0..<6).map(letter)))
