@@ -75,25 +75,28 @@ final class JobWatch: Sendable {
 
     /// Tells all that follow it what they do not know yet.
     private func tell(_ id: String, _ event: [UInt8]?, isLast: Bool) {
-        let gone = followed.withLock { followed in
-            var (kept, gone): ([Follower], [ResponseFeed]) = ([], [])
-            for var follower in followed[id] ?? [] {
-                follower.silent += 1
-                var isThere = !follower.feed.isOver
-                if isThere, let event, event != follower.shown {
-                    (follower.shown, follower.silent) = (event, 0)
-                    isThere = follower.feed.write(event)
-                } else if isThere, follower.silent % Self.mostSilent == 0 {
-                    isThere = follower.feed.write(Array(": \n\n".utf8))
-                }
-                if isThere, !isLast { kept.append(follower) } else { gone.append(follower.feed) }
+        let followers = followed.withLock { $0[id] ?? [] }
+        var kept: [Follower] = []
+        for var follower in followers {
+            follower.silent += 1
+            var isThere = !follower.feed.isOver
+            if isThere, let event, event != follower.shown {
+                (follower.shown, follower.silent) = (event, 0)
+                isThere = follower.feed.write(event)
+            } else if isThere, follower.silent % Self.mostSilent == 0 {
+                isThere = follower.feed.write(Array(": \n\n".utf8))
             }
-            followed[id] = kept.isEmpty ? nil : kept
-            return gone
+            if isThere, !isLast {
+                kept.append(follower)
+            } else {
+                follower.feed.finish()
+                watch.leave()
+            }
         }
-        for feed in gone {
-            feed.finish()
-            watch.leave()
+        // Others may have come meanwhile, behind those.
+        followed.withLock { followed in
+            let all = kept + (followed[id] ?? []).dropFirst(followers.count)
+            followed[id] = all.isEmpty ? nil : all
         }
     }
 }

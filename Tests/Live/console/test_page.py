@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from browser import Browser
 from ports import free_port, listens
@@ -68,7 +67,7 @@ def test_from_orders_fail_to_all_resolved(site: ConsoleSite, browse: Callable[..
     keep(browser, "console-dead-letters.png")
     # One of them, and its cause.
     browser.click("section a", "no tax is known")
-    browser.until("location.hash.includes('fingerprint')")
+    browser.until_text("Of one group:")
     browser.click("td a.mono")
     browser.until_text("failed for the first time")
     browser.until_text('"mail": "(masked)"')
@@ -132,6 +131,11 @@ def test_a_replay_is_paused_resumed_and_cancelled(site: ConsoleSite, browse: Cal
     browser.click("dialog button", "Replay 40")
     browser.click("button", "Pause")
     browser.until("document.querySelector('[data-state=paused]')")
+    # The index goes away and comes back: whoever follows is told, and sees it again.
+    site.parts["postgres"].end()
+    browser.until_text("It cannot be seen at this moment")
+    site.parts["postgres"].start()
+    browser.until("!document.body.innerText.includes('It cannot be seen at this moment')")
     browser.click("button", "Resume")
     browser.until("document.querySelector('[data-state=running]')")
     browser.click("button", "Cancel")
