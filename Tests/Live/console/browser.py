@@ -151,7 +151,7 @@ class Browser:
         place = self.until(
             f"(() => {{ const one = {self.find(selector, text)}; if (!one || one.disabled) return null;"
             # What is there while another page is made may be gone when the mouse comes to it.
-            " if (document.querySelector('main[aria-busy=true]') && !one.closest('dialog')) return null; one.scrollIntoView({{block: 'center'}});"
+            " if (document.querySelector('main[aria-busy=true]') && !one.closest('dialog')) return null; one.scrollIntoView({block: 'center'});"
             " const box = one.getBoundingClientRect(); const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];"
             " return one.contains(document.elementFromPoint(x, y)) ? [x, y] : null; })()", f"{selector} {text!r}")
         for kind in ("mousePressed", "mouseReleased"):
