@@ -26,6 +26,7 @@ extension Command {
             data,
         ],
         run: { arguments in
+            FreedMemory.giveBack()
             var configuration = try ConsoleConfiguration(Settings.fromEnvironment())
             let log = try Log.fromEnvironment()
             (configuration.http.host, configuration.http.port) = try arguments.place("http")

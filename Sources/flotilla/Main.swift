@@ -14,7 +14,7 @@ enum Main {
                 .consoleToken,
                 .fleetWork(.work(FleetHandlers.names, build: version, make: FleetHandlers.make), build: version),
                 .topicsPlan, .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query,
-                .pause, .resume, .skip, .rewind, .workers, .keysCreate, .keysList,
+                .pause(noting: notePause), .resume(noting: notePause), .skip, .rewind, .workers, .keysCreate, .keysList,
                 .keysRevoke, .endpointsList, .endpointsEnable, .new, .doctor([], and: FleetHandlers.findings),
             ] + Command.dlq
         ).main()

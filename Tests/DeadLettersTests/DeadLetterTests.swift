@@ -187,6 +187,27 @@ import Testing
         guard case .binary = self.view("\u{1b}[31m") else { return #expect(Bool(false)) }
     }
 
+    /// What is printed may be many times what came: somebody who sees the beginning needs no more made of it.
+    @Test func noMoreIsPrintedThanIsWanted() {
+        let zeros =
+            String(repeating: "[", count: 17) + "0" + String(repeating: ",0", count: 500_000)
+            + String(repeating: "]", count: 17)
+        for body in [zeros, String(repeating: "[", count: 900) + String(repeating: "]", count: 900)] {
+            guard case .json(let text) = BodyView(Array(body.utf8), personal: ["/mail"], unmasked: false, limit: 16_384)
+            else { return #expect(Bool(false)) }
+            #expect(text.utf8.count <= 20_000)
+            guard case .json(let all) = view(body) else { return #expect(Bool(false)) }
+            #expect(all.hasPrefix(text) || text == all)
+        }
+        let large = Array(String(repeating: "é", count: 2_000_000).utf8)
+        #expect(
+            BodyView(large, personal: ["/mail"], unmasked: false, limit: 100) == .hidden(.tooLarge(bytes: 4_000_000)))
+        guard case .text(let text) = BodyView(large, personal: ["/mail"], unmasked: true, limit: 101) else {
+            return #expect(Bool(false))
+        }
+        #expect((102...105).contains(text.utf8.count))
+    }
+
     @Test func deepJSONIsShown() {
         let deep = String(repeating: "[", count: 500) + String(repeating: "]", count: 500)
         guard case .json = view(deep) else { return #expect(Bool(false)) }

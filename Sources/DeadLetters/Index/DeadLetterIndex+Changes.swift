@@ -88,10 +88,10 @@ extension DeadLetterIndex {
 
     /// Notes what somebody did that is not kept here.
     package func note(
-        _ verb: String, handler: HandlerName, topic: TopicName, count: Int, _ result: String, who: String
+        _ verb: String, handler: HandlerName, topic: TopicName? = nil, count: Int, _ result: String, who: String
     ) async throws {
         var filter = DeadLetterFilter()
-        (filter.handler, filter.topic) = (handler.rawValue, topic.rawValue)
+        (filter.handler, filter.topic) = (handler.rawValue, topic?.rawValue)
         let asked = filter.json
         try await change { $0.later(Self.audit(who, verb, asked, count, result)) }
     }

@@ -16,10 +16,10 @@ package struct LetterPage: Sendable, Told {
     package let bodyBytes: Int
 
     /// `rounds`: what the index knows of its replays. `topics`: all of the broker's. `catalog`: nil when there are no
-    /// topic files, and then nobody knows what is personal.
+    /// topic files, and then nobody knows what is personal. `limit`: no more of the body is wanted than so many bytes.
     package init(
         _ indexed: IndexedLetter, _ rounds: [StoryLine], _ namespace: Namespace, _ catalog: TopicCatalog?,
-        topics: Set<TopicName>, _ reader: RecordReader, isUnmasked: Bool
+        topics: Set<TopicName>, _ reader: RecordReader, isUnmasked: Bool, limit: Int = .max
     ) async throws {
         self.indexed = indexed
         let letter = indexed.letter
@@ -41,7 +41,7 @@ package struct LetterPage: Sendable, Told {
         }
         (bodyNote, bodyBytes) = (note, value?.count ?? 0)
         let personal = catalog?[letter.family.source]?.pii
-        body = BodyView(value, personal: personal, unmasked: isUnmasked)
+        body = BodyView(value, personal: personal, unmasked: isUnmasked, limit: limit)
         var lines = [StoryLine(letter.firstFailed, "failed for the first time")]
         do { lines += try await reader.attempts(of: letter, namespace, topics: topics) } catch {
             lines.append(StoryLine(letter.firstFailed, "its attempts could not be looked for: \(error)"))
@@ -130,7 +130,7 @@ extension BodyView {
         case .binary(let dump, let count):
             json.member("body_hex", dump)
             json.member("body_bytes", count)
-        case .hidden(let why): json.member("body_hidden", why)
+        case .hidden(let why): json.member("body_hidden", why.description)
         case .none:
             json.name("body")
             json.appendNull()
