@@ -69,6 +69,9 @@ let package = Package(
         // libcurl in Swift: requests that wait, and many transfers at once, mails among them.
         .target(name: "Transfers", dependencies: ["Platform", "CCurl"], swiftSettings: strict),
 
+        // Spans, and their way to a collector.
+        .target(name: "Tracing", dependencies: ["Platform", "Transfers"], swiftSettings: strict),
+
         // libmicrohttpd in Swift.
         .target(name: "HTTP", dependencies: ["Platform", "CMicrohttpd"], swiftSettings: lending),
 
@@ -222,6 +225,9 @@ let package = Package(
             dependencies: ["Kafka", "LocalBroker", "Model", "Platform", "MockCluster", "TestSupport"],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "TracingTests", dependencies: ["HTTP", "Platform", "Tracing", "TestSupport"],
+            swiftSettings: strict),
         // Real servers for tests, each private and on a socket of its own.
         .target(name: "TestServers", dependencies: ["TestSupport"], path: "Tests/Servers", swiftSettings: strict),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),
