@@ -3,7 +3,8 @@
 PACKAGES := librdkafka-dev libisal-dev zlib1g-dev libsnappy-dev liblz4-dev libzstd-dev libhiredis-dev \
             libsimdjson-dev libyaml-dev libpcre2-dev libssl-dev libpq-dev libmicrohttpd-dev \
             libcurl4-openssl-dev libcjose-dev pkg-config \
-            redis-server postgresql-15 curl openssl kcat nginx-light wrk python3-venv
+            redis-server postgresql-15 curl openssl kcat nginx-light wrk python3-venv \
+            bubblewrap chromium docker-compose iproute2 mmdebstrap
 VENV     := .build/venv
 PYTHON   := $(VENV)/bin/python
 SOURCES  := Package.swift Sources Tests Benchmarks
@@ -11,12 +12,15 @@ SOURCES  := Package.swift Sources Tests Benchmarks
 # A target check that a typo in an import cannot pass, and no warning that scrolls by.
 CHECKED  := --explicit-target-dependency-import-check error
 
-.PHONY: release help setup build test unit live faults prove bench fmt lint clean
+.PHONY: release up help setup build test unit live faults prove bench fmt lint clean
 .DEFAULT_GOAL := release
 
 release: .build/setup  ## build the release binary as bin/flotilla
 	swift build -c release --product flotilla $(CHECKED)
 	@mkdir -p bin && ln -sf ../.build/release/flotilla bin/flotilla
+
+up: release  ## set up and build what is missing, then the whole fleet on this machine, until Ctrl-C
+	@exec bin/flotilla up $(UP)
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,11 +68,14 @@ prove: .build/setup release build  ## the long proofs: workers and all that they
 	FLOTILLA_KILLS=50 Tests/swift-test.sh 2400 --filter '^FaultTests[.]StatefulTests/theSums'
 	FLOTILLA_ORACLE_EVENTS=300000 FLOTILLA_KILLS=42 FLOTILLA_PATIENCE=300 timeout -k 10 3600 \
 	    $(PYTHON) -m pytest -q -s -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live -o faulthandler_timeout=0 Tests/Live/oracle
+	timeout -k 10 1800 $(PYTHON) Tests/Live/deploy/dockerfile.py .build/image
+	FLOTILLA_IMAGE_ROOT=$(CURDIR)/.build/image/image timeout -k 10 600 \
+	    $(PYTHON) -m pytest -q -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live/deploy
 	@echo "make prove: all passed"
 
 bench: .build/setup  ## measure, as tables with ratios; BENCH_ONLY=edge a part, BENCH_MINUTES=10 the edge for so long
 	swift build -c release $(CHECKED)
-	@$(PYTHON) Benchmarks/bench.py
+	@PYTHONPATH=$(CURDIR)/Tests/Live/support:$(CURDIR)/Tests/Live/oracle $(PYTHON) Benchmarks/bench.py
 
 fmt:  ## format the sources in place
 	swift format -i -r -p $(SOURCES)

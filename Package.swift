@@ -51,11 +51,11 @@ let package = Package(
         // Threads, clocks, signals, logs, digests.
         .target(name: "Platform", dependencies: ["CLinux", "COpenSSL"], swiftSettings: lending),
 
-        // What every command line of ours has in common.
-        .target(name: "Commands", dependencies: ["Platform"], swiftSettings: strict),
-
         // simdjson in Swift.
         .target(name: "JSON", dependencies: ["CSimdjson"], swiftSettings: lending),
+
+        // What every command line of ours has in common.
+        .target(name: "Commands", dependencies: ["JSON", "Platform"], swiftSettings: strict),
 
         // librdkafka in Swift.
         .target(name: "Kafka", dependencies: ["Model", "Platform", "CRdKafka"], swiftSettings: strict),
@@ -74,6 +74,9 @@ let package = Package(
 
         // libmicrohttpd in Swift.
         .target(name: "HTTP", dependencies: ["Platform", "CMicrohttpd"], swiftSettings: lending),
+
+        // What our HTTP APIs have in common: a table of routes, their description, problems.
+        .target(name: "WebAPI", dependencies: ["HTTP", "JSON"], swiftSettings: strict),
 
         // The port for those who watch over a process: health and metrics.
         .target(name: "AdminPort", dependencies: ["HTTP", "JSON", "Platform"], swiftSettings: strict),
@@ -120,6 +123,16 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // What became of events that nobody could handle: an index of dead letters, and their replay. It reads topics that
+        // no handler reads, and so has the client.
+        .target(
+            name: "DeadLetters",
+            dependencies: [
+                "AdminPort", "Flotilla", "Contracts", "JSON", "Kafka", "Model", "Platform", "Postgres", "Redis",
+            ],
+            swiftSettings: strict
+        ),
+
         // The embedded log that speaks Kafka's protocol.
         .target(
             name: "LocalBroker",
@@ -135,7 +148,7 @@ let package = Package(
             name: "Edge",
             dependencies: [
                 "AdminPort", "CCompression", "Contracts", "HTTP", "JOSE", "JSON", "Kafka", "Model", "Platform", "Redis",
-                "Transfers",
+                "Transfers", "WebAPI",
             ],
             swiftSettings: lending
         ),
@@ -143,13 +156,42 @@ let package = Package(
         // What sends events to an edge: lines of JSON.
         .target(name: "EdgeClient", dependencies: ["JSON", "Platform", "Transfers"], swiftSettings: strict),
 
+        // What a fleet looks like now, wherever it runs: handlers, workers, lag, and what is in its topics.
+        .target(
+            name: "Fleet", dependencies: ["Contracts", "Flotilla", "JSON", "Kafka", "Model", "Platform"],
+            swiftSettings: strict
+        ),
+
+        // The page for whoever looks after a fleet, and the API that it asks.
+        .target(
+            name: "Console",
+            dependencies: [
+                "AdminPort", "Aggregate", "Contracts", "DeadLetters", "Fleet", "Flotilla", "HTTP", "JSON", "Kafka",
+                "Model", "Platform", "Postgres", "Redis", "WebAPI",
+            ],
+            resources: [.embedInCode("Page")],
+            swiftSettings: strict
+        ),
+
+        // `up`: starts, watches, scales and ends the processes of one machine.
+        .target(
+            name: "Stack",
+            dependencies: [
+                "AdminPort", "CLinux", "Contracts", "Flotilla", "JSON", "Kafka", "Model", "Platform", "Postgres",
+                "Redis",
+                "Transfers",
+            ],
+            swiftSettings: strict
+        ),
+
         // The command line: the only place where ports meet adapters.
         .executableTarget(
             name: "flotilla",
             dependencies: [
                 "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
                 "Contracts",
-                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify",
+                "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "DeadLetters", "Fleet",
+                "Console", "Stack", "Transfers", "WebAPI",
             ],
             swiftSettings: strict
         ),
@@ -284,6 +326,15 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "DeadLettersTests",
+            dependencies: [
+                "DeadLetters", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Kafka", "Model", "Platform",
+                "Postgres", "TestServers",
+                "TestSupport",
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "Platform", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EdgeTests",
@@ -293,7 +344,17 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "ConsoleTests",
+            dependencies: ["Console", "DeadLetters", "HTTP", "JSON", "Platform", "WebAPI"],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "FleetTests", dependencies: ["Fleet"], swiftSettings: strict),
         .testTarget(name: "CommandsTests", dependencies: ["Commands"], swiftSettings: strict),
+        .testTarget(
+            name: "StackTests", dependencies: ["Contracts", "Flotilla", "Model", "Platform", "Stack", "TestSupport"],
+            swiftSettings: strict
+        ),
         // Kills things as processes: the broker, workers and what they need.
         .executableTarget(
             name: "FaultSink", dependencies: ["Flotilla"], path: "Tests/Faults/Sink", swiftSettings: strict
@@ -306,6 +367,12 @@ let package = Package(
             ],
             path: "Tests/Faults",
             exclude: ["Sink"],
+            swiftSettings: strict
+        ),
+
+        // Handlers that fail for as long as a file is there: what the tests of dead letters run.
+        .executableTarget(
+            name: "FailingWorker", dependencies: ["Flotilla"], path: "Tests/Live/deadletters/FailingWorker",
             swiftSettings: strict
         ),
 

@@ -28,7 +28,9 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from deadletters import deadletters
 from edge import edge
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build" / "release"
@@ -89,12 +91,6 @@ class Broker:
         self.stop()
         if self.folder:
             shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def client(program: str, *arguments: object, **settings: str) -> list[float]:
@@ -338,7 +334,7 @@ def pipeline() -> None:
 
 
 def main() -> None:
-    parts = {"broker": log, "workers": workers, "aggregate": aggregate, "pipeline": pipeline, "edge": edge}
+    parts = {"broker": log, "workers": workers, "aggregate": aggregate, "pipeline": pipeline, "edge": edge, "deadletters": deadletters}
     wanted = os.environ.get("BENCH_ONLY", ",".join(parts)).split(",")
     if unknown := [name for name in wanted if name not in parts]:
         raise SystemExit(f"bench: BENCH_ONLY={','.join(unknown)}: there is {', '.join(parts)}")

@@ -20,6 +20,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from ports import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build" / "release"
 FLOTILLA = BUILD / "flotilla"
@@ -37,12 +39,6 @@ http {{
     server {{ listen 127.0.0.1:{port}; location / {{ return 202; }} }}
 }}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -17,7 +17,6 @@ import shutil
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,7 +25,6 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "Tests/Live/oracle"), str(ROOT / "Tests/Live/readme")]
 # What is measured is what `make bench` has built.
 os.environ.setdefault("FLOTILLA_BIN", str(ROOT / ".build/release/flotilla"))
 
@@ -220,6 +218,8 @@ def latency(fleet: Fleet) -> None:
 
 def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="flotilla-pipeline-"))
+    # Root's Postgres runs as another user.
+    folder.chmod(0o711)
     fleet = start(folder)
     try:
         latency(fleet)

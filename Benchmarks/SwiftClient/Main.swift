@@ -76,10 +76,10 @@ enum SwiftClient {
     private static func consume(
         _ client: ClientConfiguration, _ topic: TopicName, _ count: Int
     ) async throws -> Double {
-        var client = client
+        var configuration = ConsumerConfiguration(client, group: "swift-client")
         // As RawClient has it.
-        client.extra["queued.min.messages"] = "1000000"
-        let consumer = try Consumer(ConsumerConfiguration(client, group: "swift-client"))
+        configuration.maxPrefetchedRecords = 1_000_000
+        let consumer = try Consumer(configuration)
         var places: [TopicPartition: Consumer.StartingPoint] = [:]
         for number in 0..<partitions { places[TopicPartition(topic, Partition(number))] = .earliest }
         let start = Time.monotonicNanoseconds

@@ -83,17 +83,11 @@ enum WorkerBench {
         return seconds
     }
 
-    private static func consuming(_ client: ClientConfiguration, group: GroupID) -> ConsumerConfiguration {
-        var client = client
-        // As RawClient has it.
-        client.extra["queued.min.messages"] = "1000000"
-        return HandlerWorker.consuming(client, group: group)
-    }
-
     private static func read(
         _ client: ClientConfiguration, _ count: Int, _ envelope: BenchEnvelope
     ) async throws -> Double {
-        let consumer = try Consumer(consuming(client, group: GroupID("bench.read.\(getpid())")))
+        let consumer = try Consumer(
+            HandlerWorker.consuming(client, group: GroupID("bench.read.\(Time.wallMilliseconds)")))
         var places: [TopicPartition: Consumer.StartingPoint] = [:]
         for number in 0..<partitions { places[TopicPartition(envelope.topic, Partition(Int32(number)))] = .earliest }
         try await consumer.assign(places)
@@ -135,7 +129,8 @@ enum WorkerBench {
                 onStoreDown: .pause)
         }
         let worker = HandlerWorker(
-            job, source: try Consumer(consuming(client, group: Namespace().group(handler.name))), sink: producer,
+            job, source: try Consumer(HandlerWorker.consuming(client, group: Namespace().group(handler.name))),
+            sink: producer,
             once: gate,
             log: Log(level: .warning, format: .text), identity: WorkerIdentity(id: "bench", build: "bench"))
         if let redis, let unfit = await RedisOnceMemory.unfitness(of: redis) { throw unfit }
@@ -200,7 +195,8 @@ enum BenchEnvelope: String {
 
 /// Sees events; with outputs it reads two fields of each and publishes them.
 struct Seen: Handler {
-    let name = HandlerName("bench\(getpid())")
+    /// New each time: numbers of processes come again, and a group goes on where one of its name has ended.
+    let name = HandlerName("bench\(Time.wallMilliseconds)")
     let publishes: Bool
 
     func handle(_ event: Event, _ context: Context) async throws -> [Outgoing] {

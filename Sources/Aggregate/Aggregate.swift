@@ -13,13 +13,13 @@ internal import Synchronization
 /// came to each. Every `writeEvery` one writes the windows instead. So a window that gets a thousand points in that time
 /// is written once, and nothing is ever known that is not in the tables: windows and journal together are the state.
 /// Whoever takes the partition over reads the journal. `MemoryTable` says why what is remembered can be believed.
-public struct Aggregate: StatefulHandler {
+public struct Aggregate: ServingHandler {
     public let name: HandlerName = "aggregate"
     public let migrations = Migration.windows
     public let ticks = true
+    public let connections = 1
     private let settings: AggregateSettings
     private let memories = MemoryTable()
-    private let housekeeping = Housekeeping()
 
     static let output: TopicName = "metrics.windows"
     /// How many bytes one partition remembers of windows that are written, about.
@@ -78,24 +78,26 @@ public struct Aggregate: StatefulHandler {
     ) async throws -> [Outgoing] {
         let number = partition.partition.rawValue
         let now = now.milliseconds
-        try await housekeeping.look(settings, transaction, context.log, now: now)
         let store = PartitionStore(transaction: transaction, partition: number)
         let row = try await store.hold(now: now)
+        var watermark = Watermark(settings.watermark, time: row.closedTo, now: row.seenAt)
+        // Where nothing comes because nobody reads, or because what came waits, the clock says nothing.
+        watermark.hold()
+        if let since = context.quietSince { watermark.release(now: max(row.seenAt, since.milliseconds)) }
+        _ = watermark.tick(now: now)
+        let windows = WindowStore(transaction: transaction, partition: number)
         var (stamp, folded) = (row.stamp, row.folded)
         if row.folded < row.last {
             let memory = try await remembered(number, row, transaction)
-            if !memory.mayWait(now) {
+            var writes = !memory.mayWait(now)
+            if !writes, let closed = watermark.time { writes = try await isLate(memory, windows, closed, now) }
+            if writes {
                 try await write(memory, transaction, number, now)
                 memory.stamp = MemoryTable.newStamp()
                 (stamp, folded) = (memory.stamp, row.last)
             }
             memories.put(memory, number)
         }
-        var watermark = Watermark(settings.watermark, time: row.closedTo, now: row.seenAt)
-        // Where nothing comes because nobody reads, or because what came waits, the clock says nothing.
-        watermark.hold()
-        if let since = context.quietSince { watermark.release(now: max(row.seenAt, since.milliseconds)) }
-        _ = watermark.tick(now: now)
         if stamp != row.stamp || watermark.time != row.closedTo {
             store.save(
                 PartitionRow(
@@ -103,11 +105,46 @@ public struct Aggregate: StatefulHandler {
         }
         // While something waits to be written, windows would be told without it.
         guard let closed = watermark.time, folded == row.last else { return [] }
-        return try await WindowStore(transaction: transaction, partition: number).tell(to: closed).map { row in
+        var told: [WindowRow] = []
+        repeat {
+            let some = try await windows.tell(to: closed)
+            told += some
+            guard some.count == WindowStore.told else { break }
+        } while told.count < Self.toldAtMost && context.now < context.deadline
+        memories.told(number, now)
+        return told.map { row in
             Outgoing(
                 to: Self.output, named: row.name, revision: row.revision, type: "metric.window", key: row.campaign,
                 json: row.json)
         }
+    }
+
+    /// So many windows are told by one tick; the next one goes on.
+    private static let toldAtMost = 10_000
+
+    /// Whether windows that have ended wait for longer than they should because points keep coming: then the tick writes
+    /// what waits, or it might always find some that are not written.
+    private func isLate(
+        _ memory: PartitionMemory, _ windows: WindowStore, _ closed: Int64, _ now: Int64
+    ) async throws -> Bool {
+        let since = min(memory.toldAt ?? now, now)
+        memory.toldAt = since
+        // What writing costs counts here too: another tenth of the time at most.
+        guard now - since >= max(2000, 2 * memory.pause) else { return false }
+        if memory.hasEnded(by: closed) { return true }
+        if try await windows.hasToTell(to: closed) { return true }
+        memory.toldAt = now
+        return false
+    }
+
+    // MARK: Beside the events
+
+    /// Looks after the tables: see `Housekeeping`.
+    public func serve(_ service: HandlerService) async throws { try await Housekeeping(settings).run(service) }
+
+    /// Looks after the tables of each step once.
+    package func keepTables(_ database: PostgresPool, _ log: Log, now: Timestamp) async throws {
+        for step in Step.allCases { _ = try await Housekeeping(settings).look(step, database, log, now: now) }
     }
 
     public func left(_ partition: TopicPartition) { memories.forget(partition.partition.rawValue) }
@@ -122,7 +159,9 @@ public struct Aggregate: StatefulHandler {
         let memory = PartitionMemory()
         guard row.folded < row.last else { return memory }
         let journal = JournalStore(transaction: transaction, partition: partition)
-        for entry in try await journal.entries(row.folded + 1..<row.last + 1) { try memory.replay(entry) }
+        for entry in try await journal.entries(row.folded + 1..<row.last + 1) {
+            try PostgresFault.reading("journal") { try memory.replay(entry) }
+        }
         return memory
     }
 
@@ -170,8 +209,9 @@ public struct Aggregate: StatefulHandler {
             journal.add(metric, parts, point.time, point.value, point.user)
             memory.add(metric, parts, point.time, point.value, point.user)
         }
-        store.save(grown.map { ($0.campaign, $0.values.admitted ?? CardinalityGuard()) })
-        for (_, values) in grown {
+        let all = try await store.add(grown.map { ($0.campaign, $0.values.admitted ?? CardinalityGuard()) })
+        for ((_, values), stored) in zip(grown, all) {
+            values.admitted = stored
             values.hasNew = false
             memory.settled(values)
         }

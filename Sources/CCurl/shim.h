@@ -34,10 +34,12 @@ static inline size_t flotilla_curl_take(char *bytes, size_t size, size_t count, 
     return more;
 }
 
-// Asks for what is at a URL, without following where it points to. As below otherwise.
-static inline int flotilla_curl_get(CURL *curl, const char *url, long milliseconds, flotilla_curl_answer *answer) {
+// Asks for what is at a URL, without following where it points to; `direct` is past any proxy. As below otherwise.
+static inline int flotilla_curl_get(CURL *curl, const char *url, int direct, long milliseconds,
+                                    flotilla_curl_answer *answer) {
     curl_easy_reset(curl);
     curl_easy_setopt(curl, CURLOPT_URL, url);
+    if (direct) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
@@ -88,14 +90,14 @@ typedef int (*flotilla_admits)(const struct sockaddr *address);
 // A request or a mail on its way. Nothing that a peer sends is kept but the beginning of an answer's body.
 typedef struct {
     CURL *curl;
-    struct curl_slist *headers, *recipients;
+    struct curl_slist *headers, *recipients, *names;
     unsigned long long ticket;
     char *upload;
     size_t upload_count, upload_at;
     flotilla_admits admits;
     // Beyond this an answer is not read.
     size_t received, limit;
-    int is_refused, has_headers, is_cut;
+    int is_refused, is_admitted, has_headers, is_cut;
     char reply[256];
     size_t reply_count;
     char error[CURL_ERROR_SIZE];
@@ -106,6 +108,7 @@ static inline void flotilla_transfer_free(flotilla_transfer *transfer) {
     if (transfer->curl) curl_easy_cleanup(transfer->curl);
     curl_slist_free_all(transfer->headers);
     curl_slist_free_all(transfer->recipients);
+    curl_slist_free_all(transfer->names);
     free(transfer->upload);
     free(transfer);
 }
@@ -152,6 +155,7 @@ static inline curl_socket_t flotilla_transfer_open(void *context, curlsocktype p
         transfer->is_refused = 1;
         return CURL_SOCKET_BAD;
     }
+    transfer->is_admitted = 1;
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
@@ -169,6 +173,7 @@ static inline int flotilla_transfer_connected(void *context, char *remote, char 
     }
     if (is_admitted) return CURL_PREREQFUNC_OK;
     transfer->is_refused = 1;
+    transfer->is_admitted = 0;
     return CURL_PREREQFUNC_ABORT;
 }
 
@@ -220,6 +225,14 @@ static inline int flotilla_transfer_add_header(flotilla_transfer *transfer, cons
     if (!list) return 0;
     transfer->headers = list;
     return 1;
+}
+
+// `HOST:PORT:ADDRESS,ADDRESS`: a name that is known without looking it up.
+static inline int flotilla_transfer_add_name(flotilla_transfer *transfer, const char *entry) {
+    struct curl_slist *list = curl_slist_append(transfer->names, entry);
+    if (!list) return 0;
+    transfer->names = list;
+    return curl_easy_setopt(transfer->curl, CURLOPT_RESOLVE, list) == CURLE_OK;
 }
 
 // Makes it a POST with the headers that were added.

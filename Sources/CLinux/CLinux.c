@@ -3,14 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/random.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,6 +77,13 @@ long flotilla_sendfile(int socket, int file, long offset, size_t count) {
     return sendfile(socket, file, &at, count);
 }
 
+int flotilla_lock(int fd) {
+    int code;
+    do code = flock(fd, LOCK_EX);
+    while (code != 0 && errno == EINTR);
+    return code == 0 ? 0 : errno;
+}
+
 int flotilla_try_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }
 
 char **flotilla_environment(void) { return environ; }
@@ -100,4 +113,93 @@ int flotilla_random(void *bytes, size_t count) {
         if (more > 0) done += (size_t)more;
     }
     return 0;
+}
+
+// Between fork and exec only what a signal handler may do: other threads held who knows what locks. So system calls
+// rather than glibc's setuid, which talks to all threads.
+static int become(const flotilla_child *child, pid_t parent) {
+    if ((child->session ? setsid() : setpgid(0, 0)) < 0) return errno;
+    signal(SIGPIPE, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    int empty = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (empty < 0 || dup2(empty, 0) < 0 || dup2(child->output, 1) < 0 || dup2(child->output, 2) < 0) return errno;
+#ifdef SYS_close_range
+    syscall(SYS_close_range, 3u, ~0u, 4u);  // CLOSE_RANGE_CLOEXEC
+#endif
+    if (child->group >= 0) {
+        gid_t group = (gid_t)child->group;
+        if (syscall(SYS_setgroups, 1, &group) != 0 || syscall(SYS_setresgid, group, group, group) != 0) return errno;
+    }
+    if (child->user >= 0) {
+        uid_t user = (uid_t)child->user;
+        if (syscall(SYS_setresuid, user, user, user) != 0) return errno;
+    }
+    // After the change of user, which takes it back; and the parent may be gone before it was asked for.
+    if (child->death_signal != 0) {
+        if (prctl(PR_SET_PDEATHSIG, child->death_signal) != 0) return errno;
+        if (getppid() != parent) _exit(127);
+    }
+    return 0;
+}
+
+int flotilla_spawn(const char *path, char *const *arguments, char *const *environment, const flotilla_child *child) {
+    int report[2];
+    if (pipe2(report, O_CLOEXEC) != 0) return -errno;
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0) {
+        int code = errno;
+        close(report[0]);
+        close(report[1]);
+        return -code;
+    }
+    if (pid == 0) {
+        int code = become(child, parent);
+        if (code == 0) {
+            execve(path, arguments, environment);
+            code = errno;
+        }
+        ssize_t told = write(report[1], &code, sizeof code);
+        _exit(told == sizeof code ? 127 : 126);
+    }
+    close(report[1]);
+    int code = 0;
+    ssize_t got;
+    do got = read(report[0], &code, sizeof code);
+    while (got < 0 && errno == EINTR);
+    close(report[0]);
+    if (got != sizeof code) return pid;
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+    return -code;
+}
+
+int flotilla_sync_file_system(int file) { return syncfs(file) == 0 ? 0 : errno; }
+
+int flotilla_pipe(int *output, int *input) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return errno;
+    *output = ends[0];
+    *input = ends[1];
+    return 0;
+}
+
+int flotilla_signal_file(void) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    int code = pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (code != 0) {
+        errno = code;
+        return -1;
+    }
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int flotilla_next_signal(int file) {
+    struct signalfd_siginfo info;
+    return read(file, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
 }

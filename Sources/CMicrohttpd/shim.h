@@ -45,12 +45,15 @@ static inline size_t flotilla_http_keep(void *context, struct MHD_Connection *co
 // `options` is to live as long as the server.
 static inline struct MHD_Daemon *flotilla_http_start(flotilla_http_options *options) {
     unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
-    struct MHD_OptionItem tls[4] = {{MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem tls[5] = {{MHD_OPTION_END, 0, NULL}};
     if (options->certificate) {
         int count = 0;
         flags |= MHD_USE_TLS;
         tls[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)options->certificate};
         tls[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)options->key};
+        // By itself the library takes what RFC 8996 has ended.
+        tls[count++] = (struct MHD_OptionItem){
+            MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"};
         if (options->authority)
             tls[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *)options->authority};
         tls[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
@@ -86,13 +89,16 @@ static inline void *flotilla_http_context(struct MHD_Connection *connection) {
     return info ? info->socket_context : NULL;
 }
 
-// The common name of the client's certificate, if it showed one that the authority signed and that holds today: its
-// length, or -1. Who shows none is let in by the library; that is for the caller to decide.
+// The common name of the client's certificate, if it showed one that the authority signed, that holds today and that may
+// be a client's: its length, or -1. Who shows none is let in by the library; that is for the caller to decide.
 static inline long flotilla_http_peer(struct MHD_Connection *connection, char *name, size_t size) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     gnutls_session_t session = info ? info->tls_session : NULL;
     unsigned int count = 0, status = 0;
-    if (!session || gnutls_certificate_verify_peers2(session, &status) != 0 || status != 0) return -1;
+    // Else a server of the same authority would be a caller.
+    gnutls_typed_vdata_st purpose = {
+        .type = GNUTLS_DT_KEY_PURPOSE_OID, .data = (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT};
+    if (!session || gnutls_certificate_verify_peers(session, &purpose, 1, &status) != 0 || status != 0) return -1;
     const gnutls_datum_t *list = gnutls_certificate_get_peers(session, &count);
     gnutls_x509_crt_t certificate;
     if (!list || count == 0 || gnutls_x509_crt_init(&certificate) != 0) return -1;

@@ -15,11 +15,15 @@ package struct Arguments {
 
     /// An option's PORT or HOST:PORT; a port alone is this machine's alone. Only for an option that was given.
     package func place(_ name: String) throws(UsageFault) -> (host: String, port: UInt16) {
-        let text = values[name] ?? ""
+        try place(values[name] ?? "", called: "--\(name)")
+    }
+
+    /// The same of any text; `name` is what the fault calls it.
+    package func place(_ text: String, called name: String) throws(UsageFault) -> (host: String, port: UInt16) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         let host = parts.count > 1 ? parts.dropLast().joined(separator: ":") : "127.0.0.1"
         guard let port = parts.last.flatMap({ UInt16($0) }), !host.isEmpty else {
-            throw fault("--\(name) \(text.debugDescription) is not PORT or HOST:PORT")
+            throw fault("\(name) \(text.debugDescription) is not PORT or HOST:PORT")
         }
         return (host.filter { $0 != "[" && $0 != "]" }, port)
     }

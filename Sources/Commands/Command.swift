@@ -8,17 +8,20 @@ package struct Command: Sendable {
     /// What is given by its place, in this order.
     package var operands: [Operand] = []
     package var options: [Option] = []
+    /// Whether it is about the stack that runs on this machine, when no settings say otherwise.
+    package var joinsStack = true
     package let run: @Sendable (Arguments) throws -> ExitCode
 
     package init(
         name: String, summary: String, details: String = "", operands: [Operand] = [], options: [Option] = [],
-        run: @escaping @Sendable (Arguments) throws -> ExitCode
+        joinsStack: Bool = true, run: @escaping @Sendable (Arguments) throws -> ExitCode
     ) {
         self.name = name
         self.summary = summary
         self.details = details
         self.operands = operands
         self.options = options
+        self.joinsStack = joinsStack
         self.run = run
     }
 

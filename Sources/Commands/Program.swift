@@ -36,6 +36,7 @@ package struct Program: Sendable {
                     print(command.help)
                     return .ok
                 }
+                if command.joinsStack { RunningStack.adopt(from: RunningStack.folder(arguments)) }
                 return try command.run(arguments)
             }
             return try runWord(word, line.dropFirst())

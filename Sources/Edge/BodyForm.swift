@@ -1,4 +1,5 @@
 internal import HTTP
+internal import WebAPI
 
 /// How a request brings its events.
 enum BodyForm: Sendable {

@@ -1,5 +1,6 @@
 internal import HTTP
 internal import JSON
+internal import WebAPI
 
 extension CloudEvent {
     /// Whether a request is an event in binary mode: attributes in headers, data as the body.
@@ -32,6 +33,7 @@ extension CloudEvent {
         if let type = attributes["datacontenttype"].map({ MediaType($0) }), type.isJSON, !body.isEmpty {
             do throws(JSONFault) {
                 data = .json(try JSONDocument(parsing: body, limit: Limits.event).root)
+                self.body = body
             } catch { throw EventRefusal(error) }
         } else if !body.isEmpty {
             data = .bytes(body)
@@ -46,7 +48,7 @@ enum HeaderText {
     static func decode(_ text: String) -> String? {
         var text = text
         if text.count >= 2, text.hasPrefix("\""), text.hasSuffix("\"") { text = unquoted(text) }
-        return percentDecoded(text)
+        return text.percentDecoded
     }
 
     private static func unquoted(_ text: String) -> String {
@@ -61,32 +63,5 @@ enum HeaderText {
             }
         }
         return plain
-    }
-
-    /// Nil when a percent sign is not followed by two digits, or the bytes are not UTF-8.
-    static func percentDecoded(_ text: String) -> String? {
-        guard text.utf8.contains(UInt8(ascii: "%")) else { return text }
-        var bytes: [UInt8] = []
-        var rest = Substring(text).utf8
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            guard let high = rest.popFirst().flatMap(digit), let low = rest.popFirst().flatMap(digit) else {
-                return nil
-            }
-            bytes.append(high << 4 | low)
-        }
-        return String(validating: bytes, as: UTF8.self)
-    }
-
-    private static func digit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        case _: nil
-        }
     }
 }

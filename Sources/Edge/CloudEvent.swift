@@ -17,6 +17,9 @@ struct CloudEvent {
         case bytes([UInt8])
     }
 
+    /// The data as it came, blanks around it and all, where it came as a body of its own.
+    var body: [UInt8]?
+
     /// The attributes of the specification itself.
     static let known: Set<String> = [
         "specversion", "id", "source", "type", "subject", "time", "dataschema", "datacontenttype",
@@ -67,6 +70,13 @@ struct CloudEvent {
             fault.place = at
             faults.append(fault)
         }
+        let size = extensions.reduce(attributes.values.reduce(0) { $0 + $1.utf8.count }) {
+            $0 + $1.name.utf8.count + $1.value.utf8.count
+        }
+        if size > Limits.attributeBytes {
+            let detail = "its attributes have \(size) bytes, more than the \(Limits.attributeBytes) allowed"
+            throw EventRefusal(.tooLarge, "", detail)
+        }
         if let schema = topic.schema {
             if case .json(let value) = data {
                 for violation in schema.validate(value) {
@@ -105,6 +115,10 @@ struct CloudEvent {
         case .none: batch.append(OutgoingRecord(topic: target, key: key, value: [], headers: headers))
         case .bytes(let bytes): batch.append(OutgoingRecord(topic: target, key: key, value: bytes, headers: headers))
         case .json(let value):
+            if let body {
+                batch.append(OutgoingRecord(topic: target, key: key, value: body, headers: headers))
+                return id
+            }
             value.withSource { source in
                 if let key {
                     unsafe batch.append(topic: target, key: key.span.bytes, value: source, headers: headers)

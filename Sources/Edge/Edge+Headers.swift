@@ -1,4 +1,5 @@
 internal import HTTP
+internal import WebAPI
 
 // What the headers of a request ask for.
 extension Edge {

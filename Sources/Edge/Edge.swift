@@ -7,6 +7,7 @@ internal import Model
 internal import Platform
 internal import Redis
 internal import Synchronization
+internal import WebAPI
 
 /// The door: takes events over HTTP and publishes them. A 2xx means that the log has acknowledged them.
 ///
@@ -17,6 +18,7 @@ final class Edge: RequestHandler {
     let publisher: Publisher
     let health: Health
     let counts = EdgeCounts()
+    let share: StreamShare
     private let topics: [TopicName: EdgeTopic]
     private let access: AccessLog
     private let openAPI: [UInt8]
@@ -27,6 +29,7 @@ final class Edge: RequestHandler {
         access = AccessLog(log)
         self.configuration = configuration
         publisher = Publisher(producer: producer)
+        share = StreamShare(limit: configuration.maxQueuedBytes / 2, batchBytes: LineReader.batchBytes)
         self.health = health
         memory = redis.map { IdempotencyMemory(redis: $0, prefix: configuration.catalog.namespace.key("edge:")) }
         let prefix = configuration.catalog.namespace.key("edge:rate:")
@@ -37,7 +40,7 @@ final class Edge: RequestHandler {
         topics = Dictionary(
             catalog.topics.filter { $0.publish != .no }.map { ($0.name, EdgeTopic($0, catalog.namespace)) },
             uniquingKeysWith: { first, _ in first })
-        openAPI = OpenAPI.document(topics.values.map(\.topic))
+        openAPI = Description.document(topics.values.map(\.topic))
     }
 
     // MARK: What the server asks
@@ -75,7 +78,7 @@ final class Edge: RequestHandler {
     func timeout(_ request: HTTPRequest) -> HTTPResponse { Publisher.unacknowledged.response }
 
     func overload(_ request: HTTPRequest) -> HTTPResponse {
-        Problem(503, "too many bytes are under way: send this again later", retryAfter: 1).response
+        LineReader.overload.response
     }
 
     func finished(_ exchange: Exchange, status: Int?) {
@@ -105,8 +108,12 @@ final class Edge: RequestHandler {
                 key: try Self.key(request))
             let isGzip = try Self.isGzip(request)
             if form == .lines {
+                if isGzip, !exchange.keep(Gunzip.memory) {
+                    _ = exchange.keep(0)
+                    throw Refused(LineReader.overload)
+                }
                 do throws(Gunzip.Fault) {
-                    return .stream(try LineReader(publisher, context, isGzip: isGzip))
+                    return .stream(try LineReader(publisher, share, context, isGzip: isGzip))
                 } catch { throw Refused(LineReader.problem(error)) }
             }
             let limit = form.isList ? Limits.list : topic.eventLimit
@@ -116,6 +123,7 @@ final class Edge: RequestHandler {
             return .collect(limit: limit, tooLarge: tooLarge) { [self] exchange, body in
                 do throws(Refused) {
                     let plain = isGzip ? try Self.gunzip(body, limit) : body
+                    if isGzip, !exchange.hold(plain.count) { throw Refused(LineReader.overload) }
                     try publish(plain, form, context, exchange)
                 } catch { exchange.answer(error.problem.response) }
             }
@@ -134,6 +142,7 @@ final class Edge: RequestHandler {
             case .binaryCloudEvent:
                 let event = try CloudEvent(headers: exchange.request, body: body, topic)
                 let id = event.append(to: &batch, context)
+                guard context.key != nil else { return publisher.publish(batch, id: id, topic, exchange) }
                 once(.event(id: id, topic), context, form, body, exchange) { [publisher, batch] in
                     publisher.publish(batch, id: id, topic, exchange)
                 }
@@ -143,6 +152,8 @@ final class Edge: RequestHandler {
                     if form == .cloudEvents { throw EventRefusal(.invalid, "", "must be an array of CloudEvents") }
                     let kind = form == .plain ? EventList.Form.plain : .cloud
                     let id = try EventList.append(root, kind, context, 0, to: &batch)
+                    // Most send none, and need nothing that could be told to a memory.
+                    guard context.key != nil else { return publisher.publish(batch, id: id, topic, exchange) }
                     return once(.event(id: id, topic), context, form, body, exchange) { [publisher, batch] in
                         publisher.publish(batch, id: id, topic, exchange)
                     }
@@ -206,7 +217,7 @@ final class Edge: RequestHandler {
                         if await !memory.settle(name, owner: owner, response, events) {
                             exchange.addHeaders([Self.unverified])
                         }
-                        exchange.answer(response)
+                        exchange.conclude(response)
                     }
                 }
                 publish()

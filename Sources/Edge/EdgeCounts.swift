@@ -4,7 +4,8 @@ internal import Synchronization
 /// What /metrics tells of requests: how many, with which answers, how long they took.
 final class EdgeCounts: Sendable {
     private struct State {
-        var answers: [Int: Int] = [:]
+        /// By the status, which is below the count.
+        var answers = [Int](repeating: 0, count: 1000)
         var broken = 0
         var milliseconds = 0
         /// One place for each of `bounds`, and one beyond.
@@ -21,17 +22,20 @@ final class EdgeCounts: Sendable {
         let place = Self.bounds.firstIndex { milliseconds < $0 } ?? Self.bounds.count
         state.withLock { state in
             guard let status else { return state.broken += 1 }
-            state.answers[status, default: 0] += 1
+            if state.answers.indices.contains(status) { state.answers[status] += 1 }
             state.milliseconds += Int(milliseconds)
             state.times[place] += 1
         }
     }
 
-    func write(to metrics: inout MetricsText, connections: Int) {
+    /// `held`: what is kept of bodies; `streamed`: what of streams waits for the log.
+    func write(to metrics: inout MetricsText, connections: Int, held: Int, streamed: Int) {
         let state = state.withLock { $0 }
         metrics.add(
             "flotilla_edge_requests_total", .counter, "Requests by the status of their answer.",
-            state.answers.sorted { $0.key < $1.key }.map { ([("status", "\($0.key)")], Double($0.value)) })
+            state.answers.indices.filter { state.answers[$0] > 0 }.map { status in
+                ([("status", "\(status)")], Double(state.answers[status]))
+            })
         metrics.add(
             "flotilla_edge_requests_broken_total", .counter, "Requests whose connection broke before the answer.",
             Double(state.broken))
@@ -40,5 +44,8 @@ final class EdgeCounts: Sendable {
             bounds: Self.bounds.map { Double($0) / 1000 }, counts: state.times,
             sum: Double(state.milliseconds) / 1000)
         metrics.add("flotilla_edge_connections", .gauge, "Open connections.", Double(connections))
+        metrics.add("flotilla_edge_held_bytes", .gauge, "What is kept of bodies that are under way.", Double(held))
+        metrics.add(
+            "flotilla_edge_stream_bytes", .gauge, "What of streams of lines waits for the log.", Double(streamed))
     }
 }

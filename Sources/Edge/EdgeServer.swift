@@ -31,11 +31,16 @@ package final class EdgeServer: Sendable {
     ) async throws {
         var producing = ProducerConfiguration(client)
         // Less than the deadline, so that mostly the log's own word is the answer: librdkafka looks once a second.
-        // A tick of a millisecond makes batches of what comes together, and is not felt.
+        // Half a millisecond makes batches of what comes together; clients that wait for each answer send little in a
+        // longer one.
         producing.deliveryTimeout = max(.seconds(1), configuration.http.answerTimeout - .milliseconds(1200))
         producing.topicPatience = min(.seconds(3), producing.deliveryTimeout)
-        producing.linger = .milliseconds(1)
+        producing.linger = .microseconds(500)
         producing.maxQueuedRecords = 500_000
+        producing.maxQueuedBytes = configuration.maxQueuedBytes
+        // Brokers measure batches by the same limit as records: one of many small ones would be refused as too large.
+        let smallest = configuration.catalog.topics.filter { $0.publish != .no }.map(\.maxMessageBytes).min()
+        producing.batchBytes = min(producing.batchBytes, smallest ?? .max)
         producing.client.hooks.fault = { fault in
             log.warning("kafka", [("error", fault)])
             if fault.isFatal { fatal(fault) }
@@ -59,8 +64,10 @@ package final class EdgeServer: Sendable {
             self.server = server
             do {
                 adminServer = try place.map { place in
-                    try AdminServer(host: place.host, port: place.port, health: health) { [counts = edge.counts] text in
-                        counts.write(to: &text, connections: server.connectionCount)
+                    try AdminServer(host: place.host, port: place.port, health: health) { [edge] text in
+                        edge.counts.write(
+                            to: &text, connections: server.connectionCount, held: server.heldBytes,
+                            streamed: edge.share.bytes)
                     }
                 }
             } catch {

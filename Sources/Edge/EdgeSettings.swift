@@ -15,7 +15,9 @@ package struct EdgeSettings: Sendable {
     /// The file of API keys.
     package let keys: String?
     /// Where the keys are that tokens are signed with, who signs them, and for whom.
-    package let tokens: (source: TokenSource, issuer: String?, audience: String)?
+    package let tokens: (source: TokenSource, issuer: String, audience: String)?
+    /// The file of what tokens and certificates are good for.
+    package let grants: String?
     /// Where Idempotency-Keys are remembered, if anywhere.
     package let redis: RedisConfiguration?
     /// Requests a second of each caller, if it is set.
@@ -35,6 +37,7 @@ package struct EdgeSettings: Sendable {
         tokens = Self.tokens(&settings)
         // A path, so `FLOTILLA_KEYS_FILE` would be the path of a path.
         keys = settings.all["FLOTILLA_KEYS"]
+        grants = settings.all["FLOTILLA_GRANTS"]
         rate = settings.integer("FLOTILLA_RATE", in: 1...1_000_000)
         try settings.check()
         // Without a client there was a fault.
@@ -52,7 +55,7 @@ package struct EdgeSettings: Sendable {
 
     private static func tokens(
         _ settings: inout Settings
-    ) -> (source: TokenSource, issuer: String?, audience: String)? {
+    ) -> (source: TokenSource, issuer: String, audience: String)? {
         let issuer = settings.text("FLOTILLA_ISSUER")
         // Where the keys are is a place, so `FLOTILLA_JWKS_FILE` would be the path of a path.
         let source: TokenSource
@@ -73,7 +76,11 @@ package struct EdgeSettings: Sendable {
         }
         // Else a token for any other service of the same issuer would be good here.
         let audience = settings.required("FLOTILLA_AUDIENCE", "whom tokens are for: their aud")
-        return audience.map { (source, issuer, $0) }
+        // And else one for another tenant of the same keys.
+        guard let signer = issuer ?? settings.required("FLOTILLA_ISSUER", "who signs tokens: their iss") else {
+            return nil
+        }
+        return audience.map { (source, signer, $0) }
     }
 
     private static func redis(_ settings: inout Settings) -> RedisConfiguration? {

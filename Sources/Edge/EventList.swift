@@ -1,6 +1,7 @@
 internal import HTTP
 internal import JSON
 internal import Model
+internal import WebAPI
 
 /// Several events of one body: checked all, before any is published.
 struct EventList {
@@ -15,7 +16,9 @@ struct EventList {
 
     init(_ array: JSONValue, _ form: Form, _ context: PublishContext) {
         results.reserveCapacity(array.count)
-        batch.reserveCapacity(records: array.count, bytes: 0)
+        // Values, and room for their envelopes: growing copies all of it, several times.
+        batch.reserveCapacity(
+            records: array.count, headers: 9 * array.count, bytes: array.sourceRange.count + 320 * array.count)
         for (index, value) in array.elements.enumerated() {
             do throws(EventRefusal) {
                 let id = try Self.append(value, form, context, index, to: &batch)
@@ -41,6 +44,15 @@ struct EventList {
         }
     }
 
+    /// The same list when some of its batch, by their places there, were refused after all.
+    func without(_ refused: [Int], _ reason: String) -> EventList {
+        var list = self
+        for place in refused { list.results[places[place]] = .failure(EventRefusal(.tooLarge, "", reason)) }
+        let gone = Set(refused)
+        list.places = places.enumerated().filter { !gone.contains($0.offset) }.map(\.element)
+        return list
+    }
+
     var refusedCount: Int { results.count - places.count }
 
     /// What is told when nothing is published for the faults of some.
@@ -51,7 +63,7 @@ struct EventList {
                 + "\"Prefer: handling=lenient\" the others would be")
         for (index, result) in results.enumerated() {
             guard case .failure(let refusal) = result else { continue }
-            problem.errors += refusal.faults.map { (index, $0.within("/\(index)")) }
+            problem.errors += refusal.faults.map { Problem.Fault($0.within("/\(index)"), index: index) }
         }
         return problem
     }
@@ -74,40 +86,32 @@ struct EventList {
             json.array("results") { list in
                 for (index, result) in results.enumerated() {
                     list.object { json in
-                        json.member("index", index)
+                        json.name(plain: "index")
+                        json.append(index)
                         if let error = errors[index] {
                             json.member("error", error)
                         } else if case .success(let id) = result {
-                            json.member("id", id)
+                            json.name(plain: "id")
+                            json.append(id)
                         }
                     }
                 }
             }
         }
-        return Self.response(accepted: results.count - refused, refused: refused, write)
-    }
-
-    /// Those that are refused, and why.
-    func writeRefusals(to list: inout JSONWriter) {
-        for (index, result) in results.enumerated() {
-            guard case .failure(let refusal) = result else { continue }
-            list.object { json in
-                json.member("index", index)
-                json.member("error", refusal.text)
-            }
-        }
+        return Self.response(
+            accepted: results.count - refused, refused: refused, capacity: 64 * results.count + 64, write)
     }
 
     /// 202 when all are in the log, 207 when some are, 422 when none is.
     static func response(
-        accepted: Int, refused: Int, _ write: @escaping @Sendable (inout JSONWriter) -> Void
+        accepted: Int, refused: Int, capacity: Int = 256, _ write: @escaping @Sendable (inout JSONWriter) -> Void
     ) -> HTTPResponse {
         if accepted == 0, refused > 0 {
             var problem = Problem(422, "no event is published: see results")
             problem.more = write
             return problem.response
         }
-        var json = JSONWriter()
+        var json = JSONWriter(capacity: capacity)
         json.object { write(&$0) }
         return HTTPResponse(refused == 0 ? 202 : 207, "application/json", json.bytes)
     }

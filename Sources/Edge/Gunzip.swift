@@ -2,7 +2,7 @@ internal import CCompression
 
 /// A gzip body on its way to be plain again, piece by piece.
 ///
-/// A kilobyte can stand for a megabyte, so what comes out is bounded by what came in.
+/// A kilobyte can stand for a megabyte, so what comes out is bounded by what came in, and by what is wanted at a time.
 @safe final class Gunzip {
     enum Fault: Error, Hashable, Sendable {
         case notGzip
@@ -15,6 +15,8 @@ internal import CCompression
     /// So much is always allowed: the beginning of a stream may be anything.
     private static let allowance = 1 << 20
     private static let pieceSize = 64 << 10
+    /// What one takes: its output, the window of 32 KiB, and the library's tables.
+    static let memory = pieceSize + (48 << 10)
 
     private let stream: UnsafeMutablePointer<z_stream>
     private let output: UnsafeMutableRawBufferPointer
@@ -38,8 +40,11 @@ internal import CCompression
     }
 
     /// Gives `body` what a piece stands for, in pieces that live as long as the call; it returns whether it wants more.
-    func take(_ piece: RawSpan, _ body: (RawSpan) -> Bool) throws(Fault) {
-        taken += piece.byteCount
+    /// Returns how much of the piece was read when it wanted no more.
+    @discardableResult
+    func take(_ piece: RawSpan, _ body: (RawSpan) -> Bool) throws(Fault) -> Int {
+        let before = taken
+        defer { taken = before + piece.byteCount - Int(unsafe stream.pointee.avail_in) }
         var fault: Fault?
         unsafe piece.withUnsafeBytes { input in
             unsafe stream.pointee.next_in = UnsafeMutablePointer(
@@ -56,15 +61,19 @@ internal import CCompression
                 isAtEnd = code == Z_STREAM_END
                 let produced = Self.pieceSize - Int(unsafe stream.pointee.avail_out)
                 given += produced
-                if given > Self.allowance, given / Self.ratioLimit > taken { return fault = .bomb }
+                if given > Self.allowance, given / Self.ratioLimit > before + piece.byteCount {
+                    return fault = .bomb
+                }
                 if produced > 0 {
                     let mayGoOn = unsafe Self.lend(UnsafeRawBufferPointer(output), produced, body)
-                    guard mayGoOn else { return }
+                    // With nothing left of the piece, the last bytes that it stands for would never come.
+                    guard unsafe mayGoOn || stream.pointee.avail_in == 0 else { return }
                 }
                 if unsafe stream.pointee.avail_in == 0, produced < Self.pieceSize { return }
             }
         }
         if let fault { throw fault }
+        return piece.byteCount - Int(unsafe stream.pointee.avail_in)
     }
 
     private static func lend(_ bytes: UnsafeRawBufferPointer, _ count: Int, _ body: (RawSpan) -> Bool) -> Bool {
@@ -78,7 +87,7 @@ internal import CCompression
         var plain: [UInt8] = []
         var isTooLong = false
         try unsafe gunzip.take(body.span.bytes) { piece in
-            isTooLong = piece.byteCount > limit - plain.count
+            isTooLong = isTooLong || piece.byteCount > limit - plain.count
             if !isTooLong { unsafe piece.withUnsafeBytes { unsafe plain.append(contentsOf: $0) } }
             return !isTooLong
         }

@@ -30,6 +30,8 @@ struct IdempotencyMemory: Sendable {
     private static let lifetime: Int64 = 86_400_000
     /// Redis has a part of the five seconds that a request has.
     private static let patience = Duration.seconds(1)
+    /// Giving up a claim comes before an answer that may be the deadline's.
+    private static let patienceAtTheEnd = Duration.milliseconds(200)
 
     private static let claimScript = RedisScript(
         """
@@ -99,7 +101,7 @@ struct IdempotencyMemory: Sendable {
                     command.add(isDone ? "\(response.status)" : "")
                     command.add(isDone ? events.detail(of: response) : [])
                     command.add(Self.lifetime)
-                }, within: Self.patience)
+                }, within: isDone ? Self.patience : Self.patienceAtTheEnd)
             return true
         } catch { return false }
     }

@@ -1,13 +1,13 @@
 package import Platform
 internal import Synchronization
+internal import WebAPI
 
 /// The API keys of a file: one a line, hashed.
 ///
 ///     ID NAME TOPICS SHA256 CREATED
 ///
 /// A key is `flk_ID_SECRET`. The secret is 256 random bits, so a plain digest of it is as good as a slow one; what is
-/// compared takes as long for a near miss as for a far one. The file is looked at again after two seconds, so that a
-/// revoked key does not live on; while it cannot be read the keys of before hold.
+/// compared takes as long for a near miss as for a far one.
 package final class KeyRing: Sendable {
     package struct Entry: Hashable, Sendable {
         package let id: String
@@ -16,7 +16,7 @@ package final class KeyRing: Sendable {
         package let topics: Set<String>?
         let digest: [UInt8]
         package let created: String
-        let caller: Caller
+        let bearer: Bearer
 
         init(id: String, name: String, topics: Set<String>?, digest: [UInt8], created: String) {
             self.id = id
@@ -24,12 +24,26 @@ package final class KeyRing: Sendable {
             self.topics = topics
             self.digest = digest
             self.created = created
-            caller = Caller(name, topics: topics)
+            bearer = Bearer(digest, Caller(name, topics: topics))
         }
+
+        package static func == (one: Entry, other: Entry) -> Bool { one.line == other.line }
+        package func hash(into hasher: inout Hasher) { hasher.combine(line) }
 
         var line: String {
             let digits = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
             return "\(id) \(name) \(topics?.sorted().joined(separator: ",") ?? "*") \(digits) \(created)"
+        }
+    }
+
+    /// What a key is compared with, and whose it is. An object, because each request asks for one.
+    final class Bearer: Sendable {
+        let digest: [UInt8]
+        let caller: Caller
+
+        init(_ digest: [UInt8], _ caller: Caller) {
+            self.digest = digest
+            self.caller = caller
         }
     }
 
@@ -40,58 +54,47 @@ package final class KeyRing: Sendable {
         package init(_ description: String) { self.description = description }
     }
 
-    private struct State {
-        var entries: [String: Entry]
-        var looked: Int64
-    }
-
-    private let path: String
-    private let log: Log
-    private let state: Mutex<State>
+    private let file: WatchedFile<[String: Bearer]>
     /// One for all, because making one costs more than a digest.
     private let sha256 = Mutex(Digest(.sha256))
 
     private static let fileLimit = 4 << 20
-    private static let patience: Int64 = 2000
 
     package init(path: String, log: Log, now: Int64) throws(Fault) {
-        self.path = path
-        self.log = log
-        state = Mutex(State(entries: Self.byID(try Self.read(path)), looked: now))
+        file = try WatchedFile(path, gone: [:], log: log, now: now) { path throws(Fault) in
+            Self.byID(try Self.read(path))
+        }
     }
 
     /// Whom a key belongs to. `now` is the monotonic clock's.
-    func caller(of key: String, now: Int64) -> Caller? {
-        guard key.hasPrefix("flk_"), key.utf8.count < 200 else { return nil }
-        let rest = key.dropFirst(4)
-        guard let end = rest.utf8.firstIndex(of: UInt8(ascii: "_")) else { return nil }
-        let id = String(rest[..<end])
-        let isDue = state.withLock { state in
-            guard now - state.looked > Self.patience else { return false }
-            state.looked = now
-            return true
-        }
-        if isDue { look() }
-        guard let entry = state.withLock({ $0.entries[id] }) else { return nil }
+    func caller(of key: String, now: Int64) -> Caller? { caller(of: key.utf8.span, now: now) }
+
+    /// As above, for a key that is bytes.
+    func caller(of key: Span<UInt8>, now: Int64) -> Caller? {
+        guard Self.hasPrefix(key, "flk_"), key.count < 200 else { return nil }
+        var end = 4
+        while end < key.count, key[end] != UInt8(ascii: "_") { end += 1 }
+        guard end < key.count else { return nil }
+        let id = unsafe key.extracting(4..<end).withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+        guard let bearer = file.value(now: now)[id] else { return nil }
         let digest = sha256.withLock { digest in
             digest.start()
-            var key = key
-            key.withUTF8 { digest.add(unsafe RawSpan(_unsafeElements: $0)) }
+            unsafe digest.add(key.bytes)
             return digest.finishBytes()
         }
-        guard Self.isEqual(digest, entry.digest) else { return nil }
-        return entry.caller
+        guard Self.isEqual(digest, bearer.digest) else { return nil }
+        return bearer.caller
     }
 
-    private func look() {
-        do throws(Fault) {
-            let entries = Self.byID(try Self.read(path))
-            state.withLock { $0.entries = entries }
-        } catch { log.warning("the file of keys cannot be read: those of before hold", [("error", error)]) }
+    /// Whether a text begins with these bytes.
+    static func hasPrefix(_ text: Span<UInt8>, _ prefix: StaticString) -> Bool {
+        guard text.count >= prefix.utf8CodeUnitCount else { return false }
+        for index in 0..<prefix.utf8CodeUnitCount where unsafe text[index] != prefix.utf8Start[index] { return false }
+        return true
     }
 
-    private static func byID(_ entries: [Entry]) -> [String: Entry] {
-        Dictionary(entries.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    private static func byID(_ entries: [Entry]) -> [String: Bearer] {
+        Dictionary(entries.map { ($0.id, $0.bearer) }, uniquingKeysWith: { first, _ in first })
     }
 
     static func digest(_ key: String) -> [UInt8] {
@@ -122,7 +125,9 @@ package final class KeyRing: Sendable {
         for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
             guard !line.isEmpty, !line.hasPrefix("#") else { continue }
             let words = line.split(separator: " ").map(String.init)
-            guard words.count == 5, Caller.isName(words[1]), let digest = hex(words[3]), digest.count == 32 else {
+            guard words.count == 5, Credentials.isName(words[1]), let digest = Credentials.bytes(hex: words[3]),
+                digest.count == 32
+            else {
                 throw Fault("\(path):\(number + 1): is not ID NAME TOPICS SHA256 CREATED")
             }
             let topics = words[2] == "*" ? nil : Set(words[2].split(separator: ",").map(String.init))
@@ -131,32 +136,10 @@ package final class KeyRing: Sendable {
         return entries
     }
 
-    private static func hex(_ text: String) -> [UInt8]? {
-        guard text.utf8.count % 2 == 0 else { return nil }
-        var (bytes, high): ([UInt8], UInt8?) = ([], nil)
-        for character in text {
-            guard let digit = character.hexDigitValue.map({ UInt8($0) }) else { return nil }
-            if let first = high {
-                bytes.append(first << 4 | digit)
-                high = nil
-            } else {
-                high = digit
-            }
-        }
-        return bytes
-    }
-
     /// A new key, which nobody can show again, and what the file keeps of it.
     package static func make(_ name: String, topics: Set<String>?, now: Timestamp) -> (key: String, entry: Entry) {
-        var random = SystemRandomNumberGenerator()
-        func digits(_ words: Int) -> String {
-            (0..<words).map { _ in
-                let text = String(random.next(), radix: 16)
-                return String(repeating: "0", count: 16 - text.count) + text
-            }.joined()
-        }
-        let id = String(digits(1).prefix(12))
-        let key = "flk_\(id)_\(digits(4))"
+        let id = String(Credentials.randomDigits(words: 1).prefix(12))
+        let key = "flk_\(id)_\(Credentials.randomDigits(words: 4))"
         return (key, Entry(id: id, name: name, topics: topics, digest: digest(key), created: now.description))
     }
 

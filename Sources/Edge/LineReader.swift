@@ -5,17 +5,19 @@ internal import Kafka
 internal import Model
 internal import Platform
 internal import Synchronization
+internal import WebAPI
 
 /// Publishes a body of lines, one event each, while it comes.
 ///
-/// Lines are gathered into batches that go to the producer; when too much of them is under way the connection waits, so
-/// that a body of any length takes the same memory. The answer is given when the last batch is acknowledged, because the
+/// Lines are gathered into batches that go to the producer; when too much of them is under way, of this stream or of all,
+/// the connection waits, so that a body of any length takes the same memory and leaves room for others. The answer is given when the last batch is acknowledged, because the
 /// server library sends none before the body has ended. Once the log has failed, nothing more is published, and the
 /// answer says from which line on to send again.
 final class LineReader: BodyReader, @unchecked Sendable {
     // Unchecked: what is not in the lock belongs to the server's thread, which calls `take` and `end`.
     private let publisher: Publisher
     private let topic: EdgeTopic
+    private let share: StreamShare
     private var exchange: Exchange?
     private var context: PublishContext
     private let gunzip: Gunzip?
@@ -26,6 +28,8 @@ final class LineReader: BodyReader, @unchecked Sendable {
     private var line = 0
     private var block = LineBlock()
     private var batch = OutgoingBatch()
+    /// What the batch has room for, once one has become full: those after it are not grown piece by piece.
+    private var room = (records: 0, headers: 0, bytes: 0)
     /// The lines that the batch's records were in.
     private var lines: [Int] = []
     private let state = Mutex(State())
@@ -34,9 +38,12 @@ final class LineReader: BodyReader, @unchecked Sendable {
         var accepted = 0
         var rejected = 0
         var refusals: [(line: Int, text: String)] = []
+        var refusalBytes = 0
         var bytesUnderWay = 0
         var batchesUnderWay = 0
         var isPaused = false
+        /// From how many bytes under way on it waits, as of the last look.
+        var window = 0
         var hasEnded = false
         /// What the log said, and the first line that it does not have.
         var failure: Problem?
@@ -45,12 +52,15 @@ final class LineReader: BodyReader, @unchecked Sendable {
 
     /// What the parser takes at once: larger ones leave the processor's cache.
     private static let blockBytes = 32 << 10
-    private static let batchBytes = 256 << 10
+    /// What goes to the producer at once. With many streams at work larger ones leave the cache before they are sent.
+    static let batchBytes = 64 << 10
     private static let batchRecords = 2000
-    private static let windowBytes = 2 << 20
 
-    init(_ publisher: Publisher, _ context: PublishContext, isGzip: Bool) throws(Gunzip.Fault) {
+    init(
+        _ publisher: Publisher, _ share: StreamShare, _ context: PublishContext, isGzip: Bool
+    ) throws(Gunzip.Fault) {
         self.publisher = publisher
+        self.share = share
         topic = context.topic
         self.context = context
         gunzip = isGzip ? try Gunzip() : nil
@@ -58,33 +68,60 @@ final class LineReader: BodyReader, @unchecked Sendable {
 
     // MARK: On the server's thread
 
-    func take(_ piece: RawSpan, _ exchange: Exchange) {
-        if state.withLock({ $0.failure != nil }) { return }
+    func take(_ piece: RawSpan, _ exchange: Exchange) -> Int {
+        if state.withLock({ $0.failure != nil }) {
+            giveUp(exchange)
+            return piece.byteCount
+        }
         self.exchange = exchange
         context = PublishContext(
             topic, caller: context.caller, now: Time.wallMilliseconds, traceParent: context.traceParent,
             key: context.key)
+        var taken = piece.byteCount
         if let gunzip {
             do throws(Gunzip.Fault) {
-                try gunzip.take(piece) { plain in
+                var plainBytes = 0
+                taken = try gunzip.take(piece) { plain in
                     split(plain)
-                    return true
+                    plainBytes += plain.byteCount
+                    return plainBytes < Self.batchBytes
                 }
             } catch { fail(Self.problem(error)) }
         } else {
             split(piece)
         }
+        if !exchange.keep(kept) { fail(Self.overload) }
         // Asked for first and taken back, so that a report that comes in between is not missed.
         exchange.pause()
+        let window = share.window
         let mustWait = state.withLock { state in
-            state.isPaused = state.bytesUnderWay > Self.windowBytes
+            state.window = window
+            state.isPaused = state.bytesUnderWay > window
             return state.isPaused
         }
-        if !mustWait { exchange.resume() }
+        if !mustWait, !share.mustWait({ exchange.resume() }) { exchange.resume() }
+        return taken
     }
+
+    /// What it keeps until the next piece comes.
+    private var kept: Int {
+        (gunzip == nil ? 0 : Gunzip.memory) + unfinished.capacity + block.text.capacity
+            + max(batch.byteCount, room.bytes) + lines.count * 256
+    }
+
+    /// Nothing more is published: what was kept for that goes.
+    private func giveUp(_ exchange: Exchange) {
+        (unfinished, isSkipping, block, batch, lines) = ([], false, LineBlock(), OutgoingBatch(), [])
+        _ = exchange.keep(0)
+        exchange.ignoreRest()
+    }
+
+    /// What a request is told whose body there is no memory for.
+    static let overload = Problem(503, "too many bytes are under way: send this again later", retryAfter: 1)
 
     func end(_ exchange: Exchange) {
         if let gunzip, !gunzip.isAtEnd { fail(Self.problem(.notGzip)) }
+        if state.withLock({ $0.failure != nil }) { giveUp(exchange) }
         if !unfinished.isEmpty || isSkipping { finishLine() }
         publishBlock()
         submit(exchange)
@@ -149,7 +186,8 @@ final class LineReader: BodyReader, @unchecked Sendable {
             unsafe add(unfinished.span.bytes)
         }
         isSkipping = false
-        unfinished.removeAll(keepingCapacity: true)
+        // A long line is seldom followed by another.
+        unfinished.removeAll(keepingCapacity: unfinished.capacity <= Self.blockBytes)
     }
 
     /// Adds a line to the block, or publishes a line by itself that is too long for one.
@@ -194,6 +232,9 @@ final class LineReader: BodyReader, @unchecked Sendable {
     }
 
     private func publish(_ value: JSONValue) {
+        if batch.isEmpty, room.bytes > 0 {
+            batch.reserveCapacity(records: room.records, headers: room.headers, bytes: room.bytes)
+        }
         do throws(EventRefusal) {
             _ = try EventList.append(value, .plain, context, line, to: &batch)
             lines.append(line)
@@ -205,11 +246,16 @@ final class LineReader: BodyReader, @unchecked Sendable {
         unsafe text.withUnsafeBytes { unsafe $0.allSatisfy { $0 == 32 || $0 == 9 || $0 == 13 } }
     }
 
-    private func refuse(_ reason: String) {
-        let number = line
+    private func refuse(_ reason: String) { refuse(reason, at: line) }
+
+    private func refuse(_ reason: String, at number: Int) {
         state.withLock { state in
             state.rejected += 1
-            if state.refusals.count < Limits.toldRefusals { state.refusals.append((number, reason)) }
+            state.refusalBytes += reason.utf8.count
+            guard state.refusals.count < Limits.toldRefusals, state.refusalBytes <= Limits.toldRefusalBytes else {
+                return
+            }
+            state.refusals.append((number, reason))
         }
     }
 
@@ -225,49 +271,64 @@ final class LineReader: BodyReader, @unchecked Sendable {
     private func submit(_ exchange: Exchange) {
         guard !batch.isEmpty else { return }
         let (full, numbers) = (batch, lines)
+        // A single large event says nothing of the next ones.
+        if full.byteCount < 2 * Self.batchBytes {
+            room = (
+                full.count + full.count / 8, full.headers.count + full.headers.count / 8, full.byteCount + (4 << 10)
+            )
+        }
         batch = OutgoingBatch()
         lines = []
-        let mayGoOn = state.withLock { state in
-            guard state.failure == nil else { return false }
+        let isFirst: Bool? = state.withLock { state in
+            guard state.failure == nil else { return nil }
             state.bytesUnderWay += full.byteCount
             state.batchesUnderWay += 1
-            return true
+            return state.batchesUnderWay == 1
         }
-        guard mayGoOn else { return }
+        guard let isFirst else { return }
+        share.take(full.byteCount, isFirst: isFirst)
         do throws(KafkaFault) {
             try publisher.producer.enqueue(full) { [self] report in
                 reported(report, numbers, full.byteCount, exchange)
             }
         } catch {
             let problem = Publisher.problem(error, topic)
-            state.withLock { state in
+            let isLast = state.withLock { state in
                 state.bytesUnderWay -= full.byteCount
                 state.batchesUnderWay -= 1
                 if state.failure == nil { state.failure = problem }
                 state.firstLost = min(state.firstLost, numbers[0])
+                return state.batchesUnderWay == 0
             }
+            share.give(full.byteCount, isLast: isLast)
         }
     }
 
     // MARK: On the producer's thread
 
     private func reported(_ report: DeliveryReport, _ numbers: [Int], _ bytes: Int, _ exchange: Exchange) {
-        let failures = report.failures
+        let all = report.failures
+        // Sending those again would not help: they are refused, and the others are not.
+        let tooLarge = all.filter { $0.fault.kind == .tooLarge }
+        for failure in tooLarge { refuse(Publisher.tooLarge(topic), at: numbers[failure.index]) }
+        let failures = tooLarge.isEmpty ? all : all.filter { $0.fault.kind != .tooLarge }
         let problem = failures.first.map { Publisher.problem($0.fault, topic) }
-        let (mayReadOn, isDone) = state.withLock { state in
-            state.accepted += report.count - failures.count
+        let (mayReadOn, isLast, isDone) = state.withLock { state in
+            state.accepted += report.count - all.count
             state.bytesUnderWay -= bytes
             state.batchesUnderWay -= 1
             if let problem {
                 if state.failure == nil { state.failure = problem }
                 state.firstLost = min(state.firstLost, failures.map { numbers[$0.index] }.min() ?? .max)
             }
-            let mayReadOn = state.isPaused && state.bytesUnderWay <= Self.windowBytes / 2
+            let mayReadOn = state.isPaused && state.bytesUnderWay <= state.window / 2
             if mayReadOn { state.isPaused = false }
-            return (mayReadOn, state.hasEnded && state.batchesUnderWay == 0)
+            return (mayReadOn, state.batchesUnderWay == 0, state.hasEnded && state.batchesUnderWay == 0)
         }
-        if mayReadOn { exchange.resume() }
-        if isDone { answer(exchange) }
+        share.give(bytes, isLast: isLast)
+        if mayReadOn, !share.mustWait({ exchange.resume() }) { exchange.resume() }
+        // What there is to tell may be long, and everybody's acknowledgements come by this thread.
+        if isDone { Task { answer(exchange) } }
     }
 
     private func answer(_ exchange: Exchange) {

@@ -7,9 +7,10 @@ internal import Platform
 ///
 /// What else is in the object is nobody's business here. Nothing is put into it: the object is published byte for byte.
 struct PlainEvent {
-    private var id, type, campaign, user: JSONValue?
+    /// Where they stand in the document.
+    private let id, type, campaign, user: Int?
     /// As the envelope has it.
-    private var time: String?
+    private let time: String?
     private let value: JSONValue
 
     /// Reads an object. Throws everything that is wrong with it.
@@ -23,9 +24,10 @@ struct PlainEvent {
         }
         var faults: [EventFault] = []
         var hasType = false
-        for member in value.members {
-            let own = member.value
-            switch Name(member.key) {
+        var (id, type, campaign, user): (Int?, Int?, Int?, Int?)
+        var time: String?
+        value.forEachMember { name, own in
+            switch Name(name) {
             case .id: id = Self.name(own, "/event_id", &faults)
             case .type:
                 hasType = true
@@ -47,6 +49,7 @@ struct PlainEvent {
             case nil: break
             }
         }
+        (self.id, self.type, self.campaign, self.user, self.time) = (id, type, campaign, user, time)
         if !hasType { faults.append(EventFault("/event_type", "must be there: what happened?")) }
         if let schema = check.schema {
             for violation in schema.validate(value) {
@@ -62,22 +65,24 @@ struct PlainEvent {
     func append(
         to batch: inout OutgoingBatch, _ context: PublishContext, _ range: Range<Int>, _ index: Int
     ) -> String {
-        let id = self.id?.string ?? context.newID(index)
+        let document = value.document
+        func text(_ place: Int?) -> JSONValue? { place.map { document.value(at: $0) } }
+        let id = text(self.id)?.string ?? context.newID(index)
         let mark = batch.headers.count
         batch.addHeader("ce_specversion", "1.0")
         batch.addHeader("ce_id", id)
         batch.addHeader("ce_source", context.source)
-        batch.addHeader("ce_type", from: type)
+        batch.addHeader("ce_type", from: text(type))
         batch.addHeader("ce_time", time ?? context.recordedText)
-        if campaign != nil { batch.addHeader("ce_subject", from: campaign) }
+        if campaign != nil { batch.addHeader("ce_subject", from: text(campaign)) }
         batch.addHeader("ce_recordedtime", context.recordedText)
         if let schema = context.topic.schema?.id { batch.addHeader("ce_dataschema", schema) }
         batch.addHeader("content-type", "application/json")
         if let trace = context.traceParent { batch.addHeader("traceparent", trace) }
         let target = context.topic.target
-        value.document.withSource { text in
-            let source = text.extracting(range)
-            if let key = campaign ?? user {
+        document.withSource { whole in
+            let source = whole.extracting(range)
+            if let key = text(campaign ?? user) {
                 _ = key.withUTF8 { key in
                     unsafe batch.append(topic: target, key: key.bytes, value: source, headersFrom: mark)
                 }
@@ -94,7 +99,7 @@ struct PlainEvent {
         case id, type, campaign, user, timestamp, value, dimensions, data
 
         /// Nil for what is no part of the envelope. Lengths tell nearly all apart.
-        init?(_ key: JSONValue) {
+        init?(_ key: borrowing JSONValue) {
             switch key.withUTF8({ $0.count }) ?? 0 {
             case 4 where key.isString("data"): self = .data
             case 5 where key.isString("value"): self = .value
@@ -110,16 +115,16 @@ struct PlainEvent {
     }
 
     /// A text that becomes a header or a key; nil when it cannot.
-    private static func name(_ value: JSONValue, _ pointer: String, _ faults: inout [EventFault]) -> JSONValue? {
+    private static func name(_ value: borrowing JSONValue, _ pointer: String, _ faults: inout [EventFault]) -> Int? {
         if let reason = EnvelopeText.fault(value) {
             faults.append(EventFault(pointer, reason))
             return nil
         }
-        return value
+        return value.place
     }
 
     /// A time as the envelope has it; nil when the value is none.
-    private static func time(_ value: JSONValue) -> String? {
+    private static func time(_ value: borrowing JSONValue) -> String? {
         if let milliseconds = value.int64 {
             guard (0...EnvelopeText.lastMillisecond).contains(milliseconds) else { return nil }
             return Timestamp(milliseconds: milliseconds).description
@@ -128,13 +133,13 @@ struct PlainEvent {
         return value.string
     }
 
-    private static func check(number: JSONValue, _ faults: inout [EventFault]) {
+    private static func check(number: borrowing JSONValue, _ faults: inout [EventFault]) {
         guard number.kind == .number else { return faults.append(EventFault("/value", "must be a number")) }
         if let units = number.decimal(fractionDigits: 6), units.magnitude < 1_000_000_000_000_000_000 { return }
         faults.append(EventFault("/value", "must have at most 6 fraction digits and be below 10^12"))
     }
 
-    private static func check(dimensions: JSONValue, _ faults: inout [EventFault]) {
+    private static func check(dimensions: borrowing JSONValue, _ faults: inout [EventFault]) {
         guard dimensions.kind == .object else {
             return faults.append(EventFault("/dimensions", "must be an object of texts"))
         }
@@ -145,16 +150,17 @@ struct PlainEvent {
         if let twice = dimensions.firstDuplicateKey() {
             faults.append(EventFault("/dimensions" + twice, "is there twice"))
         }
-        for member in dimensions.members {
-            let isLong = member.key.withUTF8 { $0.count > Limits.id } ?? true
+        dimensions.forEachMember { name, value in
+            let isLong = name.withUTF8 { $0.count > Limits.id } ?? true
             let detail: String? =
-                if isLong { "has a name of more than \(Limits.id) bytes" } else if member.value.kind != .string {
+                if isLong { "has a name of more than \(Limits.id) bytes" } else if value.kind != .string {
                     "must be a text"
-                } else if member.value.withUTF8({ $0.count > Limits.id }) ?? true {
+                } else if value.withUTF8({ $0.count > Limits.id }) ?? true {
                     "may have \(Limits.id) bytes"
                 } else { nil }
             if let detail {
-                faults.append(EventFault("/dimensions/\(JSONPointer.escaped(String(member.name.prefix(80))))", detail))
+                let shown = JSONPointer.escaped(String((name.string ?? "").prefix(80)))
+                faults.append(EventFault("/dimensions/\(shown)", detail))
             }
         }
     }
@@ -166,7 +172,7 @@ enum EnvelopeText {
     static let lastMillisecond: Int64 = 253_402_300_799_999
 
     /// Why a value cannot be one; nil when it can.
-    static func fault(_ value: JSONValue) -> String? {
+    static func fault(_ value: borrowing JSONValue) -> String? {
         guard let reason = value.withUTF8({ fault($0) }) else { return "must be a text" }
         return reason
     }

@@ -2,6 +2,7 @@ internal import Contracts
 internal import JSON
 internal import Model
 internal import Platform
+internal import Synchronization
 
 /// What all events of a request have in common. An object, because every step hands it on.
 final class PublishContext: Sendable {
@@ -20,10 +21,12 @@ final class PublishContext: Sendable {
         self.topic = topic
         self.caller = caller
         recorded = Timestamp(milliseconds: now)
-        recordedText = recorded.description
+        recordedText = Self.lastText.text(now)
         self.traceParent = traceParent.flatMap { $0.utf8.count == 55 && $0.utf8.allSatisfy(Self.isVisible) ? $0 : nil }
         self.key = key
     }
+
+    private static let lastText = LastTimestamp()
 
     private static func isVisible(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x7f }
 
@@ -39,6 +42,20 @@ final class PublishContext: Sendable {
     func newID(_ index: Int) -> String {
         guard let key else { return UUIDValue.version7(at: recorded.milliseconds).description }
         return UUIDValue.version5(in: .flotillaEvents, Array("edge\0\(caller.name)\0\(key)\0\(index)".utf8)).description
+    }
+}
+
+/// The text of the millisecond that was asked for last: in a busy one it is the same for many.
+private final class LastTimestamp: Sendable {
+    private let last = Mutex((milliseconds: Int64.min, text: ""))
+
+    func text(_ milliseconds: Int64) -> String {
+        last.withLock { last in
+            if last.milliseconds != milliseconds {
+                last = (milliseconds, Timestamp(milliseconds: milliseconds).description)
+            }
+            return last.text
+        }
     }
 }
 

@@ -4,6 +4,7 @@ internal import JSON
 internal import Kafka
 internal import Model
 internal import Platform
+internal import WebAPI
 
 /// Hands events to the producer and answers their requests when the log has them.
 struct Publisher: Sendable {
@@ -15,12 +16,15 @@ struct Publisher: Sendable {
             switch report[0] {
             case .failure(let fault): exchange.answer(Self.problem(fault, topic).response)
             case .success(let delivery):
-                var json = JSONWriter()
+                var json = JSONWriter(capacity: 192)
                 json.object { json in
-                    json.member("id", id)
-                    json.member("topic", topic.topic.name.rawValue)
-                    json.member("partition", Int(delivery.partition.rawValue))
-                    json.name("offset")
+                    json.name(plain: "id")
+                    json.append(id)
+                    json.name(plain: "topic")
+                    json.append(topic.topic.name.rawValue)
+                    json.name(plain: "partition")
+                    json.append(Int(delivery.partition.rawValue))
+                    json.name(plain: "offset")
                     // The broker had it from a first attempt already, and does not say where.
                     if let offset = delivery.offset { json.append(Int(offset.rawValue)) } else { json.appendNull() }
                 }
@@ -33,8 +37,13 @@ struct Publisher: Sendable {
     func publish(_ list: EventList, _ topic: EdgeTopic, _ exchange: Exchange) {
         guard !list.batch.isEmpty else { return exchange.answer(list.response) }
         submit(list.batch, topic, exchange) { report in
-            guard let failure = report.failures.first else { return exchange.answer(list.response) }
-            exchange.answer(Self.problem(failure.fault, topic).response)
+            let failures = report.failures
+            if failures.isEmpty { return exchange.answer(list.response) }
+            if let failure = failures.first(where: { $0.fault.kind != .tooLarge }) {
+                return exchange.answer(Self.problem(failure.fault, topic).response)
+            }
+            // Sending them again would not help, and the others are in the log.
+            exchange.answer(list.without(failures.map(\.index), Self.tooLarge(topic)).response)
         }
     }
 
@@ -50,7 +59,7 @@ struct Publisher: Sendable {
     /// What a request is told whose events the log does not acknowledge.
     static func problem(_ fault: KafkaFault, _ topic: EdgeTopic) -> Problem {
         switch fault.kind {
-        case .tooLarge: Problem(413, "the event is larger than the topic \(topic.topic.name) takes")
+        case .tooLarge: Problem(413, tooLarge(topic))
         case .queueFull: Problem(503, "too many events wait for the broker: send this again later", retryAfter: 1)
         case .unknownTopic:
             Problem(
@@ -58,6 +67,11 @@ struct Publisher: Sendable {
         case .closed, .purged: Problem(503, "this edge is stopping: send this again", retryAfter: 1)
         case _: unacknowledged
         }
+    }
+
+    /// Of what the broker says by itself: what the edge knows of is refused before.
+    static func tooLarge(_ topic: EdgeTopic) -> String {
+        "is larger, or was sent together with an event that is larger, than the broker's topic \(topic.topic.name) takes"
     }
 
     static let unacknowledged = Problem(

@@ -9,7 +9,7 @@ internal import Synchronization
 final class RateLimiter: Sendable {
     /// Requests a second.
     let rate: Int
-    private let policy: String
+    private let policy: HTTPRequest.Field
     private let shared: SharedLimits?
     private let state = Mutex(State())
 
@@ -32,7 +32,7 @@ final class RateLimiter: Sendable {
     /// More callers than this at once are not remembered; whose bucket is full is forgotten first.
     private static let callerLimit = 10_000
     /// So long what is taken gathers, and so many callers are told at once.
-    private static let interval = Duration.milliseconds(20)
+    private static let interval = Duration.milliseconds(50)
     private static let callersAtOnce = 500
     /// How long to leave Redis alone that does not answer.
     private static let pause = Duration.seconds(1)
@@ -40,7 +40,7 @@ final class RateLimiter: Sendable {
     init(rate: Int, shared: SharedLimits? = nil) {
         self.rate = rate
         self.shared = shared
-        policy = "\"default\";q=\(rate);w=1"
+        policy = HTTPRequest.Field("RateLimit-Policy", "\"default\";q=\(rate);w=1")
     }
 
     /// What came of a request: whether it may pass, and what is left.
@@ -48,37 +48,58 @@ final class RateLimiter: Sendable {
         let passes: Bool
         let remaining: Int
         let rate: Int
-        let policy: String
+        let policy: HTTPRequest.Field
 
         /// As draft-ietf-httpapi-ratelimit-headers has them.
         var headers: [HTTPRequest.Field] {
-            [
-                HTTPRequest.Field("RateLimit-Policy", policy),
-                HTTPRequest.Field("RateLimit", "\"default\";r=" + String(remaining) + ";t=1"),
-            ]
+            [policy, HTTPRequest.Field("RateLimit", Self.text(remaining))]
+        }
+
+        /// Written in one piece, because every answer has it: adding strings up costs several times as much.
+        private static func text(_ remaining: Int) -> String {
+            let (start, end): (StaticString, StaticString) = ("\"default\";r=", ";t=1")
+            return unsafe String(unsafeUninitializedCapacity: 40) { room in
+                var count = 0
+                func add(_ text: StaticString) {
+                    let bytes = unsafe UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+                    unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(room)[count...])
+                        .copyMemory(from: bytes)
+                    count += bytes.count
+                }
+                add(start)
+                var (digits, rest) = (1, remaining / 10)
+                while rest > 0 { (digits, rest) = (digits + 1, rest / 10) }
+                rest = remaining
+                for place in stride(from: count + digits - 1, through: count, by: -1) {
+                    unsafe room[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                    rest /= 10
+                }
+                count += digits
+                add(end)
+                return count
+            }
         }
     }
 
     /// Takes one from a caller's bucket. `now` is the monotonic clock's, in milliseconds.
     func take(_ caller: String, now: Int64) -> Verdict {
         let (verdict, mustTell) = state.withLock { state in
-            if state.buckets.count >= Self.callerLimit, state.buckets[caller] == nil { makeRoom(&state, now) }
-            var bucket = state.buckets[caller] ?? Bucket(level: rate * 1000, at: now)
-            fill(&bucket, now)
-            let passes = bucket.level >= 1000
+            // Looked for once; a place holds until another bucket is put in.
+            let place = state.buckets.index(forKey: caller) ?? open(caller, &state, now)
+            fill(&state.buckets.values[place], now)
+            let passes = state.buckets.values[place].level >= 1000
             var mustTell = false
             if passes {
-                bucket.level -= 1000
+                state.buckets.values[place].level -= 1000
                 if shared != nil {
-                    if bucket.taken == 0 { state.untold.insert(caller) }
-                    bucket.taken += 1
+                    if state.buckets.values[place].taken == 0 { state.untold.insert(caller) }
+                    state.buckets.values[place].taken += 1
                     mustTell = !state.isTelling
                     state.isTelling = true
                 }
             }
-            state.buckets[caller] = bucket
-            let verdict = Verdict(passes: passes, remaining: max(0, bucket.level / 1000), rate: rate, policy: policy)
-            return (verdict, mustTell)
+            let remaining = max(0, state.buckets.values[place].level / 1000)
+            return (Verdict(passes: passes, remaining: remaining, rate: rate, policy: policy), mustTell)
         }
         if mustTell { Task { await tell() } }
         return verdict
@@ -88,6 +109,14 @@ final class RateLimiter: Sendable {
         // A second and a debt at most are to be filled; counting more could overflow.
         bucket.level = min(rate * 1000, bucket.level + Int(min(2000, max(0, now - bucket.at))) * rate)
         bucket.at = max(bucket.at, now)
+    }
+
+    /// A full bucket for a caller who has none.
+    private func open(_ caller: String, _ state: inout State, _ now: Int64) -> Dictionary<String, Bucket>.Index {
+        if state.buckets.count >= Self.callerLimit { makeRoom(&state, now) }
+        state.buckets[caller] = Bucket(level: rate * 1000, at: now)
+        guard let place = state.buckets.index(forKey: caller) else { preconditionFailure("it was put there just now") }
+        return place
     }
 
     private func makeRoom(_ state: inout State, _ now: Int64) {

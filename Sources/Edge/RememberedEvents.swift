@@ -34,8 +34,21 @@ enum RememberedEvents: Sendable {
                     if let value = answer[name] { json.append(value) } else { json.appendNull() }
                 }
             }
-        case .list(let list):
-            json.array { list.writeRefusals(to: &$0) }
+        case .list:
+            // Of the answer, because the log may have refused some that the list did not.
+            let answer = response.status == 202 ? nil : try? JSONDocument(parsing: response.body).root
+            json.array { list in
+                guard let results = answer?["results"] else { return }
+                for result in results.elements {
+                    guard let index = result["index"], let error = result["error"] else { continue }
+                    list.object { json in
+                        json.name("index")
+                        json.append(index)
+                        json.name("error")
+                        json.append(error)
+                    }
+                }
+            }
         }
         return json.bytes.count <= Self.detailLimit ? json.bytes : []
     }

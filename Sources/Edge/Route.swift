@@ -1,8 +1,7 @@
-internal import HTTP
-internal import Model
+internal import WebAPI
 
 /// What the edge answers to: the table that requests are found in, and that /openapi.json is written from.
-enum Route: CaseIterable, Sendable {
+enum Route: WebRoute {
     case events, topicEvents, live, ready, health, description
 
     /// With `{topic}` for a part that is any.
@@ -39,21 +38,8 @@ enum Route: CaseIterable, Sendable {
     static func find(_ path: String) -> (route: Route, topic: String)? {
         // What nearly everybody asks for.
         if path == "/v1/events" { return (.events, "") }
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        for (route, template) in all where template.count == parts.count {
-            var topic = ""
-            let isIt = zip(template, parts).allSatisfy { wanted, part in
-                guard wanted == "{topic}" else { return wanted == part }
-                guard let name = HeaderText.percentDecoded(String(part)) else { return false }
-                topic = name
-                return true
-            }
-            if isIt { return (route, topic) }
-        }
-        return nil
+        return table.find(path).first.map { ($0.route, $0.values.first ?? "") }
     }
 
-    private static let all: [(Route, [Substring])] = allCases.flatMap { route in
-        route.templates.map { (route, $0.split(separator: "/", omittingEmptySubsequences: false)) }
-    }
+    private static let table = RouteTable<Route>()
 }

@@ -3,25 +3,34 @@ internal import JSON
 internal import Platform
 internal import Synchronization
 internal import Transfers
+internal import WebAPI
 
 /// The keys that tokens are verified with: of a file, of a URL, or of the provider that an issuer's page names.
 ///
 /// A file is read again after two seconds. A provider is asked by a thread of its own, so that nobody waits: every ten
-/// minutes, and when a token names a key that is not known, though not twice in half a minute, whatever tokens come. While
-/// file or provider are away the keys of before hold.
+/// minutes, and when a token names a key that is not known, though not twice in half a minute, whatever tokens come. What
+/// it says counts, also that there are no keys any more. While it is away the keys of before hold, for a day; and so does
+/// what a file said that can no longer be read, but a file that is gone takes its keys with it.
 final class TokenKeys: Sendable {
     struct Key: Sendable {
         let id: String?
         let algorithm: String
         let key: SignatureKey
+        /// As it was read.
+        let source: [UInt8]
     }
 
     private struct State {
         var keys: [Key]
-        /// When they were looked for last, and since when a look has been under way.
+        /// How often the keys have been read: what was verified with those of before is to be verified again.
+        var generation = 0
+        /// When they were read last, when they were looked for last, and whether that is under way.
+        var known: Int64?
         var looked: Int64
         var isLooking = false
-        var hasComplained = false
+        var hasFailed = false
+        /// Ids that were asked for and not found, and when first.
+        var strangers: [String: Int64] = [:]
     }
 
     private let source: TokenSource
@@ -32,8 +41,11 @@ final class TokenKeys: Sendable {
     private static let providerPatience: Int64 = 600_000
     /// Nobody has a provider asked more often than this.
     private static let minimumInterval: Int64 = 30_000
+    /// So long keys hold that nobody confirms.
+    private static let lifetime: Int64 = 86_400_000
     private static let sizeLimit = 1 << 20
     private static let keyLimit = 100
+    private static let strangerLimit = 1000
     /// For one of the at most two questions to a provider.
     private static let answerTime = Duration.seconds(3)
 
@@ -42,66 +54,101 @@ final class TokenKeys: Sendable {
         self.source = source
         self.log = log
         do throws(TokenVerifier.Fault) {
-            state = Mutex(State(keys: try Self.read(source), looked: now))
+            let keys = try Self.read(source)
+            if case .file(let path) = source, keys.isEmpty {
+                throw TokenVerifier.Fault("\(path) is not there, or has no RSA key and no P-256 key")
+            }
+            state = Mutex(State(keys: keys, known: now, looked: now))
         } catch {
             if case .file = source { throw error }
             log.warning("the identity provider cannot be asked: no token holds until it answers", [("error", error)])
-            state = Mutex(State(keys: [], looked: now, hasComplained: true))
+            state = Mutex(State(keys: [], looked: now, hasFailed: true))
         }
     }
 
     /// What is known of an id and an algorithm.
     enum Found: Sendable {
-        case keys([Key])
+        case keys([Key], generation: Int)
         case none
-        /// There is none, and the provider is being asked.
-        case asking
+        /// It cannot be told now, and perhaps after so many seconds.
+        case later(seconds: Int)
+    }
+
+    /// How often the keys have been read, if what was verified with them holds now; nil when that is to be found out.
+    func generation(now: Int64) -> Int? {
+        refresh(now: now, isWanted: false)
+        return state.withLock { isCertain($0, now) ? $0.generation : nil }
     }
 
     func find(_ id: String?, _ algorithm: String, now: Int64) -> Found {
-        let (keys, isDue, isLooking) = state.withLock { state -> ([Key], Bool, Bool) in
-            let keys = state.keys.filter { $0.algorithm == algorithm && (id == nil || $0.id == id) }
+        refresh(now: now, isWanted: state.withLock { matching($0, id, algorithm).isEmpty })
+        return state.withLock { state in
+            let keys = matching(state, id, algorithm)
+            if case .file = source { return keys.isEmpty ? .none : .keys(keys, generation: state.generation) }
+            guard isCertain(state, now) else { return .later(seconds: 1) }
+            if !keys.isEmpty { return .keys(keys, generation: state.generation) }
+            if state.isLooking { return .later(seconds: 1) }
+            // Perhaps the key is new. Whoever comes back after the next look gets a definite answer.
+            let id = id ?? ""
+            if state.strangers.count >= Self.strangerLimit { state.strangers.removeAll() }
+            let since = state.strangers[id] ?? now
+            state.strangers[id] = since
+            if !state.hasFailed, since < state.looked { return .none }
+            return .later(seconds: Int(max(1, (state.looked + Self.minimumInterval - now) / 1000 + 1)))
+        }
+    }
+
+    private func matching(_ state: State, _ id: String?, _ algorithm: String) -> [Key] {
+        state.keys.filter { $0.algorithm == algorithm && (id == nil || $0.id == id) }
+    }
+
+    /// Whether what the keys say may be believed: they were read lately, or the provider was asked and is away.
+    private func isCertain(_ state: State, _ now: Int64) -> Bool {
+        guard case .file = source else {
+            guard let known = state.known else { return state.hasFailed }
+            if state.hasFailed { return now - known <= Self.lifetime }
+            return now - known <= 2 * Self.providerPatience
+        }
+        return true
+    }
+
+    /// Has the keys looked for when that is due. `isWanted`: somebody asks for one that is not there.
+    private func refresh(now: Int64, isWanted: Bool) {
+        let isDue = state.withLock { state in
             let patience: Int64 =
-                if case .file = source { Self.filePatience } else if keys.isEmpty { Self.minimumInterval } else {
-                    Self.providerPatience
-                }
-            let isDue = !state.isLooking && now - state.looked > patience
-            if isDue {
-                state.isLooking = true
-                state.looked = now
-            }
-            return (keys, isDue, state.isLooking)
+                if case .file = source { Self.filePatience } else if isWanted || state.hasFailed {
+                    Self.minimumInterval
+                } else { Self.providerPatience }
+            guard !state.isLooking, now - state.looked > patience else { return false }
+            state.isLooking = true
+            state.looked = now
+            return true
         }
-        if isDue, case .file = source {
-            look()
-            // The file has been read: this is what there is.
-            return known(id, algorithm)
-        }
-        if isDue {
-            do throws(SystemError) { _ = try OSThread(name: "token-keys") { self.look() } } catch { look() }
-        }
-        if !keys.isEmpty { return .keys(keys) }
-        return isLooking ? .asking : .none
+        guard isDue else { return }
+        if case .file = source { return look(now) }
+        do throws(SystemError) { _ = try OSThread(name: "token-keys") { self.look(now) } } catch { look(now) }
     }
 
-    private func known(_ id: String?, _ algorithm: String) -> Found {
-        let keys = state.withLock { $0.keys }.filter { $0.algorithm == algorithm && (id == nil || $0.id == id) }
-        return keys.isEmpty ? .none : .keys(keys)
-    }
-
-    private func look() {
+    private func look(_ now: Int64) {
         do throws(TokenVerifier.Fault) {
             let keys = try Self.read(source)
-            state.withLock { state in
-                state.keys = keys
+            let isNews = state.withLock { state in
+                let isNews = keys.isEmpty && !state.keys.isEmpty
+                if !keys.elementsEqual(state.keys, by: { $0.source == $1.source }) {
+                    state.keys = keys
+                    state.generation += 1
+                }
+                state.known = now
                 state.isLooking = false
-                state.hasComplained = false
+                state.hasFailed = false
+                return isNews
             }
+            if isNews { log.warning("there are no keys of tokens any more: no token holds") }
         } catch {
             let isNews = state.withLock { state in
                 state.isLooking = false
-                defer { state.hasComplained = true }
-                return !state.hasComplained
+                defer { state.hasFailed = true }
+                return !state.hasFailed
             }
             if isNews { log.warning("the keys of tokens cannot be read: those of before hold", [("error", error)]) }
         }
@@ -114,6 +161,7 @@ final class TokenKeys: Sendable {
         case .file(let path):
             let bytes: [UInt8]?
             do throws(SystemError) { bytes = try Files.read(path, limit: sizeLimit) } catch {
+                if Files.isGone(path) { return [] }
                 throw TokenVerifier.Fault("\(error)")
             }
             return try keys(bytes ?? [], of: path)
@@ -146,7 +194,7 @@ final class TokenKeys: Sendable {
         guard let document = try? JSONDocument(parsing: bytes), let list = document.root["keys"] else {
             throw TokenVerifier.Fault("\(place) is no JWKS: an object with \"keys\"")
         }
-        let keys = list.elements.prefix(keyLimit).compactMap { value -> Key? in
+        return list.elements.prefix(keyLimit).compactMap { value -> Key? in
             // Keys of other kinds, or for other uses, may stand beside.
             let algorithm: String
             switch (value["kty"]?.string, value["crv"]?.string) {
@@ -158,10 +206,10 @@ final class TokenKeys: Sendable {
                 return nil
             }
             let source = value.withSource { source in unsafe source.withUnsafeBytes { unsafe Array($0) } }
-            return SignatureKey(source).map { Key(id: value["kid"]?.string, algorithm: algorithm, key: $0) }
+            return SignatureKey(source).map {
+                Key(id: value["kid"]?.string, algorithm: algorithm, key: $0, source: source)
+            }
         }
-        guard !keys.isEmpty else { throw TokenVerifier.Fault("\(place) has no RSA key and no P-256 key") }
-        return keys
     }
 }
 
@@ -185,6 +233,6 @@ package enum TokenSource: Hashable, Sendable {
         let end = parts[2].firstIndex { $0 == "?" || $0 == "#" } ?? parts[2].endIndex
         let place = parts[2][..<end]
         if place.hasPrefix("[") { return place == "[::1]" || place.hasPrefix("[::1]:") }
-        return EdgeConfiguration.isLoopback(String(place.prefix { $0 != ":" }))
+        return Credentials.isLoopback(String(place.prefix { $0 != ":" }))
     }
 }

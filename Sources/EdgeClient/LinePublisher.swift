@@ -34,7 +34,8 @@ package struct LinePublisher {
     }
 
     private static let requestBytes = 1 << 20
-    private static let requestLines = 2000
+    /// As many refusals as the edge tells of a request.
+    private static let requestLines = 1000
     /// The edge takes events of 256 KiB; what is longer need not be sent to be refused.
     private static let lineBytes = 512 << 10
 

@@ -38,11 +38,12 @@ extension BatchHandler {
 
 extension Context {
     init(
-        sample handler: AnyHandler, _ event: Event?, attempt: Int, now: Timestamp?, quietSince: Timestamp? = nil
+        sample handler: AnyHandler, _ event: Event?, attempt: Int, now: Timestamp?, quietSince: Timestamp? = nil,
+        readThrough: Timestamp? = nil
     ) {
         let clock = now.map { ManualClock(wallMilliseconds: $0.milliseconds) } ?? ManualClock()
         self.init(
             attempt: attempt, deadline: .seconds(30), event: event, handler: handler, clock: clock,
-            log: Log(level: .warning, format: .text), quietSince: quietSince)
+            log: Log(level: .warning, format: .text), quietSince: quietSince, readThrough: readThrough)
     }
 }

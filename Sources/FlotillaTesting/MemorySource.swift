@@ -133,7 +133,11 @@ extension MemorySource: RecordSource {
         try faults.strike(.commit, executor, throwing: .broken("commit")) { log.commit(offsets, of: group) }
     }
 
-    package func end(of place: TopicPartition) async throws(KafkaFault) -> Offset { log.end(of: place) }
+    package func bounds(
+        of place: TopicPartition, within limit: Duration
+    ) async throws(KafkaFault) -> Watermarks {
+        Watermarks(low: 0, high: log.end(of: place))
+    }
 
     package func close(within budget: Duration) async {
         state.withLock { $0.isClosed = true }

@@ -49,12 +49,14 @@ public final class StateBench<Tested: StatefulHandler>: Sendable {
     }
 
     /// Has a second pass for a partition; what the handler would publish. `quietSince`: since when the partition is read
-    /// and brings nothing; by default always, nil is one that is paused or has records that wait.
+    /// and brings nothing; by default always, nil is one that is paused or has records that wait. `readThrough`: up to when
+    /// everything is applied that the partition had; by default until now.
     @discardableResult
     public func tick(
-        _ now: Timestamp, _ partition: TopicPartition, quietSince: Timestamp? = Timestamp(milliseconds: 0)
+        _ now: Timestamp, _ partition: TopicPartition, quietSince: Timestamp? = Timestamp(milliseconds: 0),
+        readThrough: Timestamp? = Timestamp(milliseconds: .max)
     ) async throws -> [PublishedEvent] {
-        let context = context(nil, 1, now, quietSince)
+        let context = context(nil, 1, now, quietSince, readThrough.map { min($0, now) })
         return try await pool.transaction { transaction in
             try handler.published(try await handler.tick(now, partition, transaction, context))
         }
@@ -67,8 +69,11 @@ public final class StateBench<Tested: StatefulHandler>: Sendable {
     }
 
     private func context(
-        _ event: Event?, _ attempt: Int, _ now: Timestamp?, _ quietSince: Timestamp? = nil
+        _ event: Event?, _ attempt: Int, _ now: Timestamp?, _ quietSince: Timestamp? = nil,
+        _ readThrough: Timestamp? = nil
     ) -> Context {
-        Context(sample: .stateful(handler), event, attempt: attempt, now: now, quietSince: quietSince)
+        Context(
+            sample: .stateful(handler), event, attempt: attempt, now: now, quietSince: quietSince,
+            readThrough: readThrough)
     }
 }

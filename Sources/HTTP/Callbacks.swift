@@ -11,7 +11,7 @@ enum Callbacks {
             unsafe place.pointee = Unmanaged.passRetained(core.opened(native)).toOpaque()
         } else if let kept = unsafe place.pointee {
             unsafe place.pointee = nil
-            core.table.remove(unsafe Unmanaged<Connection>.fromOpaque(kept).takeRetainedValue())
+            core.closed(unsafe Unmanaged<Connection>.fromOpaque(kept).takeRetainedValue())
         }
     }
 
@@ -34,10 +34,11 @@ enum Callbacks {
             return exchange.proceed(core) ? .YES : .NO
         }
         let count = unsafe size.pointee
-        // All of it is taken, even when the connection is suspended then.
-        unsafe size.pointee = 0
         let piece = unsafe RawSpan(_unsafeStart: data, byteCount: count)
-        return exchange.take(piece, core) ? .YES : .NO
+        guard let taken = exchange.take(piece, core) else { return .NO }
+        // What is left, which it is only when the connection is suspended, comes again when that is over.
+        unsafe size.pointee = count - taken
+        return .YES
     }
 
     /// Whom the client's certificate names; nil without one that holds.

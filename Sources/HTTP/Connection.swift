@@ -40,6 +40,13 @@ final class ConnectionTable: Sendable {
         open.withLock { Array($0.values) }.compactMap { connection in connection.exchange.withLock { $0 } }
     }
 
+    /// Has nobody be heard any more; what is being sent still goes out.
+    func endInput() {
+        open.withLock { open in
+            for connection in open.values { shutdown(connection.socket, Int32(SHUT_RD)) }
+        }
+    }
+
     /// Cuts off what is late. Returns how many.
     func cutOff(now: Int64) -> Int {
         open.withLock { open in

@@ -8,10 +8,11 @@ internal import Synchronization
 /// leave to read on. If so the connection is *suspended*, and whoever brings that something *resumes* it, from any
 /// thread. libmicrohttpd resumes only what is suspended, so the two are ordered here:
 ///
-///     running ──(must wait)──→ suspending ──(still must)──→ suspended ──(answer came)──→ running
+///     running ──(must wait)──→ suspending ──(still must)──→ suspended ──(answer came)──→ waking ──→ running
 ///                                  └──(came meanwhile)──→ resumed at once by the server's thread
 ///
-/// Neither is done with the lock held.
+/// Neither is done with the lock held. `waking` lasts while somebody is in the library to resume: the server does not end
+/// before, because the library must have nothing suspended then, and takes its connections with it.
 @safe package final class Exchange: @unchecked Sendable {
     // Unchecked: `native` is used by the server's thread, or by the one that takes the exchange out of `suspended`, of
     // which there is one: a suspended connection is nobody else's and cannot go away. `body`, `plan` and the counts
@@ -22,22 +23,27 @@ internal import Synchronization
     let connection: Connection
     private let native: OpaquePointer
     private let bodyTimeout: Int64
+    private let memory: HeldBytes
     private let state = Mutex(State())
 
     private var plan: BodyPlan?
     private var body: [UInt8] = []
     private var discarded = 0
+    /// Nobody wants the rest of a stream.
+    private var isIgnoring = false
     /// How much of the server's memory for bodies it has taken.
-    private(set) var held = 0
+    private var held = 0
     /// Since when the body's patience counts, and what has come since then.
     private var pace: (since: Int64, count: Int)
 
     private struct State {
-        enum Phase { case running, suspending, suspended, over }
+        enum Phase { case running, suspending, suspended, waking, over }
         var phase = Phase.running
         var response: HTTPResponse?
         var headers: [HTTPRequest.Field] = []
         var interceptor: (@Sendable (HTTPResponse) -> Void)?
+        /// The interceptor has got the answer: whatever else comes is too late.
+        var isDecided = false
         var isPaused = false
         var hasPaused = false
         /// The body is there: the answer is waited for.
@@ -50,9 +56,11 @@ internal import Synchronization
     }
 
     @safe init(
-        _ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection, bodyTimeout: Int64, now: Int64
+        _ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection, _ memory: HeldBytes,
+        bodyTimeout: Int64, now: Int64
     ) {
         unsafe self.native = native
+        self.memory = memory
         self.bodyTimeout = bodyTimeout
         self.request = request
         self.connection = connection
@@ -64,14 +72,27 @@ internal import Synchronization
 
     /// The answer. Only the first one counts, and none when the connection is gone.
     package func answer(_ response: HTTPResponse) {
-        let interceptor = state.withLock { state in state.response == nil ? state.interceptor.take() : nil }
+        let (interceptor, isFirst) = state.withLock { state in
+            guard state.response == nil, !state.isDecided else {
+                return (nil as (@Sendable (HTTPResponse) -> Void)?, false)
+            }
+            state.isDecided = state.interceptor != nil
+            return (state.interceptor.take(), true)
+        }
         if let interceptor { return interceptor(response) }
+        if isFirst { conclude(response) }
+    }
+
+    /// The answer that the interceptor got, when it has done with it.
+    package func conclude(_ response: HTTPResponse) {
         change { state in
             if state.response == nil { state.response = response }
         }
+        // Its end has passed already, and will not come again.
+        if isOver { response.feed?.end() }
     }
 
-    /// Gets the next answer in the client's stead, and is to `answer` with it in the end.
+    /// Gets the answer in the client's stead, and is to `conclude` with it, soon: until then no other one counts.
     package func intercept(_ interceptor: @escaping @Sendable (HTTPResponse) -> Void) {
         state.withLock { $0.interceptor = interceptor }
     }
@@ -88,21 +109,45 @@ internal import Synchronization
     package var isOver: Bool { state.withLock { $0.phase == .over } }
 
     private func change(_ body: (inout State) -> Void) {
-        let isReady = state.withLock { state in
+        let (isReady, isComplete) = state.withLock { state in
             body(&state)
-            guard state.phase == .suspended, !state.mustWait else { return false }
-            state.phase = .running
-            return true
+            guard state.phase == .suspended, !state.mustWait else { return (false, false) }
+            state.phase = .waking
+            return (true, state.isComplete)
         }
-        if isReady { wake() }
+        if isReady { wake(isComplete) }
     }
 
-    private func wake() {
-        if state.withLock({ !$0.isComplete }) {
+    private func wake(_ isComplete: Bool) {
+        if !isComplete {
             connection.deadline.store(Time.monotonicMilliseconds + bodyTimeout, ordering: .relaxed)
         }
         unsafe MHD_resume_connection(native)
+        // By now the server's thread may be further.
+        state.withLock { state in
+            if state.phase == .waking { state.phase = .running }
+        }
     }
+
+    /// Whether somebody is in the library to resume it.
+    var isWaking: Bool { state.withLock { $0.phase == .waking } || feed?.isWaking ?? false }
+
+    // MARK: For a body's reader and what gets the body, on the server's thread
+
+    /// Takes so much more of the server's memory for bodies, until the request is over; whether there was enough of it.
+    package func hold(_ count: Int) -> Bool { keep(held + count) }
+
+    /// As above, for so much in all.
+    package func keep(_ count: Int) -> Bool {
+        defer { held = count }
+        return memory.add(count - held)
+    }
+
+    /// Gives back all that it has taken.
+    func letGo() { _ = keep(0) }
+
+    /// Nobody wants what is left of the body. A part of it is read all the same, so that the sender gets to read the answer.
+    package func ignoreRest() { isIgnoring = true }
 
     // MARK: On the server's thread
 
@@ -157,41 +202,57 @@ internal import Synchronization
         return send(response, server)
     }
 
-    /// A piece of the body. False ends the connection.
-    func take(_ piece: RawSpan, _ server: ServerCore) -> Bool {
+    /// A piece of the body. How much of it was taken: the rest comes again after a suspension. Nil ends the connection.
+    func take(_ piece: RawSpan, _ server: ServerCore) -> Int? {
         keepPace(piece.byteCount, server.configuration)
+        let all = piece.byteCount
         switch plan {
         case .collect(let limit, let tooLarge, _):
-            let isMuch = hold(piece.byteCount, server)
+            let isMuch = !hold(piece.byteCount)
             if isMuch || piece.byteCount > limit - body.count {
                 let response = isMuch ? server.handler.overload(request) : tooLarge()
                 body = []
+                letGo()
                 answer(response)
                 plan = .answer(response)
-                return true
+                return all
             }
             unsafe piece.withUnsafeBytes { unsafe body.append(contentsOf: $0) }
-        case .stream(let reader):
-            reader.take(piece, self)
-            return wait(server) != .hasNoTime
+        case .stream(let reader): return take(piece, reader, server)
         case .answer, .waitForAnswer, nil:
             discarded += piece.byteCount
-            if discarded > server.configuration.maxDiscardedBytes { return false }
+            if discarded > server.configuration.maxDiscardedBytes { return nil }
         }
-        return true
+        return all
+    }
+
+    private func take(_ piece: RawSpan, _ reader: any BodyReader, _ server: ServerCore) -> Int? {
+        var rest = piece
+        while !rest.isEmpty {
+            if isIgnoring {
+                discarded += rest.byteCount
+                return discarded > server.configuration.maxIgnoredBytes ? nil : piece.byteCount
+            }
+            rest = rest.extracting(droppingFirst: max(1, reader.take(rest, self)))
+            switch wait(server) {
+            case .hasNoTime: return nil
+            case .isSuspended: return piece.byteCount - rest.byteCount
+            case .isNotNeeded: break
+            }
+        }
+        return piece.byteCount
     }
 
     /// The body is there, or an answer is: called again after each suspension. False ends the connection.
     func proceed(_ server: ServerCore) -> Bool {
         let isNew = state.withLock { state in
-            defer { state.isComplete = true }
-            return !state.isComplete
+            guard !state.isComplete else { return false }
+            state.isComplete = true
+            state.deadline = Time.monotonicMilliseconds + server.patience.answer
+            return true
         }
         if isNew {
             connection.deadline.store(0, ordering: .relaxed)
-            state.withLock {
-                $0.deadline = Time.monotonicMilliseconds + server.configuration.answerTimeout.milliseconds
-            }
             switch plan {
             case .collect(_, _, let then):
                 let whole = body
@@ -210,12 +271,6 @@ internal import Synchronization
         }
     }
 
-    /// Counts what is kept of all bodies; whether it is too much.
-    private func hold(_ count: Int, _ server: ServerCore) -> Bool {
-        held += count
-        return server.heldBytes.add(count, ordering: .relaxed).newValue > server.configuration.maxHeldBytes
-    }
-
     /// The later a byte comes, the less patience is left, unless they come fast enough.
     private func keepPace(_ count: Int, _ configuration: HTTPConfiguration) {
         let hasPaused = state.withLock { state in
@@ -226,7 +281,7 @@ internal import Synchronization
         pace.count += count
         let earned = Int64(pace.count) * 1000 / Int64(max(1, configuration.minBodyRate))
         connection.deadline.store(
-            pace.since + configuration.bodyTimeout.milliseconds + earned, ordering: .relaxed)
+            pace.since + bodyTimeout + earned, ordering: .relaxed)
     }
 
     private enum Waiting { case isNotNeeded, isSuspended, hasNoTime }
@@ -245,55 +300,71 @@ internal import Synchronization
         if server.isGivingUp.load(ordering: .sequentiallyConsistent) { return .hasNoTime }
         connection.deadline.store(0, ordering: .relaxed)
         unsafe MHD_suspend_connection(native)
-        let isReady = state.withLock { state in
-            state.phase = state.mustWait ? .suspended : .running
-            return !state.mustWait
+        let (isReady, isComplete) = state.withLock { state in
+            state.phase = state.mustWait ? .suspended : .waking
+            return (!state.mustWait, state.isComplete)
         }
-        if isReady { wake() }
+        if isReady { wake(isComplete) }
         return .isSuspended
     }
 
     private func send(_ response: HTTPResponse, _ server: ServerCore) -> Bool {
         let response = server.handler.dressed(response, for: request)
         let more = state.withLock { $0.headers }
-        let message = unsafe response.body.withUnsafeBytes { bytes in
-            unsafe MHD_create_response_from_buffer(
-                bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
-        }
-        guard let message = unsafe message else { return false }
-        defer { unsafe MHD_destroy_response(message) }
-        for fields in [response.headers, more, server.configuration.answerHeaders] {
-            for field in fields {
-                // Where they lie: as arguments they would be copied first.
-                unsafe field.name.withCString { name in
-                    unsafe field.value.withCString { unsafe _ = MHD_add_response_header(message, name, $0) }
+        let message =
+            if let feed = response.feed {
+                unsafe FeedLink(feed, native, connection, server).message()
+            } else {
+                unsafe response.body.withUnsafeBytes { bytes in
+                    unsafe MHD_create_response_from_buffer(
+                        bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
                 }
             }
-        }
+        guard let message = unsafe message else { return false }
+        defer { unsafe MHD_destroy_response(message) }
+        unsafe Self.add(response.headers, to: message)
+        unsafe Self.add(more, to: message)
+        unsafe Self.add(server.configuration.answerHeaders, to: message)
         if response.closes || server.isQuiet.load(ordering: .relaxed) {
             unsafe MHD_add_response_header(message, "Connection", "close")
         }
         guard unsafe MHD_queue_response(native, UInt32(response.status), message) == .YES else { return false }
+        // Whoever reads it slowly has time for its length, too.
+        let length = Int64(response.body.count) * 1000 / Int64(max(1, server.configuration.minBodyRate))
+        connection.deadline.store(server.lastSwept + server.patience.send + length, ordering: .relaxed)
         state.withLock { $0.status = response.status }
         return true
+    }
+
+    private static func add(_ fields: [HTTPRequest.Field], to message: OpaquePointer) {
+        for field in fields {
+            // Where they lie: as arguments they would be copied first.
+            unsafe field.name.withCString { name in
+                unsafe field.value.withCString { unsafe _ = MHD_add_response_header(message, name, $0) }
+            }
+        }
     }
 
     /// Nothing more will be asked of it. What was answered, when the answer got out.
     func end(_ isDone: Bool) -> Int? {
         // A reader may know its exchange.
         plan = nil
-        return state.withLock { state in
+        let (status, feed) = state.withLock { state in
             state.phase = .over
-            state.response = nil
-            return isDone ? state.status : nil
+            defer { state.response = nil }
+            return (state.status, state.response?.feed)
         }
+        feed?.end()
+        return isDone ? status : nil
     }
 
     // MARK: On the sweeper's thread
 
     /// Answers what waits too long.
     func expire(_ server: ServerCore, now: Int64) {
-        let isLate = state.withLock { $0.response == nil && $0.phase == .suspended && $0.deadline ?? .max <= now }
+        let isLate = state.withLock {
+            $0.response == nil && !$0.isDecided && $0.phase == .suspended && $0.deadline ?? .max <= now
+        }
         if isLate { answer(server.handler.timeout(request)) }
     }
 
@@ -304,5 +375,8 @@ internal import Synchronization
             if state.response == nil { state.response = response }
             state.isPaused = false
         }
+        feed?.finish()
     }
+
+    private var feed: ResponseFeed? { state.withLock { $0.response?.feed } }
 }

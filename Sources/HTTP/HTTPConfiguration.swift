@@ -18,9 +18,13 @@ package struct HTTPConfiguration: Sendable {
     package var bodyTimeout: Duration = .seconds(20)
     /// Bytes a second. Default 1 KiB.
     package var minBodyRate = 1 << 10
+    /// How long the client may take to read an answer, and as much longer as `minBodyRate` gives it. Default 20 s.
+    package var sendTimeout: Duration = .seconds(20)
     /// A body that nobody wants is read up to here, so that its sender gets to read the answer. Default 2 MiB.
     package var maxDiscardedBytes = 2 << 20
-    /// What bodies may take in all until their requests are over; then `RequestHandler.overload` answers. Default 128 MiB.
+    /// The same of a stream that failed on its way, whose sender needs the answer more. Default 64 MiB.
+    package var maxIgnoredBytes = 64 << 20
+    /// What is kept of bodies, and made of them, may take so much in all until their requests are over; then `RequestHandler.overload` answers. Default 128 MiB.
     package var maxHeldBytes = 128 << 20
     /// How long an answer may take once the body is there; then `RequestHandler.timeout` answers. Default 5 s.
     package var answerTimeout: Duration = .seconds(5)
@@ -80,10 +84,11 @@ package enum BodyPlan: Sendable {
     case stream(any BodyReader)
 }
 
-/// Takes a body in pieces. Called on one thread at a time; what it keeps is its own.
+/// Takes a body in pieces. Called on one thread at a time; what it keeps is its own, and to be told to `exchange.keep`.
 package protocol BodyReader: AnyObject, Sendable {
-    /// A piece. `exchange.pause()` in here has the next one wait for `exchange.resume()`.
-    func take(_ piece: RawSpan, _ exchange: Exchange)
+    /// A piece, which is not empty. `exchange.pause()` in here has the next one wait for `exchange.resume()`. Returns how
+    /// much of it was taken, at least a byte: the rest comes again.
+    func take(_ piece: RawSpan, _ exchange: Exchange) -> Int
     /// There are no more: an answer is waited for.
     func end(_ exchange: Exchange)
 }

@@ -56,6 +56,11 @@ package final class HTTPRequest: Sendable {
     /// The first value of a header; `name` in lower case.
     package func header(_ name: StaticString) -> String? { block.first(name).map { block.value($0) } }
 
+    /// Lends the bytes of a header's first value; nil when there is none.
+    package func withHeader<Result>(_ name: StaticString, _ body: (Span<UInt8>) -> Result) -> Result? {
+        block.first(name).map { block.withValue($0, body) }
+    }
+
     package func hasHeader(_ name: StaticString) -> Bool { block.first(name) != nil }
 
     /// How often a header is there.
@@ -92,8 +97,7 @@ extension HTTPRequest {
         if let illegible { return (400, "\(illegible) is not UTF-8 text") }
         var (lengths, encodings, hosts) = (0, 0, 0)
         for place in block.places {
-            let isName = block.bytes[place.start..<place.start + place.nameCount].allSatisfy(Self.isToken)
-            guard place.nameCount > 0, isName else {
+            guard place.nameCount > 0, isToken(place) else {
                 return (400, "the header name \(block.name(place).debugDescription) has characters that no name has")
             }
             guard !place.hasControl else { return (400, "the header \(block.name(place)) has control characters") }
@@ -130,13 +134,19 @@ extension HTTPRequest {
         return nil
     }
 
-    /// What RFC 9110 lets a header's name consist of.
+    private func isToken(_ place: HeaderBlock.Place) -> Bool {
+        for index in place.start..<place.start + place.nameCount {
+            if !Self.isToken(block.bytes[index]) { return false }
+        }
+        return true
+    }
+
+    /// What RFC 9110 lets a header's name consist of; letters are lower-case ones here.
     private static func isToken(_ byte: UInt8) -> Bool {
         switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
         case UInt8(ascii: "!"), UInt8(ascii: "#")...UInt8(ascii: "'"), UInt8(ascii: "*"), UInt8(ascii: "+"),
-            UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "^")...UInt8(ascii: "`"), UInt8(ascii: "|"),
-            UInt8(ascii: "~"):
+            UInt8(ascii: "."), UInt8(ascii: "^")...UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"):
             true
         case _: false
         }

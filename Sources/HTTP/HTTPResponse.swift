@@ -5,6 +5,8 @@ package struct HTTPResponse: Sendable {
     package var body: [UInt8]
     /// Whether the connection ends with it.
     package var closes = false
+    /// What comes in the place of `body`, bit by bit.
+    package var feed: ResponseFeed?
 
     package init(_ status: Int, _ type: String? = nil, _ body: [UInt8] = [], headers: [HTTPRequest.Field] = []) {
         self.status = status

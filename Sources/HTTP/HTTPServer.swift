@@ -33,6 +33,9 @@ package final class HTTPServer: Sendable {
     /// How many connections are open.
     package var connectionCount: Int { core.table.count }
 
+    /// What is kept of bodies.
+    package var heldBytes: Int { core.memory.count }
+
     /// Takes no more connections, waits until what is under way has its answer, and closes everything. What is not done
     /// when the time is over, as a body that does not come, is cut off.
     package func stop(within budget: Duration = .seconds(10)) {

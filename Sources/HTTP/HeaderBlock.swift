@@ -7,6 +7,8 @@ struct HeaderBlock: Sendable {
     private(set) var size = 0
     /// The first header whose value is not UTF-8.
     private(set) var illegible: String?
+    /// What names begin with.
+    private var firstBytes: UInt32 = 0
 
     /// A name and, behind it, a value.
     struct Place: Sendable {
@@ -34,25 +36,58 @@ struct HeaderBlock: Sendable {
     /// Adds one; its name in lower case.
     mutating func add(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         let start = bytes.count
-        unsafe bytes.append(contentsOf: name)
-        unsafe bytes.withUnsafeMutableBufferPointer { bytes in
-            for index in start..<start + name.count where unsafe bytes[index] >= 0x41 && bytes[index] <= 0x5a {
-                unsafe bytes[index] |= 0x20
+        bytes.append(addingCapacity: name.count + value.count) { output in
+            unsafe output.withUnsafeMutableBufferPointer { room, count in
+                for index in name.indices {
+                    let byte = unsafe name[index]
+                    unsafe room[index] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte
+                }
+                unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(room)[name.count...])
+                    .copyMemory(from: value)
+                count = name.count + value.count
             }
         }
-        unsafe bytes.append(contentsOf: value)
-        var (hasControl, all): (Bool, UInt8) = (false, 0)
-        for index in value.indices {
-            let byte = unsafe value[index]
-            if byte < 0x20 && byte != 9 || byte == 0x7f { hasControl = true }
-            all |= byte
-        }
+        if name.count > 0 { firstBytes |= Self.mark(bytes[start]) }
+        let (hasControl, isASCII) = unsafe Self.look(value)
         size += name.count + value.count + 4
         places.append(
             Place(start: start, nameCount: name.count, valueCount: value.count, hasControl: hasControl))
-        if all >= 0x80, illegible == nil, unsafe String(validating: value, as: UTF8.self) == nil {
+        if !isASCII, illegible == nil, unsafe String(validating: value, as: UTF8.self) == nil {
             illegible = self.name(places[places.count - 1])
         }
+    }
+
+    /// Whether a value has control characters that are no tab, and whether it is ASCII; eight bytes at a time.
+    private static func look(_ value: UnsafeRawBufferPointer) -> (hasControl: Bool, isASCII: Bool) {
+        let (ones, tops): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
+        var (all, suspicious, index): (UInt64, UInt64, Int) = (0, 0, 0)
+        while index + 8 <= value.count {
+            let word = unsafe value.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            all |= word
+            // What is below a space, and what is 0x7f. A tab, or what a neighbour has borrowed from, may be among them.
+            suspicious |= (word &- ones &* 0x20) & ~word & tops
+            suspicious |= ((word & ~tops) &+ ones) & ~word & tops
+            index += 8
+        }
+        var rest: UInt8 = 0
+        var hasControl = false
+        while index < value.count {
+            let byte = unsafe value[index]
+            if isControl(byte) { hasControl = true }
+            rest |= byte
+            index += 1
+        }
+        if suspicious != 0, !hasControl { hasControl = unsafe value.contains(where: isControl) }
+        return (hasControl, all & tops == 0 && rest < 0x80)
+    }
+
+    private static func isControl(_ byte: UInt8) -> Bool { byte < 0x20 && byte != 9 || byte == 0x7f }
+
+    /// A bit for a name's first byte: nearly every name that is not there is told by it.
+    private static func mark(_ byte: UInt8) -> UInt32 { 1 << UInt32(byte & 31) }
+
+    private func mayHave(_ name: StaticString) -> Bool {
+        unsafe name.utf8CodeUnitCount > 0 && firstBytes & Self.mark(name.utf8Start.pointee) != 0
     }
 
     func name(_ place: Place) -> String {
@@ -77,9 +112,18 @@ struct HeaderBlock: Sendable {
         }
     }
 
-    func first(_ name: StaticString) -> Place? { places.first { isNamed($0, name) } }
+    func first(_ name: StaticString) -> Place? {
+        guard mayHave(name) else { return nil }
+        for place in places where isNamed(place, name) { return place }
+        return nil
+    }
 
-    func count(_ name: StaticString) -> Int { places.count { isNamed($0, name) } }
+    func count(_ name: StaticString) -> Int { mayHave(name) ? places.count { isNamed($0, name) } : 0 }
+
+    /// Lends the bytes of a value.
+    func withValue<Result>(_ place: Place, _ body: (Span<UInt8>) -> Result) -> Result {
+        body(bytes.span.extracting(valueRange(place)))
+    }
 
     /// Whether a value is exactly this one.
     func isValue(_ place: Place, _ text: StaticString) -> Bool {

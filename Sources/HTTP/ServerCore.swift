@@ -8,6 +8,8 @@ internal import Synchronization
     // Unchecked: the library's handle and options are written by `init` and used by `quiesce` and `stop`, which one
     // thread calls.
     let configuration: HTTPConfiguration
+    /// The configuration's times in milliseconds: turning one into them takes longer than what it is needed for.
+    let patience: Patience
     let handler: any RequestHandler
     let table = ConnectionTable()
     let port: UInt16
@@ -16,7 +18,9 @@ internal import Synchronization
     /// Requests that have begun and are not over.
     let openExchanges = Atomic<Int>(0)
     /// What is kept of the bodies of requests that are not over.
-    let heldBytes = Atomic<Int>(0)
+    let memory: HeldBytes
+    /// When the sweeper looked last: a clock that costs nothing, a quarter of a second late at most.
+    private let swept = Atomic<Int64>(Time.monotonicMilliseconds)
     /// No new connections, and each answer is its connection's last.
     let isQuiet = Atomic<Bool>(false)
     /// Nothing is waited for any more.
@@ -30,7 +34,9 @@ internal import Synchronization
 
     init(_ configuration: HTTPConfiguration, _ handler: any RequestHandler) throws(HTTPFault) {
         self.configuration = configuration
+        patience = Patience(configuration)
         self.handler = handler
+        memory = HeldBytes(limit: configuration.maxHeldBytes)
         do throws(SystemError) {
             bell = try Doorbell()
             idle = try Doorbell()
@@ -98,11 +104,24 @@ internal import Synchronization
     func giveUp() {
         isGivingUp.store(true, ordering: .sequentiallyConsistent)
         for exchange in table.exchanges { exchange.giveUp(self) }
+        // Who was about to resume one is in the library for a moment yet.
+        while table.exchanges.contains(where: \.isWaking) { sched_yield() }
         bell.ring()
     }
 
     /// Closes everything. Nothing may be suspended.
+    ///
+    /// What is no request the library answers by itself, and from the moment that it stops it says of an answer that it is
+    /// on its way though it has dropped it, and looks into it all the same: at nothing. So before that connections are to
+    /// end by themselves, which they do when there is nothing more to read.
     func stop() {
+        table.endInput()
+        let end = Time.monotonicMilliseconds + Self.closingPatience
+        while table.count > 0 {
+            let rest = end - Time.monotonicMilliseconds
+            guard rest > 0 else { break }
+            idle.wait(milliseconds: rest)
+        }
         unsafe MHD_stop_daemon(daemon)
         stopped.store(true, ordering: .releasing)
     }
@@ -112,26 +131,36 @@ internal import Synchronization
         while !isGivingUp.load(ordering: .acquiring) {
             bell.wait(milliseconds: 250)
             let now = Time.monotonicMilliseconds
+            swept.store(now, ordering: .relaxed)
             _ = table.cutOff(now: now)
             for exchange in table.exchanges { exchange.expire(self, now: now) }
         }
     }
+
+    /// For who does not read the end of an answer.
+    private static let closingPatience: Int64 = 1000
+
+    var lastSwept: Int64 { swept.load(ordering: .relaxed) }
 
     // MARK: From the library
 
     func opened(_ native: OpaquePointer) -> Connection {
         let now = Time.monotonicMilliseconds
         let connection = unsafe Connection(
-            socket: flotilla_http_socket(native), deadline: now + configuration.headerTimeout.milliseconds)
+            socket: flotilla_http_socket(native), deadline: now + patience.header)
         table.add(connection)
         return connection
+    }
+
+    func closed(_ connection: Connection) {
+        table.remove(connection)
+        if isGivingUp.load(ordering: .sequentiallyConsistent), table.count == 0 { idle.ring() }
     }
 
     func begin(_ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection) -> Exchange {
         connection.deadline.store(0, ordering: .relaxed)
         let exchange = Exchange(
-            native, request, connection, bodyTimeout: configuration.bodyTimeout.milliseconds,
-            now: Time.monotonicMilliseconds)
+            native, request, connection, memory, bodyTimeout: patience.body, now: Time.monotonicMilliseconds)
         connection.exchange.withLock { $0 = exchange }
         openExchanges.add(1, ordering: .sequentiallyConsistent)
         return exchange
@@ -140,14 +169,27 @@ internal import Synchronization
     func end(_ exchange: Exchange, isDone: Bool) {
         let connection = exchange.connection
         connection.exchange.withLock { $0 = nil }
-        connection.deadline.store(
-            Time.monotonicMilliseconds + configuration.idleTimeout.milliseconds, ordering: .relaxed)
-        heldBytes.subtract(exchange.held, ordering: .relaxed)
+        connection.deadline.store(Time.monotonicMilliseconds + patience.idle, ordering: .relaxed)
+        exchange.letGo()
         handler.finished(exchange, status: exchange.end(isDone))
         if openExchanges.subtract(1, ordering: .sequentiallyConsistent).newValue == 0,
             isQuiet.load(ordering: .sequentiallyConsistent)
         {
             idle.ring()
+        }
+    }
+}
+
+extension ServerCore {
+    struct Patience: Sendable {
+        let header, idle, body, send, answer: Int64
+
+        init(_ configuration: HTTPConfiguration) {
+            header = configuration.headerTimeout.milliseconds
+            idle = configuration.idleTimeout.milliseconds
+            body = configuration.bodyTimeout.milliseconds
+            send = configuration.sendTimeout.milliseconds
+            answer = configuration.answerTimeout.milliseconds
         }
     }
 }

@@ -61,6 +61,12 @@ internal import Synchronization
     /// The value that the text is.
     public var root: JSONValue { JSONValue(self, 1) }
 
+    /// The value at a place that a value of this document had.
+    package func value(at place: Int) -> JSONValue {
+        precondition(place > 0 && place < wordCount, "no value of this document was there")
+        return JSONValue(self, place)
+    }
+
     /// How many words the tape has: what any walk over the document is in proportion to.
     package var wordCount: Int { unsafe Int(parsed.words) }
 
@@ -117,34 +123,34 @@ internal import Synchronization
     func start(of index: Int) -> Int { unsafe Int(parsed.marks[mark(of: index)]) }
 
     /// The mark of a place: from the last one that was looked for, forwards or backwards, or from the beginning when that
-    /// is nearer.
-    private func mark(of index: Int) -> Int {
+    /// is nearer. The place of a container's end is not kept: what is looked for next is mostly within it.
+    private func mark(of index: Int, isKept: Bool = true) -> Int {
         var (place, mark) = (1, 0)
         let last = cursor.load(ordering: .relaxed)
         if last != 0, Int(last >> 32) <= 2 * index { (place, mark) = (Int(last >> 32), Int(last & 0xffff_ffff)) }
+        // Both count marks and words of one document, which are fewer than 32 bits can number: nothing overflows.
+        let source: UnsafePointer<UInt8> = unsafe parsed.source
+        let marks: UnsafePointer<UInt32> = unsafe parsed.marks
         while place > index {
-            mark -= 1
-            place -= words(mark)
+            mark &-= 1
+            place &-= Self.words(unsafe source[Int(marks[mark])])
         }
         while place < index {
-            place += words(mark)
-            mark += 1
+            place &+= Self.words(unsafe source[Int(marks[mark])])
+            mark &+= 1
         }
-        while words(mark) == 0 { mark += 1 }
-        cursor.store(UInt64(place) << 32 | UInt64(mark), ordering: .relaxed)
+        while Self.words(unsafe source[Int(marks[mark])]) == 0 { mark &+= 1 }
+        if isKept { cursor.store(UInt64(place) << 32 | UInt64(mark), ordering: .relaxed) }
         return mark
     }
 
-    /// How many words the tape has for a mark.
-    @inline(__always) private func words(_ mark: Int) -> Int {
-        switch byte(mark) {
-        case UInt8(ascii: ","), UInt8(ascii: ":"): 0
-        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): 2
-        case _: 1
-        }
+    /// How many words the tape has for a mark, by the byte that is there: none for a comma and a colon, two for a number, one for all else. Added up
+    /// without a branch, because nobody could foretell it.
+    @inline(__always) private static func words(_ byte: UInt8) -> Int {
+        let separator = (byte == UInt8(ascii: ",") ? 1 : 0) | (byte == UInt8(ascii: ":") ? 1 : 0)
+        let number = (byte &- UInt8(ascii: "0") < 10 ? 1 : 0) | (byte == UInt8(ascii: "-") ? 1 : 0)
+        return 1 &- separator &+ number
     }
-
-    private func byte(_ mark: Int) -> UInt8 { unsafe parsed.source[Int(parsed.marks[mark])] }
 
     /// The bytes of the source that the value at a place of the tape is written in.
     func sourceRange(of index: Int) -> Range<Int> {
@@ -152,7 +158,7 @@ internal import Synchronization
         switch tag(index) {
         case Tag.object, Tag.array:
             // Its last word is the closing bracket's; the document's last mark is, when it is the document.
-            let last = unsafe index == 1 ? Int(parsed.mark_count) - 1 : mark(of: next(index) - 1)
+            let last = unsafe index == 1 ? Int(parsed.mark_count) - 1 : mark(of: next(index) - 1, isKept: false)
             return start..<(Int(unsafe parsed.marks[last]) + 1)
         case Tag.string:
             var end = start + 1

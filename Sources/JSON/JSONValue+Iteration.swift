@@ -6,6 +6,18 @@ extension JSONValue {
             : Members(document: document, at: 0, end: 0)
     }
 
+    /// Lends the members of an object in their order: names and values are good for as long as the call lasts, so that no
+    /// reference is counted for them.
+    package func forEachMember(_ body: (_ name: borrowing JSONValue, _ value: borrowing JSONValue) -> Void) {
+        guard document.tag(index) == JSONDocument.Tag.object else { return }
+        let end = document.next(index) - 1
+        var at = index + 1
+        while at < end {
+            body(JSONValue(document, at), JSONValue(document, at + 1))
+            at = document.next(at + 1)
+        }
+    }
+
     /// The elements of an array; none for other kinds.
     public var elements: Elements {
         document.tag(index) == JSONDocument.Tag.array

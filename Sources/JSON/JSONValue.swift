@@ -9,6 +9,9 @@ public struct JSONValue: Sendable {
         self.index = index
     }
 
+    /// Where it stands in its document, which costs nothing to keep: `document.value(at:)` makes the value of it again.
+    package var place: Int { index }
+
     public enum Kind: String, Hashable, Sendable, CaseIterable { case null, bool, number, string, array, object }
 
     public var kind: Kind {

@@ -50,14 +50,19 @@ public struct JSONWriter: Sendable {
     /// What most numbers are, and no generic call.
     public mutating func append(_ number: Int) {
         comma()
-        if number < 0 { bytes.append(UInt8(ascii: "-")) }
-        var rest = number.magnitude
-        let start = bytes.count
+        // The last digit comes first, so they are put down from the end.
+        var digits = InlineArray<20, UInt8>(repeating: 0)
+        var (rest, start) = (number.magnitude, digits.count)
         repeat {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10))
+            start -= 1
+            digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
         } while rest > 0
-        bytes[start...].reverse()
+        if number < 0 {
+            start -= 1
+            digits[start] = UInt8(ascii: "-")
+        }
+        unsafe digits.span.withUnsafeBufferPointer { unsafe bytes.append(contentsOf: $0[start...]) }
     }
 
     public mutating func append(_ number: Double) {
@@ -137,6 +142,24 @@ public struct JSONWriter: Sendable {
         comma()
         quote(name)
         bytes.append(UInt8(ascii: ":"))
+        needsComma = false
+    }
+
+    /// As above, for a name that is known to need no escape: nothing is looked at.
+    package mutating func name(plain name: StaticString) {
+        let text = unsafe UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
+        let mark = needsComma ? 1 : 0
+        bytes.append(addingCapacity: text.count + mark + 3) { output in
+            unsafe output.withUnsafeMutableBufferPointer { room, count in
+                let target = UnsafeMutableRawBufferPointer(room)
+                unsafe target[0] = UInt8(ascii: ",")
+                unsafe target[mark] = UInt8(ascii: "\"")
+                unsafe UnsafeMutableRawBufferPointer(rebasing: target[(mark + 1)...]).copyMemory(from: text)
+                unsafe target[mark + text.count + 1] = UInt8(ascii: "\"")
+                unsafe target[mark + text.count + 2] = UInt8(ascii: ":")
+                count = text.count + mark + 3
+            }
+        }
         needsComma = false
     }
 

@@ -34,6 +34,13 @@ final class BlockingLane: Sendable {
         return try await mailbox.perform(operation) { _ throws(KafkaFault) in try body() }.value()
     }
 
+    /// Runs `body` on the lane's thread, with nobody waiting for it; `refuse` where there is no thread to be had, or no
+    /// longer.
+    func begin(_ body: @escaping @Sendable () -> Void, refuse: @escaping @Sendable () -> Void) {
+        do throws(KafkaFault) { try start("ask") } catch { return refuse() }
+        mailbox.post(Mailbox.Job(run: { _ in body() }, refuse: refuse))
+    }
+
     private func start(_ operation: String) throws(KafkaFault) {
         let failed: SystemError? = state.withLock { state in
             guard state.thread == nil, !state.isStopped else { return nil }

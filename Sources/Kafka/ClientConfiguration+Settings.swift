@@ -12,6 +12,9 @@ extension ClientConfiguration {
         if both.count == 2 { settings.refuse(both[1], "is set, and \(both[0]) too: unset one of them") }
         let name = both.first ?? "KAFKA_BROKERS"
         let brokers = settings.required(name, "HOST:PORT,HOST:PORT") == nil ? nil : settings.list(name)
+        let compression = settings.value(compressionName, expected: "none, gzip, snappy, lz4 or zstd") { text in
+            ProducerConfiguration.Compression.all.first { $0.name == text }
+        }
         let extra = options(&settings)
         guard let brokers else { return nil }
         if brokers.isEmpty || !brokers.allSatisfy(isAddress) {
@@ -20,6 +23,7 @@ extension ClientConfiguration {
         }
         var configuration = ClientConfiguration(brokers: brokers)
         configuration.extra = extra
+        if let compression { configuration.compression = compression }
         return configuration
     }
 
@@ -29,12 +33,16 @@ extension ClientConfiguration {
         return UInt16(text[text.index(after: colon)...]).map { $0 > 0 } ?? false
     }
 
+    /// The producers' alone: another client would only be warned of it.
+    private static let compressionName = "LIBRDKAFKA_COMPRESSION_TYPE"
+
     /// `LIBRDKAFKA_SOCKET_TIMEOUT_MS` is `socket.timeout.ms`.
     private static func options(_ settings: inout Settings) -> [String: String] {
         let prefix = "LIBRDKAFKA_"
         var extra: [String: String] = [:]
         let names = settings.all.keys.filter { $0.hasPrefix(prefix) }
-        for name in Set(names.map { $0.hasSuffix("_FILE") ? String($0.dropLast(5)) : $0 }).sorted() {
+        for name in Set(names.map { $0.hasSuffix("_FILE") ? String($0.dropLast(5)) : $0 }).sorted()
+        where name != compressionName {
             guard let value = settings.text(name) else { continue }
             let option = String(name.dropFirst(prefix.count).lowercased().map { $0 == "_" ? "." : $0 })
             var probe = ClientConfiguration(brokers: ["localhost:9092"])

@@ -7,6 +7,8 @@ public struct ClientConfiguration: Sendable {
     /// Further options of librdkafka by their own names. Refused are those that carry this client's promises
     /// (acknowledgements, idempotence, groups, commits) and those that a client has a field for.
     public var extra: [String: String] = [:]
+    /// How its producers compress, unless they say otherwise. Default none.
+    public var compression: ProducerConfiguration.Compression = .none
     public var hooks = ClientHooks()
 
     public init(brokers: [String]) { self.brokers = brokers }

@@ -20,6 +20,8 @@ public struct ConsumerConfiguration: Sendable {
     public var fetchWait: Duration = .milliseconds(500)
     /// librdkafka fetches ahead up to this many bytes for all partitions together. Default 64 MiB.
     public var maxPrefetchedBytes: Int = 64 << 20
+    /// … and up to this many records. Default 100 000.
+    public var maxPrefetchedRecords: Int = 100_000
 
     public init(_ client: ClientConfiguration, group: GroupID) {
         self.client = client
@@ -60,6 +62,9 @@ public struct ConsumerConfiguration: Sendable {
         native.set("enable.partition.eof", tellsEnds)
         native.set("fetch.wait.max.ms", fetchWait)
         native.set("queued.max.messages.kbytes", maxPrefetchedBytes / 1024)
+        native.set("queued.min.messages", maxPrefetchedRecords)
+        // How long a full queue is left alone; what is done where the library has no such option is in `Prefetch`.
+        if KafkaLibrary.hasFetchBackoff { native.set("fetch.queue.backoff.ms", 10) }
         return native
     }
 }

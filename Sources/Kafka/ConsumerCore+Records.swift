@@ -69,7 +69,10 @@ extension ConsumerCore {
         }
         if !boxes.isEmpty { swap(&filler, &boxes[last].filler) }
         if let largest = boxes.map({ $0.filler.size }).max(by: { $0.bytes < $1.bytes }) { room = largest }
-        return boxes.map { $0.finish() }
+        let batches = boxes.map { $0.finish() }
+        prefetch.took(records: count, bytes: bytes, of: batches.lazy.compactMap { $0.first?.topicPartition })
+        wakeFetching()
+        return batches
     }
 
     /// The next message: a stray of a partition that is not paused, else the data queue's next.

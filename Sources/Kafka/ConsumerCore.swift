@@ -75,6 +75,7 @@ internal import Synchronization
     var waiters: [Waiter] = []
     var strays: [UnsafeMutablePointer<rd_kafka_message_t>]
     var room = BatchRoom()
+    var prefetch: Prefetch
     var seeks: [PendingSeek] = []
     var assigning: PendingAssignment?
     var commits: [UInt: Reply<Void>?] = [:]
@@ -102,6 +103,7 @@ internal import Synchronization
         unsafe data = rd_kafka_queue_new(handle)
         NativeClient.ring(mailbox.bell, for: unsafe data)
         hooks = configuration.client.hooks
+        prefetch = Prefetch(bytes: configuration.maxPrefetchedBytes, records: configuration.maxPrefetchedRecords)
         drainTimeout = configuration.drainTimeout.patience
         isCooperative = configuration.strategy == .cooperativeSticky
         unsafe strays = []

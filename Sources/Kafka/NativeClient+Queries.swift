@@ -28,6 +28,13 @@ extension NativeClient {
         return Watermarks(low: Offset(low), high: Offset(high))
     }
 
+    /// Asks the partitions' leaders, one question each, where their logs begin.
+    func askForStarts(of places: [TopicPartition], within limit: Duration) {
+        var list = PartitionList(capacity: places.count)
+        for place in places { list.add(place, offset: Int64(RD_KAFKA_OFFSET_BEGINNING)) }
+        _ = list.lend { list in unsafe rd_kafka_offsets_for_times(handle, list, Int32(limit.patience)) }
+    }
+
     func offsets(
         at timestamp: Int64, of partitions: [TopicPartition], within limit: Duration
     ) throws(KafkaFault) -> [TopicPartition: Offset] {

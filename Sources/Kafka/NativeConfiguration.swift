@@ -85,8 +85,10 @@ internal import Platform
             "linger.ms", "queue.buffering.max.ms", "delivery.timeout.ms", "message.timeout.ms",
             "topic.metadata.propagation.max.ms", "queue.buffering.max.messages", "queue.buffering.max.kbytes",
             "message.max.bytes", "batch.size", "compression.codec", "compression.type", "partitioner",
-            "enable.partition.eof", "fetch.wait.max.ms", "queued.max.messages.kbytes":
+            "enable.partition.eof", "fetch.wait.max.ms", "queued.max.messages.kbytes", "queued.min.messages":
             "it has a field of its own"
+        case "delivery.report.only.error": "what is acknowledged is to be told too"
+        case "test.mock.num.brokers": "it puts a broker that forgets in the place of the real ones"
         case "acks", "request.required.acks", "enable.idempotence", "idempotence", "enable.gapless.guarantee",
             "transactional.id", "max.in.flight", "max.in.flight.requests.per.connection":
             "acknowledgement is a promise of the producer"

@@ -19,8 +19,8 @@ public struct ProducerConfiguration: Sendable {
     public var maxRecordBytes: Int = 2 << 20
     /// The largest batch that is sent for a partition. Default 1 MB.
     public var batchBytes: Int = 1_000_000
-    /// How batches are compressed. Default none.
-    public var compression: Compression = .none
+    /// How batches are compressed. Default what the client says.
+    public var compression: Compression
     /// Which partition a record without one goes to. Default as the Java client: by murmur2 of the key, without a key
     /// at random.
     public var partitioner: Partitioner = .murmur2
@@ -29,9 +29,13 @@ public struct ProducerConfiguration: Sendable {
     /// Whether the broker recognises what the client sends again, so that retries neither repeat nor reorder.
     public var isIdempotent = true
 
-    public init(_ client: ClientConfiguration) { self.client = client }
+    public init(_ client: ClientConfiguration) {
+        self.client = client
+        compression = client.compression
+    }
 
     public struct Compression: Hashable, Sendable {
+        static let all: [Compression] = [.none, .gzip, .snappy, .lz4, .zstd]
         let name: String
         public static let none = Compression(name: "none")
         public static let gzip = Compression(name: "gzip")

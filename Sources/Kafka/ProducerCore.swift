@@ -204,25 +204,33 @@ internal import Synchronization
 @safe struct TopicHandles: ~Copyable {
     private let client: NativeClient
     private var known: [TopicName: OpaquePointer]
+    /// What was asked for last: nearly all batches are for the same topics as the one before.
+    private var last: (topics: [TopicName], handles: [OpaquePointer?])
 
     init(_ client: NativeClient) {
         self.client = client
         unsafe known = [:]
+        unsafe last = ([], [])
     }
 
     /// Nil stands for a topic that cannot be: of such a name C would see something else than we do.
     @safe mutating func handles(of topics: [TopicName]) -> [OpaquePointer?] {
-        unsafe topics.map { topic in
+        if unsafe last.topics == topics { return unsafe last.handles }
+        let handles: [OpaquePointer?] = unsafe topics.map { topic in
             if let handle = unsafe known[topic] { return unsafe handle }
             guard topic.isValid else { return nil }
             let handle = unsafe rd_kafka_topic_new(client.handle, topic.rawValue, nil)
             unsafe known[topic] = handle
             return unsafe handle
         }
+        // One that could not be may be the next time.
+        if unsafe !handles.contains(nil) { unsafe last = (topics, handles) }
+        return unsafe handles
     }
 
     mutating func destroy() {
         unsafe known.values.forEach { unsafe rd_kafka_topic_destroy($0) }
         unsafe known = [:]
+        unsafe last = ([], [])
     }
 }

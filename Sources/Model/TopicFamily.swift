@@ -16,4 +16,9 @@ public struct TopicFamily: Hashable, Sendable {
     public var deadLetters: TopicName { TopicName("\(source).\(handler).dlq") }
     /// Where dead letters come back from, for this handler alone.
     public var replay: TopicName { TopicName("\(source).\(handler).replay") }
+
+    /// Whether it is the source or one of the topics derived from it.
+    public func has(_ topic: TopicName) -> Bool {
+        topic == source || topic == deadLetters || topic == replay || topic.rawValue.hasPrefix(retry("").rawValue)
+    }
 }

@@ -3,6 +3,7 @@ internal import JSON
 package import Model
 package import Platform
 package import Postgres
+internal import Synchronization
 internal import Transfers
 
 /// Tells people: rules over windows, campaign changes and events become deliveries, and each delivery's end an event in
@@ -17,6 +18,7 @@ package struct Notify: ServingHandler {
     private let rules: Rules
     private let secrets: NotifySecrets
     private let namespace: Namespace
+    private let tidying = Tidying()
 
     static let output: TopicName = "notifications.sent"
     static let windows: TopicName = "metrics.windows"
@@ -55,6 +57,7 @@ package struct Notify: ServingHandler {
         guard !matches.isEmpty else { return [] }
         let (store, partition) = (AlarmStore(transaction: transaction), events[0].partition)
         var rows = try await store.hold(digests, partition, context.now)
+        let written = DeliveryStore(transaction: transaction)
         var deliveries: [NewDelivery] = []
         for match in matches {
             var row = match.key.flatMap { rows[$0] }
@@ -63,9 +66,14 @@ package struct Notify: ServingHandler {
                 deliveries += notification.deliveries(rules, because: match.event)
             }
             if let row { rows[row.key] = row }
+            // Many events, each for many people, are not all in memory at once.
+            if deliveries.count >= DeliveryStore.statement.rows {
+                try await written.insert(deliveries)
+                deliveries = []
+            }
         }
         try store.save(rows.values.sorted { $0.key < $1.key }.map { ($0, dueAt($0)) }, partition)
-        DeliveryStore(transaction: transaction).insert(deliveries)
+        try await written.insert(deliveries)
         return []
     }
 
@@ -165,13 +173,14 @@ package struct Notify: ServingHandler {
     ) async throws -> [Outgoing] {
         let deliveries = DeliveryStore(transaction: transaction)
         if partition.topic == Self.windows {
-            deliveries.insert(try await lookForSilence(now, partition.partition, transaction))
+            try await deliveries.insert(lookForSilence(now, partition.partition, transaction, context))
         }
-        // Whose turn it is to tidy up: each partition's, twice a minute.
-        if now.milliseconds / 1000 % 30 == Int64(partition.partition.rawValue) % 30 {
-            deliveries.forget(after: rules.keep)
-            AlarmStore(transaction: transaction).forget(
-                before: Timestamp(milliseconds: now.milliseconds - Self.memory.milliseconds))
+        // Whose turn it is to tidy up: each partition's, twice a minute, and each second while there is more.
+        if now.milliseconds / 1000 % 30 == Int64(partition.partition.rawValue) % 30 || tidying.hasMore(partition) {
+            let limit = Timestamp(milliseconds: now.milliseconds - Self.memory.milliseconds)
+            let hasAlarms = try await AlarmStore(transaction: transaction).forget(before: limit, atMost: 5000)
+            let hasDeliveries = try await deliveries.forget(after: rules.keep, atMost: 5000)
+            tidying.note(partition, hasMore: hasAlarms || hasDeliveries)
         }
         return try await deliveries.takeEnded().map { ended in
             Outgoing(
@@ -184,14 +193,16 @@ package struct Notify: ServingHandler {
     /// Series are remembered for so long after they were last told of.
     private static let memory: Duration = .seconds(7 * 86_400)
 
-    /// Judges windows that nobody has told of.
+    /// Judges windows that nobody has told of: those that would have been read by now if somebody had.
     private func lookForSilence(
-        _ now: Timestamp, _ partition: Partition, _ transaction: PostgresTransaction
+        _ now: Timestamp, _ partition: Partition, _ transaction: PostgresTransaction, _ context: Context
     ) async throws -> [NewDelivery] {
         let store = AlarmStore(transaction: transaction)
         var saved: [(AlarmStore.Row, Timestamp?)] = []
         var deliveries: [NewDelivery] = []
-        for var row in try await store.due(partition, now) {
+        let missing = try await store.due(partition, now)
+        guard !missing.isEmpty, let read = context.readThrough else { return [] }
+        for var row in missing where row.dueAt.map({ $0 <= read }) ?? false {
             guard let rule = rules.rule(row.key.rule), rule.digest == row.digest, let series = rule.series,
                 let seen = row.alarm.seen
             else {
@@ -208,6 +219,19 @@ package struct Notify: ServingHandler {
         }
         try store.save(saved, partition)
         return deliveries
+    }
+}
+
+/// Which partitions found more to be forgotten than goes in one second: tables shrink as fast as they can grow.
+private final class Tidying: Sendable {
+    private let partitions = Mutex<Set<TopicPartition>>([])
+
+    func hasMore(_ partition: TopicPartition) -> Bool { partitions.withLock { $0.contains(partition) } }
+
+    func note(_ partition: TopicPartition, hasMore: Bool) {
+        partitions.withLock { partitions in
+            if hasMore { partitions.insert(partition) } else { partitions.remove(partition) }
+        }
     }
 }
 

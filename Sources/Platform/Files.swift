@@ -56,6 +56,17 @@ public enum Files {
     }
 
     /// Makes a folder, and those above it that are missing.
+    /// Runs `body` while nobody else does who names the same file, in this process or another. The file is made when there
+    /// is none, and stays; the kernel drops the lock with its holder.
+    public static func locked<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+        let file = unsafe flotilla_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw SystemError.last("open", path) }
+        defer { close(file) }
+        let code = flotilla_lock(file)
+        guard code == 0 else { throw SystemError(code: code, call: "flock", subject: path) }
+        return try body()
+    }
+
     public static func createFolder(_ path: String) throws(SystemError) {
         var made = path.hasPrefix("/") ? "" : "."
         for part in path.split(separator: "/") {
@@ -69,6 +80,12 @@ public enum Files {
         guard let found = unsafe realpath(path, nil) else { return nil }
         defer { unsafe free(found) }
         return unsafe String(cString: found)
+    }
+
+    /// Whether there surely is no such file, rather than one that cannot be reached.
+    public static func isGone(_ path: String) -> Bool {
+        guard unsafe access(path, F_OK) != 0 else { return false }
+        return errno == ENOENT
     }
 
     public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }

@@ -41,9 +41,11 @@ public struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertible
         }
 
         mutating func write(_ number: Int64, digits: Int = 2) {
-            var rest = number
-            for place in (0..<digits).reversed() {
-                unsafe buffer[count + place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            // Small and never negative, so that the division is a short one.
+            var (rest, place) = (UInt32(truncatingIfNeeded: number), count + digits)
+            while place > count {
+                place -= 1
+                unsafe buffer[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
                 rest /= 10
             }
             count += digits

@@ -69,7 +69,8 @@ public struct PostgresFault: Error, Hashable, Sendable, CustomStringConvertible 
         }
         switch state.prefix(2) {
         case "08", "53", "57", "58", "F0", "XX": return .unreachable
-        case "22": return .data
+        // 54: a value is too long for an index, or what is asked too deep: so it will be each time.
+        case "22", "54": return .data
         case "23": return .constraint
         case "28", "3D": return .refused
         case "FL", "P0": return .raised

@@ -92,6 +92,9 @@ extension Timestamp: SQLReadable {
         self.init(text: sqlText.hasSuffix("+00") ? sqlText.dropLast(3) + "Z" : sqlText)
     }
 }
+extension UUIDValue: SQLReadable {
+    public init?(sqlText: String) { self.init(text: sqlText) }
+}
 extension [UInt8]: SQLReadable {
     /// A `bytea`.
     public init?(sqlText: String) {

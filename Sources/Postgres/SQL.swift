@@ -8,17 +8,21 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
     /// With `$1`, `$2` … for the values.
     public private(set) var text: String
     private(set) var values: [SQLValue] = []
+    /// Where in the text's bytes the `$` of each value is.
+    private var places: [Int] = []
 
     public init(stringLiteral text: String) { self.text = text }
 
     public init(stringInterpolation: Interpolation) {
         text = stringInterpolation.text
         values = stringInterpolation.values
+        places = stringInterpolation.places
     }
 
     public struct Interpolation: StringInterpolationProtocol {
         var text = ""
         var values: [SQLValue] = []
+        var places: [Int] = []
 
         public init(literalCapacity: Int, interpolationCount: Int) {
             text.reserveCapacity(literalCapacity + 3 * interpolationCount)
@@ -51,12 +55,29 @@ public struct SQL: Sendable, ExpressibleByStringInterpolation {
             text += Self.quoted(identifier)
         }
 
+        /// A part of a statement with values of its own, which are numbered anew here. What else has a dollar in it, as a
+        /// quoted text or a function's body, stays as it is.
+        public mutating func appendInterpolation(_ part: SQL) {
+            var rest = part.text.utf8[...]
+            var passed = 0
+            for (index, place) in part.places.enumerated() {
+                let dollar = rest.index(rest.startIndex, offsetBy: place - passed)
+                text += String(Substring(rest[..<dollar]))
+                add(part.values[index])
+                let marker = 1 + String(index + 1).utf8.count
+                rest = rest[rest.index(dollar, offsetBy: marker)...]
+                passed = place + marker
+            }
+            text += String(Substring(rest))
+        }
+
         static func quoted(_ identifier: String) -> String {
             "\"" + identifier.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
         }
 
         private mutating func add(_ value: SQLValue) {
             values.append(value)
+            places.append(text.utf8.count)
             text += "$\(values.count)"
         }
     }

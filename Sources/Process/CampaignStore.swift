@@ -56,17 +56,33 @@ struct CampaignStore: Sendable {
         return Set(try rows.map { ByteText(try $0.value("id")) })
     }
 
-    /// Those of a partition that time changes now, the first thousand.
-    func due(_ now: Timestamp, _ partition: Partition) async throws -> [Campaign] {
-        try await transaction.query(
-            """
-            SELECT *, goals::text AS goals_text FROM campaigns
-            WHERE partition = \(partition.rawValue) AND state IN ('scheduled', 'active', 'paused')
-            AND least(CASE WHEN state = 'scheduled' THEN starts_at END, ends_at) <= \(now)
-            ORDER BY id LIMIT 1000 FOR UPDATE
-            """
-        ).map(Campaign.init)
+    /// Those of a partition that time changes now, some thousand at most. One that cannot be read is set aside, with why:
+    /// the others' time goes on.
+    func due(
+        _ now: Timestamp, _ partition: Partition
+    ) async throws -> (campaigns: [Campaign], unreadable: [(id: String, reason: String)]) {
+        var campaigns: [Campaign] = []
+        var unreadable: [(id: String, reason: String)] = []
+        var last = ""
+        while true {
+            let rows = try await transaction.query(
+                """
+                SELECT *, goals::text AS goals_text FROM campaigns
+                WHERE partition = \(partition.rawValue) AND state IN ('scheduled', 'active', 'paused')
+                AND least(CASE WHEN state = 'scheduled' THEN starts_at END, ends_at) <= \(now)
+                AND id COLLATE "C" > \(last)
+                ORDER BY id COLLATE "C" LIMIT \(Self.page)::int FOR UPDATE
+                """)
+            for row in rows {
+                last = try row.value("id")
+                do { campaigns.append(try Campaign(row)) } catch { unreadable.append((last, "\(error)")) }
+            }
+            // A page of nothing but those must not hide what is behind it.
+            if rows.count < Self.page || !campaigns.isEmpty { return (campaigns, unreadable) }
+        }
     }
+
+    private static let page = 1000
 
     /// Writes a campaign's next version. One that is there already, or another one, has been made by somebody else.
     func save(_ campaign: Campaign, _ partition: Partition) async throws {

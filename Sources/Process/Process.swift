@@ -4,6 +4,7 @@ internal import JSON
 public import Model
 public import Platform
 public import Postgres
+internal import Synchronization
 
 /// Owns campaigns, and turns accepted events into metric points.
 ///
@@ -14,6 +15,7 @@ public struct Process: StatefulHandler {
     public let migrations = CampaignStore.migrations
     public let ticks = true
     private let refusesUnknown: Bool
+    private let unreadable = Unreadable()
 
     static let changes: TopicName = "campaigns.changed"
     static let points: TopicName = "metrics.points"
@@ -70,7 +72,15 @@ public struct Process: StatefulHandler {
     ) async throws -> [Outgoing] {
         let store = CampaignStore(transaction: transaction)
         var outputs: [Outgoing] = []
-        for var campaign in try await store.due(now, partition.partition) {
+        let due = try await store.due(now, partition.partition)
+        if now.milliseconds / 1000 % 60 == 0 || unreadable.isNew(due.unreadable.map(\.id), partition) {
+            for one in due.unreadable {
+                context.log.error(
+                    "a campaign cannot be read: its dates do nothing until its row is mended",
+                    [("campaign", one.id), ("error", one.reason)])
+            }
+        }
+        for var campaign in due.campaigns {
             let before = campaign.state
             guard campaign.pass(now) else { continue }
             try await store.save(campaign, partition.partition)
@@ -87,6 +97,19 @@ public struct Process: StatefulHandler {
         guard refusesUnknown else { return [] }
         let ids = Set(try events.compactMap { try $0.json()["campaign_id"]?.string }.map { ByteText($0) })
         return ids.isEmpty ? [] : try await store.known(ids)
+    }
+}
+
+/// Which campaigns could not be read, so that a new one is told of at once.
+private final class Unreadable: Sendable {
+    private let known = Mutex<[TopicPartition: Set<ByteText>]>([:])
+
+    func isNew(_ ids: [String], _ partition: TopicPartition) -> Bool {
+        let ids = Set(ids.map { ByteText($0) })
+        return known.withLock { known in
+            let before = known.updateValue(ids, forKey: partition) ?? []
+            return !ids.isSubset(of: before)
+        }
     }
 }
 

@@ -14,7 +14,7 @@ package struct TransferFault: Error, Hashable, Sendable, CustomStringConvertible
         case refused
         case cancelled
         case closed
-        /// libcurl cannot do it at all.
+        /// It could not even begin here: there was no memory, or no thread.
         case broken
     }
 
@@ -23,7 +23,7 @@ package struct TransferFault: Error, Hashable, Sendable, CustomStringConvertible
     /// What a mail server answered; 0 when nothing.
     package let status: Int
 
-    init(_ kind: Kind, _ reason: String, status: Int = 0) {
+    package init(_ kind: Kind, _ reason: String, status: Int = 0) {
         self.kind = kind
         self.reason = reason
         self.status = status

@@ -14,6 +14,8 @@ internal import Synchronization
     private let state = Mutex(State())
     /// Files of certificates to believe, instead of the machine's.
     private let authorities: String?
+    /// Names that are known without looking them up, `HOST:PORT:ADDRESS,ADDRESS` each.
+    private let names: [String]
 
     private struct State {
         var submitted: [(ticket: UInt64, order: Order)] = []
@@ -79,10 +81,11 @@ internal import Synchronization
         package let beginning: String
     }
 
-    package init(authorities: String? = nil) throws(TransferFault) {
+    package init(authorities: String? = nil, names: [String] = []) throws(TransferFault) {
         guard let multi = unsafe curl_multi_init() else { throw TransferFault(.broken, "libcurl cannot be used") }
         unsafe self.multi = multi
         self.authorities = authorities
+        self.names = names
         do throws(SystemError) {
             let thread = try OSThread(name: "transfers") { self.work() }
             state.withLock { $0.thread = thread }
@@ -203,11 +206,13 @@ internal import Synchronization
                     ticket, post.url.text, Int(post.limit.patience), post.body, post.body.count, admits, authorities)
             else { return nil }
             unsafe transfer = made
-            for header in post.headers {
-                guard unsafe flotilla_transfer_add_header(transfer, "\(header.name): \(header.value)") == 1 else {
-                    unsafe flotilla_transfer_free(transfer)
-                    return nil
-                }
+            let isMade =
+                post.headers.allSatisfy {
+                    unsafe flotilla_transfer_add_header(transfer, "\($0.name): \($0.value)") == 1
+                } && names.allSatisfy { unsafe flotilla_transfer_add_name(transfer, $0) == 1 }
+            guard isMade else {
+                unsafe flotilla_transfer_free(transfer)
+                return nil
             }
             unsafe flotilla_transfer_be_post(transfer)
         case .mail(let mail):
@@ -245,9 +250,12 @@ internal import Synchronization
             status: status, retryAfter: Int(clamping: unsafe flotilla_transfer_retry_after(transfer)),
             beginning: beginning)
         // What was answered stands in the headers; a body without end, or one that never comes, changes nothing of it.
-        let isAnswered = unsafe transfer.pointee.has_headers == 1 && transfer.pointee.is_refused == 0
+        let isAnswered = unsafe transfer.pointee.has_headers == 1
         if code == 0 || isAnswered && status >= 200 { return .success(answer) }
-        if unsafe transfer.pointee.is_refused == 1 { return .failure(.privateAddress) }
+        // Of several addresses one that may be asked was tried as well, and what it did may be another time.
+        if unsafe transfer.pointee.is_refused == 1, unsafe transfer.pointee.is_admitted == 0 {
+            return .failure(.privateAddress)
+        }
         let text = unsafe String(cString: flotilla_transfer_error(transfer, code))
         return .failure(TransferFault(code: code, status: status, text))
     }

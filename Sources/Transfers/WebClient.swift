@@ -36,12 +36,15 @@ internal import Platform
 
     deinit { unsafe curl_easy_cleanup(curl) }
 
-    /// What is at a URL, of `limit` bytes at most. What it points to elsewhere is not followed.
-    package func get(_ url: String, limit: Int, within time: Duration) throws(Fault) -> Answer {
+    /// What is at a URL, of `limit` bytes at most. What it points to elsewhere is not followed. `direct` asks past the
+    /// proxy that the environment may name.
+    package func get(
+        _ url: String, direct: Bool = false, limit: Int, within time: Duration
+    ) throws(Fault) -> Answer {
         var answer = unsafe flotilla_curl_answer()
         unsafe answer.limit = limit
         defer { unsafe free(answer.body) }
-        let code = unsafe flotilla_curl_get(curl, url, Int(clamping: time.milliseconds), &answer)
+        let code = unsafe flotilla_curl_get(curl, url, direct ? 1 : 0, Int(clamping: time.milliseconds), &answer)
         guard code == 0 else { throw Self.fault(code, &answer) }
         let bytes = unsafe Array(UnsafeRawBufferPointer(start: answer.body, count: answer.count))
         return unsafe Answer(status: answer.status, retryAfter: 0, body: bytes)

@@ -5,7 +5,7 @@ internal import HTTP
 internal import Kafka
 internal import Platform
 internal import Redis
-internal import Synchronization
+internal import WebAPI
 
 extension Command {
     static let edge = Command(
@@ -25,6 +25,7 @@ extension Command {
     )
 
     @Sendable private static func runEdge(_ arguments: Arguments) throws -> ExitCode {
+        FreedMemory.keep()
         let (host, port) = try arguments.place("http")
         let admin = try arguments.place("admin")
         let settings = try EdgeSettings(Settings.fromEnvironment())
@@ -59,8 +60,11 @@ extension Command {
             configuration.access.takesCertificates = true
             configuration.access.open = nil
         }
+        if let path = settings.grants {
+            configuration.access.grants = try Grants(path: path, log: log, now: Time.monotonicMilliseconds)
+        }
         let host = configuration.http.host
-        guard configuration.access.open == nil || EdgeConfiguration.isLoopback(host) else {
+        guard configuration.access.open == nil || Credentials.isLoopback(host) else {
             throw HTTPFault(
                 "an edge that asks nobody who they are listens on this machine alone, not on \(host): "
                     + "set FLOTILLA_KEYS (`flotilla keys create` makes the file), FLOTILLA_JWKS, FLOTILLA_ISSUER, or FLOTILLA_TLS_CLIENT_CA"
@@ -73,75 +77,24 @@ extension Command {
     private static func run(
         _ configuration: EdgeConfiguration, _ settings: EdgeSettings, _ admin: (host: String, port: UInt16), _ log: Log
     ) throws -> ExitCode {
-        let ending = Ending()
-        Task {
-            let redis: RedisClient?
-            do { redis = try settings.redis.map { try RedisClient($0) } } catch {
-                ending.note(error)
-                ending.isOver.store(true, ordering: .releasing)
-                return TerminationSignals.raise()
-            }
+        try serve { fatal in
+            let redis = try settings.redis.map { try RedisClient($0) }
+            let server: EdgeServer
             do {
-                let server = try await EdgeServer(
-                    configuration, client: settings.client, redis: redis, admin: admin, log: log
-                ) {
-                    fault in
-                    ending.note(fault)
-                    TerminationSignals.raise()
-                }
-                log.info(
-                    "edge is ready",
-                    [("http", "\(configuration.http.host):\(server.port)"), ("admin", server.adminAddress ?? "")])
-                await ending.signal()
+                server = try await EdgeServer(
+                    configuration, client: settings.client, redis: redis, admin: admin, log: log, fatal: fatal)
+            } catch {
+                redis?.close()
+                throw error
+            }
+            log.info(
+                "edge is ready",
+                [("http", "\(configuration.http.host):\(server.port)"), ("admin", server.adminAddress ?? "")])
+            return {
                 log.info("edge is stopping")
                 await server.stop()
                 log.info("edge has stopped")
-            } catch { ending.note(error) }
-            redis?.close()
-            ending.isOver.store(true, ordering: .releasing)
-            TerminationSignals.raise()
-        }
-        // The first signal finishes what is under way, the second one does not.
-        let first = TerminationSignals.wait()
-        if !ending.isOver.load(ordering: .acquiring) {
-            ending.raise()
-            _ = TerminationSignals.wait()
-            if !ending.isOver.load(ordering: .acquiring) { return .signal(first) }
-        }
-        if let error = ending.error { throw error }
-        return .ok
-    }
-
-    /// How the main thread and the task that serves tell each other of the end.
-    private final class Ending: Sendable {
-        let isOver = Atomic<Bool>(false)
-        private let state = Mutex(State())
-
-        private struct State {
-            var error: (any Error)?
-            var hasSignal = false
-            var waiter: CheckedContinuation<Void, Never>?
-        }
-
-        var error: (any Error)? { state.withLock { $0.error } }
-
-        func note(_ error: any Error) { state.withLock { $0.error = $0.error ?? error } }
-
-        func raise() {
-            let waiter = state.withLock { state in
-                state.hasSignal = true
-                return state.waiter.take()
-            }
-            waiter?.resume()
-        }
-
-        func signal() async {
-            await withCheckedContinuation { continuation in
-                let isThere = state.withLock { state in
-                    if !state.hasSignal { state.waiter = continuation }
-                    return state.hasSignal
-                }
-                if isThere { continuation.resume() }
+                redis?.close()
             }
         }
     }

@@ -1,4 +1,5 @@
 internal import Aggregate
+internal import Commands
 internal import Contracts
 internal import Flotilla
 internal import Ingest
@@ -10,6 +11,17 @@ internal import Process
 /// The handlers that come with Flotilla, made of what the topic files say.
 enum FleetHandlers {
     static let names: [HandlerName] = ["ingest", "process", "aggregate", "notify"]
+
+    /// Those of them that keep something in Postgres.
+    static let stateful: Set<HandlerName> = ["process", "aggregate", "notify"]
+
+    /// Throws what keeps one of them from being made.
+    static func check(_ settings: Settings) throws {
+        var settings = settings
+        let (folder, namespace) = TopicsPlace.files(&settings)
+        let catalog = try TopicCatalog(folder: folder, namespace: namespace)
+        for name in names { _ = try make(name, catalog) }
+    }
 
     @Sendable static func make(_ name: HandlerName, _ catalog: TopicCatalog) throws -> AnyHandler? {
         switch name {
@@ -32,6 +44,31 @@ enum FleetHandlers {
             _ = try RulesReader.read(folder: folder, catalog: catalog)
             return []
         } catch { return error.faults }
+    }
+
+    /// The same as `work notify` looks at it, with the settings: what is wrong, and what to do.
+    @Sendable static func findings(in folder: String, _ catalog: TopicCatalog) -> [Finding] {
+        var settings = Settings.fromEnvironment()
+        var asked = settings
+        do throws(TopicFaults) {
+            let rules = try RulesReader.read(folder: folder, catalog: catalog) { asked.text($0) }
+            _ = NotifySecrets(&settings, for: rules)
+            guard settings.faults.isEmpty else {
+                return [
+                    Finding(
+                        subject: "rules", state: .warning,
+                        detail: settings.faults.map(\.description).joined(separator: "\n"),
+                        advice: "set them for \(Program.name) work notify, which does not start without")
+                ]
+            }
+            return [Finding(subject: "rules", state: .ok, detail: rules.summary)]
+        } catch {
+            return [
+                Finding(
+                    subject: "rules", state: .failed, detail: "\(error)",
+                    advice: "mend them: \(Program.name) work notify does not start with them")
+            ]
+        }
     }
 
     private static func notify(_ catalog: TopicCatalog) throws -> Notify {

@@ -1,8 +1,8 @@
 internal import Commands
 internal import Edge
-internal import Glibc
 internal import JSON
 internal import Platform
+internal import WebAPI
 
 extension Command {
     private static let about = """
@@ -18,7 +18,7 @@ extension Command {
         ],
         run: { arguments in
             let name = arguments.operands[0]
-            guard Caller.isName(name) else {
+            guard Credentials.isName(name) else {
                 throw arguments.fault("NAME is letters, digits, dashes, underscores and dots, at most 64")
             }
             let text = arguments["topics"] ?? "*"
@@ -27,9 +27,8 @@ extension Command {
                 throw arguments.fault("--topics is a list of topics with commas between them, or *")
             }
             let path = try file()
-            let entries = Files.exists(path) ? try KeyRing.read(path) : []
             let (key, entry) = KeyRing.make(name, topics: topics, now: Timestamp(milliseconds: Time.wallMilliseconds))
-            try replace(path, KeyRing.text(entries + [entry]))
+            try KeyRing.change(path) { $0 + [entry] }
             print(key)
             return .ok
         })
@@ -69,24 +68,18 @@ extension Command {
         operands: [Operand(name: "NAME", help: "whose; or the id of one key, as `keys list` shows it")],
         run: { arguments in
             let (wanted, path) = (arguments.operands[0], try file())
-            let entries = Files.exists(path) ? try KeyRing.read(path) : []
-            let kept = entries.filter { $0.name != wanted && $0.id != wanted }
-            guard kept.count < entries.count else {
-                throw KeyRing.Fault("no key in \(path) is called, or belongs to, \(wanted)")
+            var count = 0
+            try KeyRing.change(path) { entries in
+                let kept = entries.filter { $0.name != wanted && $0.id != wanted }
+                count = entries.count - kept.count
+                guard count > 0 else {
+                    throw KeyRing.Fault("no key in \(path) is called, or belongs to, \(wanted)")
+                }
+                return kept
             }
-            try replace(path, KeyRing.text(kept))
-            print("\(entries.count - kept.count) revoked")
+            print("\(count) revoked")
             return .ok
         })
 
     private static func file() throws -> String { Settings.fromEnvironment().all["FLOTILLA_KEYS"] ?? "./keys" }
-
-    /// Puts a new file in the old one's place, so that a reader sees one or the other.
-    private static func replace(_ path: String, _ text: String) throws(SystemError) {
-        let new = "\(path).new"
-        unsafe unlink(new)
-        try Files.create(new, text)
-        guard unsafe chmod(new, 0o600) == 0 else { throw SystemError.last("chmod", new) }
-        guard unsafe rename(new, path) == 0 else { throw SystemError.last("rename", path) }
-    }
 }

@@ -10,11 +10,13 @@ enum Main {
         Program(
             about: "a fleet of Kafka workers", version: version,
             commands: [
-                .broker, .edge, .work(FleetHandlers.names, build: version, make: FleetHandlers.make), .topicsPlan,
-                .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query, .pause, .resume,
-                .workers, .keysCreate, .keysList,
-                .keysRevoke, .new, .doctor([]),
-            ]
+                .up, .down, .status, .scale, .logs, .reset, .healthcheck, .demo, .broker, .edge, .console,
+                .consoleToken,
+                .fleetWork(.work(FleetHandlers.names, build: version, make: FleetHandlers.make), build: version),
+                .topicsPlan, .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query,
+                .pause, .resume, .skip, .rewind, .workers, .keysCreate, .keysList,
+                .keysRevoke, .endpointsList, .endpointsEnable, .new, .doctor([], and: FleetHandlers.findings),
+            ] + Command.dlq
         ).main()
     }
 }

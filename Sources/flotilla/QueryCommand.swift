@@ -25,77 +25,13 @@ extension Command {
             Option(name: "json", help: "what it prints anyway"),
         ],
         run: { arguments in
-            guard let metric = arguments["metric"] else { throw arguments.fault("--metric is missing: of what?") }
-            guard let step = arguments["step"], Step(rawValue: step) != nil else {
-                throw arguments.fault("--step is 1m, 1h or 1d")
-            }
-            let now = Time.wallMilliseconds
-            func time(_ name: String) throws -> Timestamp? {
-                guard let text = arguments[name] else { return nil }
-                if let time = Timestamp(text: text) { return time }
-                guard let ago = Duration(text: text) else {
-                    throw arguments.fault("--\(name) is RFC 3339, or how long ago, as 90m or 7d")
-                }
-                return Timestamp(milliseconds: now - ago.milliseconds)
-            }
-            let since = try time("since") ?? Timestamp(milliseconds: 0)
-            let until = try time("until") ?? Timestamp(milliseconds: 253_402_300_799_999)
-            let (campaign, dimension) = (arguments["campaign"], arguments["by"] ?? "")
-            return try run { pool in
-                let rows = try await pool.transaction { transaction in
-                    try await transaction.query(
-                        windows(of: metric, campaign, step: step, dimension: dimension, since, until))
-                }
-                for row in rows { print(String(decoding: try WindowRow(row).json, as: UTF8.self)) }
+            let query: WindowQuery
+            do throws(WindowQuery.Fault) {
+                query = try WindowQuery(now: Time.wallMilliseconds) { arguments[$0] }
+            } catch { throw arguments.fault("--\(error)") }
+            return try inDatabase(of: "aggregate") { pool in
+                for row in try await query.run(pool) { print(String(decoding: row.json, as: UTF8.self)) }
                 return .ok
             }
         })
-
-    /// With a campaign and without are different statements, for which the tables have an index each.
-    private static func windows(
-        of metric: String, _ campaign: String?, step: String, dimension: String, _ since: Timestamp, _ until: Timestamp
-    ) -> SQL {
-        if let campaign {
-            return """
-                SELECT *, sum_micros::text AS sum FROM windows
-                WHERE campaign = \(campaign) AND metric = \(metric) AND step = \(step)
-                    AND window_start >= \(since) AND window_start < \(until) AND dimension = \(dimension)
-                ORDER BY window_start, value
-                """
-        }
-        if dimension.isEmpty {
-            return """
-                SELECT *, sum_micros::text AS sum FROM windows
-                WHERE metric = \(metric) AND step = \(step) AND dimension = ''
-                    AND window_start >= \(since) AND window_start < \(until)
-                ORDER BY window_start, campaign
-                """
-        }
-        return """
-            SELECT *, sum_micros::text AS sum FROM windows
-            WHERE metric = \(metric) AND step = \(step) AND dimension = \(dimension)
-                AND window_start >= \(since) AND window_start < \(until)
-            ORDER BY window_start, campaign, value
-            """
-    }
-
-    private static func run(
-        _ body: @escaping @Sendable (PostgresPool) async throws -> ExitCode
-    ) throws -> ExitCode {
-        var settings = Settings.fromEnvironment()
-        let own = settings.text("AGGREGATE_DATABASE_URL")
-        let url =
-            own == nil
-            ? settings.required("DATABASE_URL", "postgresql://USER@HOST/DATABASE, where aggregate writes") : own
-        let namespace = TopicsPlace.files(&settings).namespace
-        try settings.check()
-        var place = try PostgresConfiguration(url: url ?? "")
-        place.schema = namespace.schema("aggregate")
-        place.connections = 1
-        return try finish { [place] in
-            let pool = try PostgresPool(place)
-            defer { pool.close() }
-            return try await body(pool)
-        }
-    }
 }

@@ -1,4 +1,5 @@
 internal import Commands
+internal import Fleet
 internal import Glibc
 internal import JSON
 internal import Kafka
@@ -60,10 +61,6 @@ private struct Tail: Sendable {
     let follows: Bool
     let asJSON: Bool
 
-    struct Fault: Error, CustomStringConvertible {
-        let description: String
-    }
-
     func run(_ client: ClientConfiguration) async throws {
         let (starts, ends) = try await places(client)
         var left = ends.filter { place, end in starts[place].map { $0 < end } ?? false }
@@ -101,12 +98,8 @@ private struct Tail: Sendable {
     ) async throws -> (starts: [TopicPartition: Offset], ends: [TopicPartition: Offset]) {
         let admin = try Admin(client, patience: .seconds(10))
         do {
-            guard let found = try await admin.topics([topic])[topic] else {
-                throw Fault(description: "there is no topic \(topic) at \(client.brokers.joined(separator: ","))")
-            }
             var (starts, ends): ([TopicPartition: Offset], [TopicPartition: Offset]) = ([:], [:])
-            for partition in found.partitions {
-                let place = TopicPartition(topic, partition.partition)
+            for place in try await admin.places(of: topic) {
                 guard let end = try await admin.offset(of: place, at: .latest) else { continue }
                 ends[place] = end
                 starts[place] = try await admin.offset(of: place, at: from) ?? end
@@ -131,18 +124,7 @@ private struct Tail: Sendable {
         }
         var json = JSONWriter()
         json.object { json in
-            json.member("partition", record.partition.rawValue)
-            json.member("offset", record.offset.rawValue)
-            json.member("timestamp", record.timestamp ?? 0)
-            json.name("key")
-            if let key = record.keyBytes {
-                json.append(String(decoding: key, as: UTF8.self))
-            } else {
-                json.appendNull()
-            }
-            json.object("headers") { json in
-                for header in record.headers { json.member(header.name, header.text ?? "") }
-            }
+            record.writePlace(to: &json)
             json.name("value")
             if let value { json.append(String(decoding: value, as: UTF8.self)) } else { json.appendNull() }
         }

@@ -28,6 +28,18 @@ import Testing
         #expect(try Arguments(["--fast"], of: command).has("fast"))
     }
 
+    @Test func placesAreAPortOrAHostAndAPort() throws {
+        let arguments = try Arguments([], of: command)
+        let local = try arguments.place("9464", called: "ADDRESS")
+        #expect(local.host == "127.0.0.1" && local.port == 9464)
+        let six = try arguments.place("[::1]:80", called: "ADDRESS")
+        #expect(six.host == "::1" && six.port == 80)
+        for wrong in ["", "x", ":80", "host:", "host:65536", "host:-1"] {
+            let fault = #expect(throws: UsageFault.self) { try arguments.place(wrong, called: "ADDRESS") }
+            #expect(fault?.description.hasPrefix("ADDRESS \(wrong.debugDescription) is not PORT or HOST:PORT") == true)
+        }
+    }
+
     @Test(arguments: [
         (["--speed", "9"], "unknown option --speed"), (["-x"], "unknown option -x"), (["Rome"], "unexpected argument"),
         (["--to"], "--to needs a value: --to PORT"), (["--fast=9"], "--fast takes no value"),

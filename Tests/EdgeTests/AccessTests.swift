@@ -1,10 +1,11 @@
-import Edge
 import HTTP
 import JSON
 import Kafka
 import Platform
 import TestSupport
 import Testing
+
+@testable import Edge
 
 @Suite(.inTurns) struct AccessTests {
     private static let event = #"{"event_type":"a"}"#
@@ -61,6 +62,99 @@ import Testing
         #expect(entries.map(\.name) == ["shop", "till"] && entries[0].topics == ["a", "b"])
         try Files.create(folder.path + "/bad", "a b c\n")
         #expect(throws: KeyRing.Fault.self) { try KeyRing.read(folder.path + "/bad") }
+    }
+
+    /// Of keys that are made and revoked at the same time none is lost, and none comes back.
+    @Test func manyMayChangeTheFileAtOnce() async throws {
+        let folder = TemporaryFolder()
+        let path = folder.path + "/keys"
+        let old = (0..<20).map { KeyRing.make("old\($0)", topics: nil, now: Timestamp(milliseconds: 0)).entry }
+        try KeyRing.change(path) { $0 + old }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<20 {
+                group.addTask { try KeyRing.change(path) { $0.filter { $0.name != "old\(number)" } } }
+                group.addTask {
+                    let new = KeyRing.make("new\(number)", topics: nil, now: Timestamp(milliseconds: 0)).entry
+                    try KeyRing.change(path) { $0 + [new] }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try KeyRing.read(path).map(\.name).sorted() == (0..<20).map { "new\($0)" }.sorted())
+    }
+
+    /// A file that is gone grants nothing, one that cannot be read what it did before.
+    @Test func aKeyHoldsAsLongAsItsFileSaysSo() throws {
+        let folder = TemporaryFolder()
+        let (ring, keys) = try ring(folder, [("shop", nil)])
+        let now = Time.monotonicMilliseconds
+        func holds(after seconds: Int64) -> Bool { ring.caller(of: keys[0], now: now + seconds * 1000) != nil }
+        let text = String(decoding: try #require(try Files.read(folder.path + "/keys", limit: 10_000)), as: UTF8.self)
+        #expect(holds(after: 0))
+        try folder.replace("keys", "nonsense")
+        #expect(holds(after: 10))
+        try folder.replace("keys", nil)
+        #expect(!holds(after: 20))
+        try folder.replace("keys", text)
+        #expect(holds(after: 30))
+        try folder.replace("keys", "")
+        #expect(!holds(after: 40))
+    }
+
+    @Test func grantsSayWhatTokensAndCertificatesAreGoodFor() throws {
+        let folder = TemporaryFolder()
+        try folder.replace("grants", "# who\njwt:shop orders,events.raw\n\ncert:till *\n cert:*\tevents.raw\r\n")
+        let log = Log(level: .error, format: .text)
+        let grants = try Grants(path: folder.path + "/grants", log: log, now: 0)
+        func topics(_ name: String, _ realm: Caller.Realm, at now: Int64 = 0) -> Set<String>? {
+            grants.granted(Caller(name, in: realm), now: now).topics
+        }
+        #expect(topics("shop", .token) == ["orders", "events.raw"])
+        #expect(topics("shop", .certificate) == ["events.raw"])
+        #expect(topics("till", .certificate) == nil)
+        #expect(topics("till", .token) == [])
+        #expect(grants.granted(Caller("till", in: .token), now: 0).name == "jwt:till")
+        try folder.replace("grants", nil)
+        #expect(topics("till", .certificate, at: 3000) == [])
+        for wrong in ["shop orders", "jwt: orders", "jwt:a b orders", "jwt:shop", "jwt:shop ,", "jwt:a x\njwt:a y"] {
+            try folder.replace("grants", wrong)
+            #expect(throws: KeyRing.Fault.self, "\(wrong)") {
+                try Grants(path: folder.path + "/grants", log: log, now: 0)
+            }
+        }
+    }
+
+    /// A key, a token and a certificate of one name are three callers.
+    @Test func namesOfOneRealmSayNothingInAnother() async throws {
+        let folder = TemporaryFolder()
+        let (ring, keys) = try ring(folder, [("shop", nil)])
+        try folder.replace("jwks", SignedTokens.jwks)
+        try folder.replace("grants", "jwt:shop events.raw")
+        let log = Log(level: .error, format: .text)
+        let now = Time.monotonicMilliseconds
+        let tokens = try TokenVerifier(
+            .file(folder.path + "/jwks"), issuer: "https://id.example", audience: "flotilla", log: log, now: now)
+        let grants = try Grants(path: folder.path + "/grants", log: log, now: now)
+        try await EdgeSite.with({ configuration in
+            configuration.access.keys = ring
+            configuration.access.tokens = tokens
+            configuration.access.grants = grants
+            configuration.access.open = nil
+        }) { site in
+            let client = try site.client()
+            for word in [keys[0], SignedTokens.es256] {
+                let answer = try await client.publish(
+                    "application/json", Self.event, [("Authorization", "Bearer \(word)"), ("Idempotency-Key", "k")])
+                #expect(answer.status == 202)
+            }
+            let token = [("Authorization", "Bearer \(SignedTokens.es256)")]
+            #expect(
+                try await client.publish("application/json", Self.event, to: "/v1/topics/orders/events", token).status
+                    == 403)
+            let records = try await site.read("events.raw", count: 2)
+            #expect(Set(records.map { $0.text("ce_source") }) == ["/flotilla/shop", "/flotilla/jwt:shop"])
+            #expect(Set(records.map { $0.text("ce_id") }).count == 2)
+        }
     }
 
     @Test func whoSendsTooMuchIsToldToWait() async throws {

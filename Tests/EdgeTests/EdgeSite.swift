@@ -1,5 +1,6 @@
 import Contracts
 import Edge
+import Glibc
 import HTTP
 import JSON
 import Kafka
@@ -46,7 +47,10 @@ final class EdgeSite: Sendable {
         let client = ClientConfiguration(brokers: ["127.0.0.1:\(endpoint.port)"])
         let admin = try Admin(client)
         _ = try await admin.create(
-            configuration.catalog.topics.map { NewTopic($0.name, partitions: Self.partitions) })
+            configuration.catalog.topics.map { topic in
+                let settings = ["small", "narrow"].contains(topic.name) ? ["max.message.bytes": "20000"] : [:]
+                return NewTopic(topic.name, partitions: Self.partitions, settings: settings)
+            })
         await admin.close()
         edge = try await EdgeServer(configuration, client: client, redis: redis, admin: ("127.0.0.1", 0), log: Self.log)
     }
@@ -73,7 +77,11 @@ final class EdgeSite: Sendable {
         var orders = Topic("orders")
         orders.publish = .validated
         orders.schema = try Schema(Array(orderSchema.utf8), file: "order.json")
-        return [raw, orders, Topic("inner")]
+        // The broker takes less of both than of others, and of one the edge knows it.
+        var (small, narrow) = (Topic("small"), Topic("narrow"))
+        (small.publish, narrow.publish) = (.yes, .yes)
+        small.maxMessageBytes = 20_000
+        return [raw, orders, small, narrow, Topic("inner")]
     }
 
     private static let orderSchema = """
@@ -102,12 +110,22 @@ final class EdgeSite: Sendable {
 
     func client() throws -> RawHTTPClient { try RawHTTPClient(port: edge.port) }
 
-    /// Everything in a topic once it has so many records, or what there is when the time is over.
+    /// A number that /metrics tells.
+    func metric(_ name: String) async throws -> Int {
+        let text = try await RawHTTPClient(port: edge.adminPort ?? 0).ask("GET", "/metrics").body
+        let line = text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return line.flatMap { $0.split(separator: " ").last.flatMap { Double($0) } }.map { Int($0) } ?? 0
+    }
+
+    /// Everything in a topic, up to its partitions' ends, once it has so many records; or what there is when the time is over.
     func read(_ topic: TopicName, count: Int) async throws -> [Record] {
-        let consumer = try Consumer(
-            ConsumerConfiguration(
-                ClientConfiguration(brokers: ["127.0.0.1:\(endpoint.port)"]), group: GroupID("reader")))
+        var reading = ConsumerConfiguration(
+            ClientConfiguration(brokers: ["127.0.0.1:\(endpoint.port)"]), group: GroupID("reader"))
+        reading.tellsEnds = true
+        let consumer = try Consumer(reading)
         var records: [Record] = []
+        // What is there besides the records that were waited for is read too: a repeat, say.
+        var ended: Set<TopicPartition> = []
         do {
             try await consumer.assign(
                 Dictionary(
@@ -116,9 +134,13 @@ final class EdgeSite: Sendable {
                     }))
             let clock = ContinuousClock()
             let end = clock.now + .seconds(30)
-            while records.count < count, clock.now < end {
+            while records.count < count || ended.count < Self.partitions, clock.now < end {
                 for event in try await consumer.nextAll(within: .milliseconds(200)) {
-                    if case .records(let batch) = event { records += batch }
+                    switch event {
+                    case .records(let batch): records += batch
+                    case .end(let place, _): ended.insert(place)
+                    case .assigned, .revoked, .lost, .fault: break
+                    }
                 }
             }
         } catch {
@@ -149,5 +171,14 @@ extension Record {
     func text(_ header: String) -> String? {
         guard case .some(.some(let bytes)) = lastHeader(header) else { return nil }
         return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension TemporaryFolder {
+    /// Puts a text in a file's place; nil takes the file away.
+    func replace(_ name: String, _ text: String?) throws {
+        let place = path + "/" + name
+        unsafe unlink(place)
+        if let text { try Files.create(place, text) }
     }
 }

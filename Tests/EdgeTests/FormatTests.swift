@@ -30,6 +30,20 @@ import Testing
         }
     }
 
+    /// Data that is a body of its own is published byte for byte, also what is around JSON.
+    @Test func theDataOfABinaryEventIsItsBody() async throws {
+        try await EdgeSite.with { site in
+            let body = "\n {\"user_id\": \"u\"}\r\n"
+            let answer = try await site.client().publish(
+                "application/json", body, to: "/v1/events",
+                [("ce-specversion", "1.0"), ("ce-id", "b"), ("ce-source", "/s"), ("ce-type", "t")])
+            #expect(answer.status == 202)
+            let record = try #require(try await site.read("events.raw", count: 1).first)
+            #expect(record.text == body)
+            #expect(record.keyBytes.map { String(decoding: $0, as: UTF8.self) } == "u")
+        }
+    }
+
     @Test func aListIsPublishedWhenAllOfItIsRight() async throws {
         try await EdgeSite.with { site in
             let client = try site.client()

@@ -58,6 +58,16 @@ import Testing
         }
     }
 
+    /// However many lines are wrong, each is told.
+    @Test func everyRefusedLineIsTold() async throws {
+        try await EdgeSite.with { site in
+            let notes = Notes()
+            let done = try await publish(String(repeating: "{}\n", count: 2500), to: site, notes)
+            #expect(done.published == 0 && done.refused == 2500)
+            #expect(notes.refused.withLock { $0 } == Array(1...2500))
+        }
+    }
+
     /// What is sent again has the same ids, so that whoever reads counts it once.
     @Test func itGoesOnWhenTheLogIsBack() async throws {
         try await EdgeSite.with({ $0.http.answerTimeout = .seconds(2) }) { site in

@@ -45,7 +45,7 @@ private final class Provider: RequestHandler {
     private func ask(_ verifier: TokenVerifier, _ token: String, at now: Int64) -> String {
         do throws(TokenRefusal) {
             return try verifier.caller(of: token, now: now, wall: 1_500_000_000_000).name
-        } catch { return error.isTemporary ? "later" : "no" }
+        } catch { return error.retryAfter == nil ? "no" : "later" }
     }
 
     @Test func keysOfAURLRotate() async throws {
@@ -55,22 +55,65 @@ private final class Provider: RequestHandler {
             let verifier = try TokenVerifier(
                 .url("http://127.0.0.1:\(server.port)/keys"), issuer: "https://id.example", audience: "flotilla",
                 log: Self.log, now: 0)
-            #expect(ask(verifier, SignedTokens.rs256, at: 0) == "shop")
-            #expect(ask(verifier, SignedTokens.es256, at: 0) == "no")
+            let name = "jwt:shop"
+            #expect(ask(verifier, SignedTokens.rs256, at: 0) == name)
+            #expect(ask(verifier, SignedTokens.es256, at: 1) == "later")
             provider.set("/keys", both)
-            // However many tokens of unknown keys come, the provider is left alone for a while.
-            for now in 1...100 { #expect(ask(verifier, SignedTokens.unknownKey, at: Int64(now * 300)) == "no") }
+            // However many tokens of unknown keys come, the provider is left alone for a while. What it would say of them
+            // nobody knows yet: whose key is new is not told that it is wrong.
+            for now in 1...100 { #expect(ask(verifier, SignedTokens.unknownKey, at: Int64(now * 300)) == "later") }
             #expect(provider.count == 1)
-            #expect(["later", "shop"].contains(ask(verifier, SignedTokens.es256, at: 30_001)))
-            try await eventually { ask(verifier, SignedTokens.es256, at: 30_002) == "shop" }
+            #expect(["later", name].contains(ask(verifier, SignedTokens.es256, at: 30_001)))
+            try await eventually { ask(verifier, SignedTokens.es256, at: 30_002) == name }
             #expect(provider.count == 2)
-            #expect(ask(verifier, SignedTokens.rs256, at: 30_003) == "shop")
-            // The provider says nothing that is right any more: the keys of before hold.
-            provider.set("/keys", "{\"keys\":[]}")
-            #expect(ask(verifier, SignedTokens.rs256, at: 700_000) == "shop")
+            #expect(ask(verifier, SignedTokens.rs256, at: 30_003) == name)
+            #expect(ask(verifier, SignedTokens.unknownKey, at: 30_004) == "no")
+            // The provider says nothing that is right any more: the keys of before hold, for a day.
+            provider.set("/keys", nil)
+            #expect(ask(verifier, SignedTokens.rs256, at: 700_000) == name)
             try await eventually { provider.count == 3 }
-            #expect(ask(verifier, SignedTokens.rs256, at: 700_001) == "shop")
+            #expect(ask(verifier, SignedTokens.rs256, at: 700_001) == name)
+            try await eventually { ask(verifier, SignedTokens.rs256, at: 80_000_000) == name }
+            #expect(ask(verifier, SignedTokens.rs256, at: 86_430_002) == "later")
         }
+    }
+
+    /// Keys that were taken back hold no longer than until the next look, however long ago the last one was.
+    @Test func keysThatAreTakenBackDoNotHold() async throws {
+        try await with { provider, server in
+            provider.set("/keys", SignedTokens.jwks)
+            let verifier = try TokenVerifier(
+                .url("http://127.0.0.1:\(server.port)/keys"), issuer: "https://id.example", audience: "flotilla",
+                log: Self.log, now: 0)
+            #expect(ask(verifier, SignedTokens.rs256, at: 0) == "jwt:shop")
+            #expect(ask(verifier, SignedTokens.es256, at: 0) == "jwt:shop")
+            provider.set("/keys", SignedTokens.jwks.replacing("\"e1\"", with: "\"e0\""))
+            // Nobody has asked for an hour.
+            #expect(ask(verifier, SignedTokens.es256, at: 3_600_000) != "jwt:shop")
+            try await eventually { ask(verifier, SignedTokens.rs256, at: 3_600_001) == "jwt:shop" }
+            #expect(ask(verifier, SignedTokens.es256, at: 3_600_002) != "jwt:shop")
+            provider.set("/keys", "{\"keys\":[]}")
+            _ = ask(verifier, SignedTokens.rs256, at: 4_300_000)
+            try await eventually { ask(verifier, SignedTokens.rs256, at: 4_300_001) == "later" }
+            try await eventually { ask(verifier, SignedTokens.rs256, at: 4_340_000) == "no" }
+        }
+    }
+
+    @Test func aFileThatIsGoneTakesItsKeysWithIt() throws {
+        let folder = TemporaryFolder()
+        let path = folder.path + "/jwks"
+        try Files.create(path, SignedTokens.jwks)
+        let verifier = try TokenVerifier(
+            .file(path), issuer: nil, audience: "flotilla", log: Self.log, now: 0)
+        #expect(ask(verifier, SignedTokens.rs256, at: 0) == "jwt:shop")
+        try folder.replace("jwks", "{")
+        #expect(ask(verifier, SignedTokens.rs256, at: 3000) == "jwt:shop")
+        try folder.replace("jwks", nil)
+        #expect(ask(verifier, SignedTokens.rs256, at: 6000) == "no")
+        try folder.replace("jwks", SignedTokens.jwks)
+        #expect(ask(verifier, SignedTokens.rs256, at: 9000) == "jwt:shop")
+        try folder.replace("jwks", "{\"keys\":[]}")
+        #expect(ask(verifier, SignedTokens.rs256, at: 12_000) == "no")
     }
 
     @Test func anIssuerSaysWhereItsKeysAre() async throws {
@@ -86,7 +129,7 @@ private final class Provider: RequestHandler {
             }
             let keys = "http://127.0.0.1:\(server.port)/keys"
             let right = try name("{\"issuer\":\"\(issuer)\",\"jwks_uri\":\"\(keys)\"}")
-            #expect(right == "shop")
+            #expect(right == "jwt:shop")
             // Another one's page, a page that leads away, nothing, too much, no page at all.
             for wrong in [
                 "{\"issuer\":\"https://id.example\",\"jwks_uri\":\"\(keys)\"}",
@@ -95,7 +138,7 @@ private final class Provider: RequestHandler {
                 "http://127.0.0.1:\(server.port)/keys", "{}", String(repeating: " ", count: 2 << 20), nil,
             ] {
                 let found = try name(wrong)
-                #expect(found == "no", "\(wrong?.prefix(100) ?? "nothing")")
+                #expect(found == "later", "\(wrong?.prefix(100) ?? "nothing")")
             }
         }
     }
@@ -104,9 +147,9 @@ private final class Provider: RequestHandler {
         try await with { provider, server in
             let verifier = try TokenVerifier(
                 .url("http://localhost:\(server.port)/keys"), issuer: nil, audience: "flotilla", log: Self.log, now: 0)
-            #expect(ask(verifier, SignedTokens.rs256, at: 1) == "no")
+            #expect(ask(verifier, SignedTokens.rs256, at: 1) == "later")
             provider.set("/keys", SignedTokens.jwks)
-            try await eventually { ask(verifier, SignedTokens.rs256, at: 40_000) == "shop" }
+            try await eventually { ask(verifier, SignedTokens.rs256, at: 40_000) == "jwt:shop" }
         }
     }
 
@@ -138,8 +181,10 @@ private final class Provider: RequestHandler {
         }
         #expect(
             faults(["FLOTILLA_JWKS": "http://id.example/", "FLOTILLA_CORS": "x"]) == [
-                "FLOTILLA_CORS", "FLOTILLA_JWKS", "FLOTILLA_AUDIENCE",
+                "FLOTILLA_CORS", "FLOTILLA_JWKS", "FLOTILLA_AUDIENCE", "FLOTILLA_ISSUER",
             ])
+        // Whoever signs with the same keys for others is another issuer.
+        #expect(faults(["FLOTILLA_JWKS": "k", "FLOTILLA_AUDIENCE": "a"]) == ["FLOTILLA_ISSUER"])
         #expect(faults(["FLOTILLA_ISSUER": "id.example", "FLOTILLA_AUDIENCE": "a"]) == ["FLOTILLA_ISSUER"])
         #expect(faults(["FLOTILLA_ISSUER": "https://id.example", "FLOTILLA_AUDIENCE": "a"]).isEmpty)
         // With a file of keys the issuer is a name to compare, whatever it is.

@@ -132,6 +132,19 @@ import Testing
         }
     }
 
+    /// However much there is to tell of a stream, the answer has an end; and the count is right.
+    @Test func refusalsOfAStreamAreShortTogether() async throws {
+        try await EdgeSite.with { site in
+            let client = try site.client()
+            let names = (0..<8).map { "\"\($0)\(String(repeating: "é", count: 100))\":1" }.joined(separator: ",")
+            let line = "{\"event_type\":\"a\",\"dimensions\":{\(names)}}\n"
+            let answer = try await client.publish("application/x-ndjson", String(repeating: line, count: 900))
+            #expect(answer.status == 422)
+            #expect(try answer.json["rejected"]?.int64 == 900)
+            #expect((200_000..<320_000).contains(answer.body.utf8.count))
+        }
+    }
+
     @Test func textThatIsNotUTF8IsNoJSON() async throws {
         try await EdgeSite.with { site in
             for bytes in [[0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xf5, 0x80, 0x80, 0x80], [0xc3]] as [[UInt8]] {

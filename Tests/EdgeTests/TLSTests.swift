@@ -16,10 +16,14 @@ import Testing
             try run(
                 "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test authority", "-keyout",
                 path("ca.key"), "-out", path("ca.pem"))
-            for name in ["localhost", "alice", "a b"] {
+            for (name, purpose) in [
+                ("localhost", "serverAuth,clientAuth"), ("alice", "clientAuth"), ("a b", "clientAuth"),
+                ("shop", "serverAuth"),
+            ] {
                 try run(
                     "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=\(name)", "-keyout", path(name + ".key"),
-                    "-out", path(name + ".csr"), "-addext", "subjectAltName=DNS:localhost")
+                    "-out", path(name + ".csr"), "-addext", "subjectAltName=DNS:localhost", "-addext",
+                    "extendedKeyUsage=\(purpose)")
                 try run(
                     "x509", "-req", "-in", path(name + ".csr"), "-CA", path("ca.pem"), "-CAkey", path("ca.key"),
                     "-CAcreateserial", "-days", "2", "-copy_extensions", "copy", "-out", path(name + ".pem"))
@@ -84,13 +88,23 @@ import Testing
             let odd = certificate("a b", of: authority)
             #expect(try status(odd[0], odd[1], odd[2], odd[3]) == "401")
             #expect(try status(alice[0], alice[1], alice[2], alice[3], trusting: stranger) == nil)
+            // A server of the same authority is no caller.
+            let server = certificate("shop", of: authority)
+            #expect(try status(server[0], server[1], server[2], server[3]) == "401")
+            // What is too old for anybody.
+            for (version, answer) in [("1.1", nil), ("1.2", "202")] as [(String, String?)] {
+                #expect(
+                    try status(
+                        alice[0], alice[1], alice[2], alice[3], "--tlsv1.0", "--tls-max", version, "--ciphers",
+                        "DEFAULT@SECLEVEL=0") == answer, "\(version)")
+            }
             // Who does not speak TLS gets nowhere, and is in nobody's way.
             let plain = try site.client()
             await plain.send("POST /v1/events HTTP/1.1\r\nHost: a\r\n\r\n")
             _ = try? await plain.isClosedByServer()
             #expect(try status(alice[0], alice[1], alice[2], alice[3]) == "202")
-            let records = try await site.read("events.raw", count: 2)
-            #expect(records.map { $0.text("ce_source") } == ["/flotilla/alice", "/flotilla/alice"])
+            let records = try await site.read("events.raw", count: 3)
+            #expect(records.map { $0.text("ce_source") } == Array(repeating: "/flotilla/cert:alice", count: 3))
         }
     }
 

@@ -1,4 +1,5 @@
 import HTTP
+import JSON
 import Platform
 import TestSupport
 import Testing
@@ -24,8 +25,8 @@ import Testing
     @Test func aTokenThatHoldsNamesItsCaller() throws {
         let folder = TemporaryFolder()
         let verifier = try verifier(folder)
-        #expect(name(SignedTokens.rs256, verifier) == "shop")
-        #expect(name(SignedTokens.es256, verifier) == "shop")
+        #expect(name(SignedTokens.rs256, verifier) == "jwt:shop")
+        #expect(name(SignedTokens.es256, verifier) == "jwt:shop")
     }
 
     @Test(arguments: [
@@ -43,13 +44,64 @@ import Testing
         let folder = TemporaryFolder()
         let token = SignedTokens.es256
         let verifier = try verifier(folder)
-        #expect(name(token, verifier, at: 2_000_000_059) == "shop")
+        #expect(name(token, verifier, at: 2_000_000_059) == "jwt:shop")
         #expect(name(token, verifier, at: 2_000_000_060) == nil)
-        #expect(name(token, verifier, at: 999_999_941) == "shop")
+        #expect(name(token, verifier, at: 999_999_941) == "jwt:shop")
         #expect(name(token, verifier, at: 999_999_940) == nil)
         #expect(name(token, try self.verifier(folder, audience: "flot")) == nil)
         #expect(name(token, try self.verifier(folder, issuer: "https://id.example/")) == nil)
-        #expect(name(token, try self.verifier(folder, issuer: nil, audience: "other")) == "shop")
+        #expect(name(token, try self.verifier(folder, issuer: nil, audience: "other")) == "jwt:shop")
+    }
+
+    /// Whoever signs is not asked twice: what was verified is remembered, for as long as it holds.
+    @Test func whatIsKnownCostsNoSignature() throws {
+        let folder = TemporaryFolder()
+        let verifier = try verifier(folder)
+        for _ in 0..<2000 { #expect(name(SignedTokens.rs256, verifier) == "jwt:shop") }
+        #expect(name(SignedTokens.rs256, verifier, at: 2_000_000_060) == nil)
+        // What is not known costs one each, and there is an end to them.
+        var refusals: Set<Int?> = []
+        for number in 0..<1000 {
+            do throws(TokenRefusal) {
+                _ = try verifier.caller(of: forged(number), now: 1, wall: 1_500_000_000_000)
+            } catch { refusals.insert(error.retryAfter) }
+        }
+        #expect(refusals == [nil, 1])
+        #expect(name(SignedTokens.rs256, verifier) == "jwt:shop")
+        // A second later there are others.
+        do throws(TokenRefusal) {
+            _ = try verifier.caller(of: forged(0), now: 1500, wall: 1_500_000_000_000)
+        } catch { #expect(error.retryAfter == nil) }
+    }
+
+    /// With the right key's id and a signature that does not hold.
+    private func forged(_ number: Int) -> String {
+        let parts = SignedTokens.es256.split(separator: ".")
+        let claims = String(parts[1]).replacing(
+            "eyJ", with: "eyJ\(["A", "B", "C", "D"][number % 4])\(number)", maxReplacements: 1)
+        return "\(parts[0]).\(claims).\(parts[2])"
+    }
+
+    /// A token that names no key is tried with one, not with all.
+    @Test func withoutAKeyIDThereMustBeOneKey() throws {
+        let folder = TemporaryFolder()
+        let parts = SignedTokens.es256.split(separator: ".")
+        // {"alg":"ES256"}
+        let token = "eyJhbGciOiJFUzI1NiJ9.\(parts[1]).\(parts[2])"
+        func refusal(_ keys: String) throws -> String {
+            try folder.replace("jwks.json", keys)
+            let verifier = try verifier(folder)
+            do throws(TokenRefusal) {
+                return try verifier.caller(of: token, now: 0, wall: 1_500_000_000_000).name
+            } catch { return error.detail }
+        }
+        #expect(try refusal(SignedTokens.jwks).contains("signature"))
+        let twice = try #require(try JSONDocument(parsing: Array(SignedTokens.jwks.utf8)).root["keys"])
+        let all = twice.elements.map { key in
+            key.withSource { source in unsafe source.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) } }
+        }
+        let two = "{\"keys\":[\((all + all.map { $0.replacing("\"e1\"", with: "\"e2\"") }).joined(separator: ","))]}"
+        #expect(try refusal(two).contains("kid"))
     }
 
     /// A token with any one character changed holds no more.

@@ -1,4 +1,5 @@
 import Glibc
+import Platform
 import Synchronization
 import TestServers
 import Testing
@@ -22,7 +23,7 @@ final class BrokerProcess: Sendable {
 
     init(folder: String, port: UInt16? = nil, options: [String] = []) throws {
         self.folder = folder
-        self.port = try port ?? UInt16(Child.freePort())
+        self.port = try port ?? Ports.free()
         self.options = options
     }
 

@@ -26,6 +26,24 @@ import Testing
         }
     }
 
+    /// The library answers nonsense by itself, and dies of that while it stops.
+    @Test func nonsenseMayComeWhileTheServerEnds() async throws {
+        for _ in 0..<20 {
+            let server = try HTTPServer(TestServer.patient, TestServer { TestServer.echo($0) })
+            var clients: [RawHTTPClient] = []
+            for _ in 0..<100 { clients.append(try RawHTTPClient(port: server.port)) }
+            try await eventually { server.connectionCount == clients.count }
+            let sending = Task { [clients] in
+                for client in clients { await client.send("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: b\r\n\r\n") }
+            }
+            // Some are answered by now, the others while it ends.
+            try await eventually { server.connectionCount < clients.count }
+            server.stop(within: .zero)
+            await sending.value
+            #expect(server.connectionCount == 0)
+        }
+    }
+
     @Test func headersAreBounded() async throws {
         try await TestServer.with { server, _ in
             let large = String(repeating: "a", count: 17_000)
@@ -83,9 +101,10 @@ import Testing
     /// Who reads may ask for a pause at every piece and take it back: that buys the sender no time.
     @Test func aStreamThatTricklesInIsCutOff() async throws {
         final class Hesitant: BodyReader {
-            func take(_ piece: RawSpan, _ exchange: Exchange) {
+            func take(_ piece: RawSpan, _ exchange: Exchange) -> Int {
                 exchange.pause()
                 exchange.resume()
+                return piece.byteCount
             }
             func end(_ exchange: Exchange) { exchange.answer(.text(200, "")) }
         }
@@ -103,6 +122,22 @@ import Testing
             #expect(try await client.isClosedByServer())
             trickle.cancel()
             await trickle.value
+            try await eventually { !handler.endings.isEmpty }
+            #expect(handler.endings == [nil])
+        }
+    }
+
+    /// Who asks and does not read the answer keeps nobody's memory for ever.
+    @Test func anAnswerThatNobodyReadsIsCutOff() async throws {
+        var configuration = TestServer.patient
+        configuration.sendTimeout = .milliseconds(300)
+        configuration.minBodyRate = 1 << 30
+        configuration.idleTimeout = .seconds(600)
+        let large = [UInt8](repeating: 65, count: 32 << 20)
+        try await TestServer.with(configuration, { _ in .answer(HTTPResponse(200, "text/plain", large)) }) {
+            server, handler in
+            let client = try RawHTTPClient(port: server.port)
+            await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             try await eventually { !handler.endings.isEmpty }
             #expect(handler.endings == [nil])
         }

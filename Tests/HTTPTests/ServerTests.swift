@@ -95,10 +95,13 @@ import Testing
     @Test func aReaderMayHaveTheBodyWait() async throws {
         final class Slow: BodyReader {
             let count = Mutex(0)
-            func take(_ piece: RawSpan, _ exchange: Exchange) {
-                count.withLock { $0 += piece.byteCount }
+            func take(_ piece: RawSpan, _ exchange: Exchange) -> Int {
+                // Some of it now, the rest when it comes again.
+                let some = min(piece.byteCount, 10_000)
+                count.withLock { $0 += some }
                 exchange.pause()
                 Task { exchange.resume() }
+                return some
             }
             func end(_ exchange: Exchange) { exchange.answer(.text(200, "\(count.withLock { $0 })")) }
         }
@@ -127,6 +130,78 @@ import Testing
         #expect(answer?.headers["connection"] == "close")
         stopper.join()
         #expect(handler.endings == [202])
+    }
+
+    /// Whoever intercepts the answer has it for itself: what comes meanwhile, as the deadline's, is too late.
+    @Test func anInterceptedAnswerIsTheOnlyOne() async throws {
+        let plan: @Sendable (Exchange) -> BodyPlan = { exchange in
+            .collect(limit: 10, tooLarge: { .text(413, "") }) { exchange, _ in
+                exchange.intercept { first in
+                    exchange.answer(.text(503, "meanwhile"))
+                    Task {
+                        exchange.answer(.text(503, "later"))
+                        exchange.conclude(first)
+                    }
+                }
+                exchange.answer(.text(202, "first"))
+            }
+        }
+        try await TestServer.with(TestServer.patient, plan) { server, _ in
+            let client = try RawHTTPClient(port: server.port)
+            for _ in 0..<20 { #expect(try await client.ask("POST", "/", body: "a".utf8).body == "first") }
+        }
+    }
+
+    /// The deadline's answer, too, is too late then.
+    @Test func noDeadlinePassesAnInterceptor() async throws {
+        var configuration = TestServer.patient
+        configuration.answerTimeout = .milliseconds(100)
+        let held = Mutex<Exchange?>(nil)
+        let kept = Mutex<[Int]>([])
+        let plan: @Sendable (Exchange) -> BodyPlan = { exchange in
+            .collect(limit: 10, tooLarge: { .text(413, "") }) { exchange, _ in
+                exchange.intercept { response in
+                    kept.withLock { $0.append(response.status) }
+                    held.withLock { $0 = exchange }
+                }
+            }
+        }
+        try await TestServer.with(configuration, plan) { server, _ in
+            let client = try RawHTTPClient(port: server.port)
+            await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\na")
+            // The deadline has come, and is kept as what was answered.
+            try await eventually { held.withLock { $0 != nil } }
+            let exchange = try #require(held.withLock { $0 })
+            exchange.answer(.text(202, "acknowledged"))
+            exchange.conclude(.text(503, "in time"))
+            #expect(try await client.answer()?.body == "in time")
+            #expect(kept.withLock { $0 } == [503])
+        }
+    }
+
+    /// Answers that come at the very moment of the end find a server, or none.
+    @Test func answersRaceWithTheEnd() async throws {
+        for _ in 0..<40 {
+            let held = Mutex<[Exchange]>([])
+            let handler = TestServer { _ in
+                .collect(limit: 10, tooLarge: { .text(413, "") }) { exchange, _ in
+                    held.withLock { $0.append(exchange) }
+                }
+            }
+            let server = try HTTPServer(TestServer.patient, handler)
+            var clients: [RawHTTPClient] = []
+            for _ in 0..<8 {
+                let client = try RawHTTPClient(port: server.port)
+                await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
+                clients.append(client)
+            }
+            try await eventually { held.withLock { $0.count } == clients.count }
+            let exchanges = held.withLock { $0 }
+            let answering = try OSThread(name: "answering") { for one in exchanges { one.answer(.text(202, "")) } }
+            server.stop(within: .zero)
+            answering.join()
+            #expect(handler.endings.count == clients.count)
+        }
     }
 
     @Test func aLostPeerEndsTheRequestAndNothingElse() async throws {

@@ -72,6 +72,50 @@ import Testing
         #expect(value["a"]?[1]?.numberText == "2.50")
     }
 
+    /// Each search goes on from the last one: in whatever order they come, they find the same.
+    @Test func placesAreFoundInAnyOrder() throws {
+        let event = #"{"n":-1.5,"o":{"a":[1,"x,:",-2],"b":{}},"s":"{","e":12}"#
+        let text = "[\(Array(repeating: event, count: 9).joined(separator: ","))]"
+        let pointers = ["", "/n", "/o", "/o/a", "/o/a/1", "/o/a/2", "/o/b", "/s", "/e"]
+        let wanted = [
+            event, "-1.5", #"{"a":[1,"x,:",-2],"b":{}}"#, #"[1,"x,:",-2]"#, #""x,:""#, "-2", "{}", #""{""#, "12",
+        ]
+        let document = try JSONDocument(parsing: text)
+        var random = SystemRandomNumberGenerator()
+        for _ in 0..<2000 {
+            let (number, which) = (Int.random(in: 0..<9, using: &random), Int.random(in: 0..<9, using: &random))
+            let value = try #require(document.root[number]?.at(pointer: pointers[which]))
+            let range = value.sourceRange
+            #expect(String(decoding: Array(text.utf8)[range], as: UTF8.self) == wanted[which])
+            #expect(range.lowerBound / (event.utf8.count + 1) == number)
+        }
+    }
+
+    @Test func membersAreLentInTheirOrder() throws {
+        let value = try root(#"{"a":1,"b":{"c":[2]},"d":"e"}"#)
+        var (names, places): ([String], [Int]) = ([], [])
+        value.forEachMember { name, value in
+            names.append(name.string ?? "")
+            places.append(value.place)
+        }
+        #expect(names == ["a", "b", "d"])
+        #expect(places.map { value.document.value(at: $0) } == value.members.map(\.value))
+        for other in ["[1]", "\"a\"", "{}", "1"] {
+            try root(other).forEachMember { _, _ in Issue.record("\(other) has no members") }
+        }
+    }
+
+    @Test func wholeNumbersAreWrittenAsTheyAre() {
+        var json = JSONWriter(capacity: 0)
+        json.object { json in
+            json.name(plain: "list")
+            json.array { for number in [0, 9, 10, -1, -10, Int.max, Int.min] { $0.append(number) } }
+            json.name(plain: "")
+            json.append(7)
+        }
+        #expect(json.text == #"{"list":[0,9,10,-1,-10,\#(Int.max),\#(Int.min)],"":7}"#)
+    }
+
     @Test func pointersLeadThereAndBack() throws {
         let value = try root(#"{"a/b":{"m~n":[10,[20]]},"":{"":5},"0":1,"x":{"y":2}}"#)
         #expect(value.at(pointer: "/a~1b/m~0n/1/0")?.int64 == 20)

@@ -119,6 +119,121 @@ import Testing
         }
     }
 
+    /// A worker that was away has not heard of windows that were told: until it has read them, none of them is missing.
+    @Test func whatIsNotReadYetIsNoSilence() async throws {
+        let rule =
+            "{name: r, window: {metric: clicks, step: 1m, above: 10}, channels: [ops], template: x, subject: \"{{ alarm }} {{ value }}\"}"
+        try await withBench(rule) { bench in
+            try await bench.apply([window(0, count: 11)], now: at(1))
+            for read in [nil, at(1), Timestamp(milliseconds: at(4).milliseconds - 1)] {
+                try await bench.tick(at(30), place, readThrough: read)
+                #expect(try await deliveries(bench) == ["firing ops : firing 11"])
+            }
+            try await bench.apply((1...28).map { try window($0, count: 12) }, now: at(30))
+            try await bench.tick(at(30), place, readThrough: at(29))
+            #expect(try await deliveries(bench) == ["firing ops : firing 11"])
+            // The 29th ended at 30, and would have been told by 32.
+            try await bench.tick(at(40), place, readThrough: at(32))
+            #expect(try await deliveries(bench) == ["firing ops : firing 11", "resolved ops : resolved 0"])
+        }
+    }
+
+    /// Two ways of writing é are two campaigns, as they are in the tables.
+    @Test func namesAreToldApartByTheirBytes() async throws {
+        let rules = [
+            "{name: r, window: {metric: clicks, step: 1m, above: 10}, channels: [ops], template: x, subject: \"{{ value }}\"}",
+            "{name: one, window: {metric: clicks, step: 1m, above: 10, campaign: \"caf\u{e9}\"}, channels: [ops], template: x, subject: \"one {{ value }}\"}",
+        ]
+        try await withBench(rules.joined(separator: "\n  - ")) { bench in
+            let spellings = ["caf\u{e9}", "cafe\u{301}"]
+            #expect(spellings[0] == spellings[1])
+            try await bench.apply(
+                [window(0, count: 11, campaign: spellings[1]), window(0, count: 12, campaign: spellings[0])],
+                now: at(1))
+            #expect(try await deliveries(bench) == ["firing ops : 11", "firing ops : 12", "firing ops : one 12"])
+            #expect(try await bench.query("SELECT 1 AS one FROM alarms").count == 3)
+        }
+    }
+
+    /// The longest names that are taken have room in the key of an alarm.
+    @Test func whatNoKeyCanHoldIsRefused() async throws {
+        let name = String(repeating: "r", count: 64)
+        let rule =
+            "{name: \(name), window: {metric: clicks, step: 1m, above: 10, by: country}, channels: [ops], template: x}"
+        // What no compression makes shorter.
+        var dice = TestDice(seed: 7)
+        let noise = String(
+            (0..<1024).map { _ in "0123456789abcdefghijklmnopqrstuvwxyz".randomElement(using: &dice) ?? "x" })
+        try await withBench(rule) { bench in
+            try await bench.apply([window(0, count: 11, campaign: noise, country: noise)], now: at(1))
+            #expect(try await deliveries(bench).count == 1)
+            for value in [noise + "x", "a\\u0000b"] {
+                let refused = await #expect(throws: Refusal.self) {
+                    try await bench.apply([window(0, count: 11, country: value)], now: at(1))
+                }
+                #expect(refused?.reason.hasPrefix("/dimensions") == true)
+            }
+        }
+    }
+
+    /// Many events for many people: some at a time, and all of them.
+    @Test func manyDeliveriesAreWrittenInPieces() async throws {
+        let people = (0..<50).map { "p\($0)@example.com" }.joined(separator: ", ")
+        let rules = try RulesReader.read(
+            Array(
+                """
+                channels: [{name: all, mail: [\(people)], from: fleet@example.com}]
+                rules:
+                  - {name: r, event: {type: order.created}, channels: [all], template: "{{ data.text }}", coolDown: 0s}
+                """.utf8), file: "rules.yaml")
+        let bench = try await StateBench(Notify(rules), database: try PostgresServer.shared.get().database())
+        try await bench.query("CREATE TABLE pieces (count bigint, bytes bigint)")
+        try await bench.query(
+            """
+            CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN INSERT INTO pieces SELECT count(*), sum(length(body)) FROM fresh; RETURN NULL; END'
+            """)
+        try await bench.query(
+            """
+            CREATE TRIGGER note AFTER INSERT ON deliveries REFERENCING NEW TABLE AS fresh
+            FOR EACH STATEMENT EXECUTE FUNCTION note()
+            """)
+        let text = String(repeating: "x", count: 16_000)
+        try await bench.apply(
+            (0..<30).map { number in
+                let data = number < 10 ? text : "short"
+                return try .sample(
+                    id: "\(number)",
+                    json:
+                        #"{"event_id":"\#(number)","event_type":"order.created","timestamp":\#(Self.noon),"data":{"text":"\#(data)"}}"#,
+                    topic: "events.accepted")
+            }, now: at(0))
+        let row = try await bench.query(
+            "SELECT sum(count)::bigint AS n, max(count) AS most, max(bytes)::bigint AS bytes FROM pieces")[0]
+        #expect(try row.value("n") == 1500)
+        #expect(try row.value("most", as: Int.self) <= 1000)
+        #expect(try row.value("bytes", as: Int.self) <= 4 << 20)
+        try await bench.close()
+    }
+
+    /// Alarms of names that a stranger chose go as fast as they can come.
+    @Test func whatIsForgottenIsForgottenWithoutAPause() async throws {
+        try await withBench("{name: r, event: {type: a}, channels: [ops], template: x}") { bench in
+            try await bench.query(
+                """
+                INSERT INTO alarms (rule, campaign, value, digest, phase, state, partition, heard_at)
+                SELECT 'r', n::text, '', '', 'calm', '{}', 0, '2026-05-04' FROM generate_series(1, 12000) AS k (n)
+                """)
+            let begin = Timestamp(milliseconds: Self.noon + 8 * 86_400_000)
+            try await bench.tick(begin, place)
+            #expect(try await bench.query("SELECT 1 AS one FROM alarms").count == 7000)
+            for second in 1...2 {
+                try await bench.tick(Timestamp(milliseconds: begin.milliseconds + Int64(second) * 1000), place)
+            }
+            #expect(try await bench.query("SELECT 1 AS one FROM alarms").count == 0)
+        }
+    }
+
     @Test func eventsCoolDownForEachCampaignAndSayWhatWasKeptBack() async throws {
         let rule =
             "{name: r, event: {type: order.created, above: 100}, channels: [ops], template: x, subject: \"{{ value }} {{ suppressed }}\", coolDown: 5m}"

@@ -64,7 +64,7 @@ import Transfers
         func insert(_ channels: [(Channel, Int)]) async throws {
             try await pool.transaction { transaction in
                 for (channel, count) in channels {
-                    DeliveryStore(transaction: transaction).insert(
+                    try await DeliveryStore(transaction: transaction).insert(
                         (0..<count).map { number in
                             NewDelivery(
                                 id: .version7(), rule: "r", channel: channel.name, kind: "event", campaign: nil,
@@ -216,6 +216,27 @@ import Transfers
         }
     }
 
+    @Test func oneThatIsGoneIsAskedAgainOnceItIsEnabled() async throws {
+        try await withSite({ _, count in .status(count == 1 ? 410 : 200) }) { site, receiver in
+            let (channel, other) = (try hook("gone", receiver.port), try hook("good", receiver.port))
+            let desk = EndpointDesk(site.pool)
+            #expect(try await desk.list().isEmpty)
+            #expect(try await !desk.enable("gone"))
+            try site.start(Rules(channels: [channel, other]))
+            try await site.insert([(channel, 1)])
+            _ = try await site.ended("gone", 1)
+            try await eventually { try await desk.list().first?.state == "disabled" }
+            let lines = try await desk.list()
+            #expect(lines.map(\.channel) == ["gone", "good"] && lines.map(\.state) == ["disabled", "ok"])
+            #expect(lines[0].disabledAt != nil && lines.allSatisfy { $0.waiting == 0 })
+            #expect(try await desk.enable("gone"))
+            #expect(try await desk.list().map(\.state) == ["ok", "ok"])
+            try await site.insert([(channel, 1)])
+            let rows = try await site.ended("gone", 2)
+            #expect(try rows.map { try $0.value("outcome", as: String.self) } == ["failed", "sent"])
+        }
+    }
+
     @Test func whoAsksToBeLeftAloneIs() async throws {
         let script: @Sendable (Receiver.Request, Int) -> Receiver.Reply = { _, count in
             count == 1 ? .status(429, headers: ["Retry-After: 3"]) : .status(200)
@@ -250,9 +271,67 @@ import Transfers
             let rows = try await site.ended("good", 3)
             #expect(try rows.map { try $0.value("attempts", as: Int.self) }.sorted() == [1, 2, 2])
             // What the dead one says afterwards counts no more.
-            try await store.end(leased[0], channel, .init(verdict: .never, reason: "late"), random: 0)
+            _ = try await store.end(leased[0], channel, .init(verdict: .never, reason: "late"), random: 0)
             #expect(try await site.count("SELECT count(*) AS n FROM deliveries WHERE outcome = 'sent'") == 3)
         }
+    }
+
+    /// Workers are restarted one after the other with another address: what the old one says is not about the new one.
+    @Test func anOldAddressThatIsGoneEndsNothing() async throws {
+        try await withSite({ request, _ in .status(request.path == "/old" ? 410 : 200) }) { site, receiver in
+            let old = try hook("old", receiver.port)
+            var new = try hook("new", receiver.port)
+            new.name = "old"
+            let store = SenderStore(pool: site.pool, worker: "old")
+            try await site.insert([(old, 2)])
+            try await store.register([old])
+            let leased = try await store.lease(old, atMost: 2)
+            try await store.register([new])
+            let gone = SenderStore.Attempt(verdict: .gone, status: 410, reason: "gone")
+            #expect(try await store.end(leased[0], old, gone, random: 0) == .moved)
+            #expect(try await store.note(old, .gone))
+            #expect(try await site.count("SELECT count(*) AS n FROM deliveries WHERE ended_at IS NOT NULL") == 0)
+            #expect(try await site.count("SELECT count(*) AS n FROM endpoints WHERE disabled_at IS NOT NULL") == 0)
+            // A whole worker of before, and one with the new address.
+            try await site.insert([(old, 10)])
+            try site.start(Rules(channels: [new]))
+            try await eventually { !receiver.requests(to: "/new").isEmpty }
+            let rows = try await site.ended("old", 11)
+            #expect(try rows.allSatisfy { try $0.value("outcome") == "sent" })
+        }
+    }
+
+    /// A worker that was stopped with an endpoint's row in its hands keeps nobody's connections.
+    @Test func anEndpointThatIsHeldIsNotWaitedFor() async throws {
+        try await withSite({ _, _ in .status(200) }) { site, receiver in
+            let (stuck, good) = (try hook("stuck", receiver.port), try hook("good", receiver.port))
+            let store = SenderStore(pool: site.pool, worker: "one")
+            try await site.insert([(stuck, 2), (good, 20)])
+            try await store.register([stuck, good])
+            let leased = try await store.lease(stuck, atMost: 2)
+            let frozen = try await site.pool.begin()
+            _ = try await frozen.query("SELECT 1 AS one FROM endpoints WHERE channel = 'stuck' FOR UPDATE")
+            let failed = SenderStore.Attempt(verdict: .later(retryAfter: 0), status: 500, reason: "no")
+            #expect(try await store.end(leased[0], stuck, failed, random: 0) == .toNote)
+            #expect(try await !store.note(stuck, failed.verdict))
+            #expect(try await store.end(leased[1], stuck, .init(verdict: .sent), random: 0) == .none)
+            // Another one starts, and sends what is for others.
+            try site.start(Rules(channels: [stuck, good]))
+            _ = try await site.ended("good", 20)
+            await frozen.rollBack()
+            #expect(try await store.note(stuck, failed.verdict))
+            let rows = try await site.ended("stuck", 2)
+            #expect(try rows.allSatisfy { try $0.value("outcome") == "sent" })
+        }
+    }
+
+    /// What failed here and not there is no end, and neither is one address of several.
+    @Test func whatIsBrokenHereIsTriedAgain() throws {
+        for kind in [TransferFault.Kind.broken, .unreachable, .timedOut, .insecure] {
+            #expect(Sender.verdict(TransferFault(kind, "x"))?.verdict == .later(retryAfter: 0))
+        }
+        #expect(Sender.verdict(TransferFault(.privateAddress, "x"))?.verdict == .never)
+        #expect(Sender.verdict(TransferFault(.closed, "x")) == nil)
     }
 
     @Test func aDatabaseThatIsKilledLosesNothing() async throws {

@@ -37,6 +37,21 @@ import Testing
         #expect(Template.cut("abcd", 3) == "…")
     }
 
+    /// Cut behind its escaping it could end in half of one, or without its last brace.
+    @Test(arguments: [0, 1, 20, 24, 25, 30, 100, 1000, 100_000])
+    func inJSONWhatIsTooLongIsCutAndStaysJSON(_ limit: Int) throws {
+        let template = try Template(
+            #"{"text": "{{ text }}", "again": "{{ text }}{{ subject }}"}"#, names: ["text", "subject"])
+        let plain = #"{"text": "", "again": ""}"#.utf8.count
+        for text in ["\"", "\u{1}", "\\", "x", "🚢"].map({ String(repeating: $0, count: 9000) }) {
+            let json = template.renderJSON(["text": text, "subject": "s"], limit: limit)
+            #expect(json.utf8.count <= max(limit, plain))
+            let root = try JSONDocument(parsing: json).root
+            #expect(root["again"]?.string != nil)
+            #expect(text.hasPrefix(root["text"]?.string.map { $0.replacing("…", with: "") } ?? "no text"))
+        }
+    }
+
     @Test func inJSONPlacesAreEscaped() throws {
         let template = try Template(#"{"text": "{{ text }}"}"#, names: ["text"])
         let text = "\"}\u{0}\n\\ ü🚢 \u{202e}"

@@ -50,13 +50,39 @@ func withPool<Value>(
         }
     }
 
+    @Test func aStatementIsMadeOfParts() async throws {
+        let none: SQL = "true"
+        let one: SQL = "n = \(1)"
+        // More than nine, so that a number has two digits; a part in a part; the same part twice; dollars of others.
+        let many: SQL = "n IN (\(2), \(3), \(4), \(5), \(6), \(7), \(8), \(9), \(10), \(11), \(12))"
+        let odd: SQL = "('$1$' || $$ $2 $$ || \("ü$3")) = \("$1$ $2 ü$3")"
+        let inner: SQL = "(\(one) OR \(many)) AND \(none) AND \(odd)"
+        let whole: SQL =
+            "\(one) OR \(inner) AND n < ALL(\([90, 91])::int[]) OR n = \(nil as Int?) OR \(one) OR n = \(20)"
+        #expect(
+            whole.text
+                == "n = $1 OR (n = $2 OR n IN ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)) AND true AND "
+                + "('$1$' || $$ $2 $$ || $14) = $15 AND n < ALL($16::int[]) OR n = $17 OR n = $18 OR n = $19")
+        try await withPool { pool in
+            let found = try await pool.transaction { transaction in
+                try await transaction.query(
+                    "SELECT n FROM generate_series(\(0), 30) AS n WHERE \(whole) ORDER BY n + \(0)"
+                ).map { try $0.value("n", as: Int.self) }
+            }
+            #expect(found == Array(1...12) + [20])
+        }
+    }
+
     @Test func whatFailsLeavesNothing() async throws {
         try await withPool { pool in
             try await pool.transaction { try await $0.execute("CREATE TABLE t (n int PRIMARY KEY CHECK (n < 10))") }
+            try await pool.transaction { try await $0.execute("CREATE TABLE keys (text text PRIMARY KEY)") }
             let cases: [(SQL, PostgresFault.Kind)] = [
                 ("INSERT INTO t VALUES (1)", .constraint), ("INSERT INTO t VALUES (11)", .constraint),
                 ("INSERT INTO t VALUES (\(Int.max))", .data), ("INSERT INTO nowhere VALUES (1)", .statement),
                 ("INSERT", .statement), ("SELECT \("a\u{0}b")::text", .data),
+                // Too long for an index, as it will be each time.
+                ("INSERT INTO keys SELECT string_agg(md5(n::text), '') FROM generate_series(1, 400) AS k (n)", .data),
             ]
             for (statement, kind) in cases {
                 let fault = await #expect(throws: PostgresFault.self) {

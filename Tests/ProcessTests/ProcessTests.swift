@@ -169,6 +169,44 @@ import Testing
         }
     }
 
+    /// A row that no reader takes stops nobody else's time.
+    @Test func aCampaignThatCannotBeReadIsSetAside() async throws {
+        try await withBench { bench in
+            for id in ["a", "b", "c"] {
+                try await bench.apply([
+                    event(id, #""event_type":"campaign.create","campaign_id":"\#(id)","data":{"budget":1}"#),
+                    event(
+                        "\(id)2",
+                        #""event_type":"campaign.schedule","campaign_id":"\#(id)","data":{"start":\#(Self.noon + 1000)}"#
+                    ),
+                ])
+            }
+            try await bench.query("UPDATE campaigns SET ends_at = '10000-01-01T00:00:00Z' WHERE id = 'a'")
+            let place = TopicPartition("events.accepted", 0)
+            var fired = try await bench.tick(Timestamp(milliseconds: Self.noon + 1000), place)
+            #expect(fired.map(\.key) == ["b", "c"])
+            fired = try await bench.tick(Timestamp(milliseconds: Self.noon + 2000), place)
+            #expect(fired.isEmpty)
+            // More of them than are looked at in one go.
+            try await bench.query(
+                """
+                INSERT INTO campaigns SELECT 'a' || n, partition, name, state, budget_micros, starts_at, ends_at, goals, version,
+                    changed_at FROM campaigns, generate_series(1, 1200) AS k (n) WHERE id = 'a'
+                """)
+            try await bench.apply([
+                event("z", #""event_type":"campaign.create","campaign_id":"z","data":{"budget":1}"#),
+                event(
+                    "z2", #""event_type":"campaign.schedule","campaign_id":"z","data":{"start":\#(Self.noon + 3000)}"#),
+            ])
+            fired = try await bench.tick(Timestamp(milliseconds: Self.noon + 3000), place)
+            #expect(fired.map(\.key) == ["z"])
+            // Mended, it goes on.
+            try await bench.query("UPDATE campaigns SET ends_at = NULL WHERE id = 'a'")
+            fired = try await bench.tick(Timestamp(milliseconds: Self.noon + 4000), place)
+            #expect(fired.map(\.key) == ["a"])
+        }
+    }
+
     /// Commands in another order than they were meant: each is refused or followed by the rules, and the rest goes on.
     @Test func commandsOutOfOrderAreRefusedOneByOne() async throws {
         try await withBench { bench in

@@ -1,4 +1,5 @@
 import Glibc
+import Platform
 import Redis
 import TestServers
 import TestSupport
@@ -33,7 +34,7 @@ import Testing
 
         /// A server of this authority, at a port that was free a moment ago.
         func server() throws -> (RedisServer, port: Int) {
-            let port = try Child.freePort()
+            let port = Int(try Ports.free())
             let server = try RedisServer([
                 "--tls-port", "\(port)", "--bind", "127.0.0.1", "--tls-cert-file", path("server.pem"),
                 "--tls-key-file", path("server.key"), "--tls-ca-cert-file", path("ca.pem"), "--tls-auth-clients", "no",

@@ -131,23 +131,6 @@ package enum Child {
         }
     }
 
-    /// A port that nobody has at the moment.
-    package static func freePort() throws -> Int {
-        let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(file) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(INADDR_LOOPBACK).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let code = unsafe withUnsafeMutablePointer(to: &address) { address in
-            unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                unsafe bind(file, address, size) == 0 ? unsafe getsockname(file, address, &size) : -1
-            }
-        }
-        guard code == 0 else { throw Fault(what: "no free port") }
-        return Int(UInt16(bigEndian: address.sin_port))
-    }
-
     /// Waits until somebody listens on a socket, ten seconds at most.
     package static func wait(for path: String, of pid: Int32) throws {
         for _ in 0..<1000 {

@@ -20,7 +20,8 @@ package final class RawHTTPClient: @unchecked Sendable {
     }
 
     package init(port: UInt16) throws {
-        socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        // No child of another test is to keep the connection open that this one closes.
+        socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
@@ -91,6 +92,17 @@ package final class RawHTTPClient: @unchecked Sendable {
         await send(Array((text + "\r\n").utf8) + body)
         guard let answer = try await answer() else { throw Broken(description: "closed without an answer") }
         return answer
+    }
+
+    /// All that the server sends up to and with this text; for what is no answer with a length.
+    package func receive(upTo end: String) async throws -> String {
+        while true {
+            if let at = read.firstRange(of: Array(end.utf8)) {
+                defer { read.removeSubrange(..<at.upperBound) }
+                return String(decoding: read[..<at.upperBound], as: UTF8.self)
+            }
+            guard try await more() else { throw Broken(description: "closed before \(end.debugDescription)") }
+        }
     }
 
     /// Whether the server closes the connection, with whatever it says before.

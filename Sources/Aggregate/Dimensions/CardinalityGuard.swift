@@ -59,6 +59,11 @@ package struct CardinalityGuard: Hashable, Sendable {
         return .new
     }
 
+    /// Takes over what another one has let in, also beyond a limit: what has windows keeps them.
+    package mutating func formUnion(_ other: CardinalityGuard) {
+        for (name, values) in other.dimensions { dimensions[name, default: SortedHashes()].formUnion(values) }
+    }
+
     /// How many values of a dimension have windows of their own.
     package func count(of dimension: String) -> Int { dimensions[StableHash.of(dimension)]?.count ?? 0 }
 

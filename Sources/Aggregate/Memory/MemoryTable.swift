@@ -29,6 +29,9 @@ final class MemoryTable: Sendable {
         memories.withLock { $0[partition] = nil }
     }
 
+    /// All windows that have ended are told, of a partition whose memory is here.
+    func told(_ partition: Int32, _ now: Int64) { memories.withLock { $0[partition]?.toldAt = now } }
+
     /// How many bytes all of them take, roughly.
     var bytes: Int { memories.withLock { $0.values.reduce(0) { $0 + $1.bytes } } }
 

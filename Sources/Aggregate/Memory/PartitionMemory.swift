@@ -20,6 +20,8 @@ final class PartitionMemory: @unchecked Sendable {
     /// When windows are to be written next, and how long that was from the last time.
     var nextWrite: Int64 = 0
     var pause: Int64 = 0
+    /// When all windows that had ended were told last, or first found waiting; nil before.
+    var toldAt: Int64?
 
     /// Whether it is too early to write windows. A clock that was put back keeps nothing waiting.
     func mayWait(_ now: Int64) -> Bool { nextWrite > now && now >= nextWrite - pause }
@@ -81,6 +83,11 @@ final class PartitionMemory: @unchecked Sendable {
             }
         }
         return states
+    }
+
+    /// Whether something waits to be written in windows that have ended.
+    func hasEnded(by closed: Int64) -> Bool {
+        dirty.contains { minute in minute.windows.contains { $0.window.end <= closed } }
     }
 
     /// Everything is written that was not.

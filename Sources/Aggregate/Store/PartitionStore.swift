@@ -71,19 +71,48 @@ struct PartitionStore: Sendable {
             """)
         var found: [ByteText: CardinalityGuard] = [:]
         for row in rows {
-            found[ByteText(try row.value("campaign"))] = try CardinalityGuard(stored: row.value("guard"))
+            found[ByteText(try row.value("campaign"))] = try Self.guardian(row)
         }
         return found
     }
 
-    func save(_ values: [(campaign: ByteText, values: CardinalityGuard)]) {
-        guard !values.isEmpty else { return }
+    /// Adds values of campaigns to those that are stored, and gives back what there is then. Another partition may have
+    /// added some meanwhile, if points of a campaign come by two.
+    func add(_ values: [(campaign: ByteText, values: CardinalityGuard)]) async throws -> [CardinalityGuard] {
+        guard !values.isEmpty else { return [] }
+        let names = BinaryArray(texts: values.map(\.campaign).sorted().map(\.text))
+        // Conflicting inserts wait for each other as locks do, so both go by the same order.
         transaction.later(
             """
-            INSERT INTO dimension_guards
-            SELECT * FROM unnest(\(BinaryArray(texts: values.map(\.campaign.text)))::text[],
-                \(BinaryArray(bytes: values.map(\.values.stored)))::bytea[])
-            ON CONFLICT (campaign) DO UPDATE SET guard = excluded.guard
+            INSERT INTO dimension_guards (campaign, guard)
+            SELECT c, \(bytes: CardinalityGuard().stored) FROM unnest(\(names)::text[]) AS k (c) ORDER BY c COLLATE "C"
+            ON CONFLICT DO NOTHING
             """)
+        let rows = try await transaction.query(
+            """
+            SELECT campaign, guard FROM dimension_guards WHERE campaign = ANY(\(names)::text[])
+            ORDER BY campaign COLLATE "C" FOR UPDATE
+            """)
+        var stored: [ByteText: CardinalityGuard] = [:]
+        for row in rows { stored[ByteText(try row.value("campaign"))] = try Self.guardian(row) }
+        let all = values.map { one in
+            var sum = stored[one.campaign] ?? CardinalityGuard()
+            sum.formUnion(one.values)
+            return sum
+        }
+        transaction.later(
+            """
+            UPDATE dimension_guards SET guard = k.guard
+            FROM unnest(\(BinaryArray(texts: values.map(\.campaign.text)))::text[],
+                \(BinaryArray(bytes: all.map(\.stored)))::bytea[]) AS k (campaign, guard)
+            WHERE dimension_guards.campaign = k.campaign
+            """)
+        return all
+    }
+
+    private static func guardian(_ row: PostgresRow) throws -> CardinalityGuard {
+        try PostgresFault.reading("guard of a campaign's dimensions") {
+            try CardinalityGuard(stored: row.value("guard"))
+        }
     }
 }

@@ -76,4 +76,10 @@ extension PostgresFault {
     static func unreadable(_ what: String) -> PostgresFault {
         PostgresFault(.statement, "\(what) is stored in a form that this build does not know")
     }
+
+    /// Reads stored bytes. That they cannot be read is no fault of the events that need them: everything waits until the
+    /// right build runs, or they are mended.
+    static func reading<Value>(_ what: String, _ body: () throws -> Value) throws -> Value {
+        do { return try body() } catch let fault as SketchFault { throw PostgresFault(.statement, "\(what): \(fault)") }
+    }
 }

@@ -44,13 +44,17 @@ struct WindowStore: Sendable {
 
     private func load(_ states: [WindowState]) async throws {
         guard !states.isEmpty else { return }
-        let others = try await read(states)
-        guard !others.isEmpty else { return }
-        // Points of a campaign come by two partitions: somebody published them past the key, or the topic has more
-        // partitions now. Its windows are this one's from here on. What was read before the others were locked may not be
-        // true any more.
-        try await PartitionStore(transaction: transaction, partition: partition).disturb(others)
-        _ = try await read(states)
+        var disturbed: Set<Int32> = []
+        while true {
+            let others = try await read(states).subtracting(disturbed)
+            guard !others.isEmpty else { break }
+            // Points of a campaign come by two partitions: somebody published them past the key, or the topic has more
+            // partitions now. Its windows are this one's from here on. What was read before the others were locked may not
+            // be true any more, nor whose they were: a third one may have taken them meanwhile.
+            try await PartitionStore(transaction: transaction, partition: partition).disturb(others)
+            disturbed.formUnion(others)
+        }
+        guard !disturbed.isEmpty else { return }
         let columns = Columns(states)
         try await transaction.execute(
             """
@@ -126,6 +130,19 @@ struct WindowStore: Sendable {
         }
     }
 
+    /// How many windows are told at once.
+    static let told = 1000
+
+    /// Whether windows have ended and changed since they were told.
+    func hasToTell(to closed: Int64) async throws -> Bool {
+        try await transaction.query(
+            """
+            SELECT EXISTS (SELECT FROM windows WHERE partition = \(partition) AND changed
+                AND window_end <= \(Timestamp(milliseconds: closed))) AS found
+            """
+        )[0].value("found")
+    }
+
     /// The windows that have ended and changed since they were told, the first thousand; they count as told.
     func tell(to closed: Int64) async throws -> [WindowRow] {
         let rows = try await transaction.query(
@@ -133,7 +150,7 @@ struct WindowStore: Sendable {
             WITH due AS (
                 SELECT campaign, metric, step, window_start, dimension, value FROM windows
                 WHERE partition = \(partition) AND changed AND window_end <= \(Timestamp(milliseconds: closed))
-                ORDER BY window_end LIMIT 1000
+                ORDER BY window_end LIMIT \(Self.told)::int
             )
             UPDATE windows w SET changed = false, revision = w.revision + 1 FROM due
             WHERE w.campaign = due.campaign AND w.metric = due.metric AND w.step = due.step
@@ -167,7 +184,11 @@ extension Rollup {
             throw PostgresFault.unreadable("a sum")
         }
         self.sum = sum
-        uniques = try UniqueSketch(stored: row.value("unique_sketch"))
-        quantiles = try QuantileSketch(stored: row.value("quantile_sketch"))
+        uniques = try PostgresFault.reading("unique_sketch of a window") {
+            try UniqueSketch(stored: row.value("unique_sketch"))
+        }
+        quantiles = try PostgresFault.reading("quantile_sketch of a window") {
+            try QuantileSketch(stored: row.value("quantile_sketch"))
+        }
     }
 }

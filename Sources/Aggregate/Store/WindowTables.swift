@@ -7,7 +7,7 @@ internal import Postgres
 // so that what is too old goes as a whole table, which costs nothing. What no table is made for (a point of 1970, or of
 // next year) lies in `windows_…_rest`, and moves when its table is made. Tables are made and dropped by `windows_keep`.
 extension Migration {
-    static let windows = [whole, byTime]
+    static let windows = [whole, byTime, keeping]
 
     private static let whole = Migration(
         "1 windows",

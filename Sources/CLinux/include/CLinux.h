@@ -29,6 +29,8 @@ int flotilla_accept(int listener);
 /// Sends bytes of `file` from `offset` to the socket: their number, or -1 with errno.
 long flotilla_sendfile(int socket, int file, long offset, size_t count);
 /// Takes an exclusive lock on the whole file without waiting; the kernel drops it with the process. 0 or an errno.
+/// Waits for the lock of a file, which goes with the descriptor: 0 or an errno.
+int flotilla_lock(int fd);
 int flotilla_try_lock(int fd);
 int64_t flotilla_monotonic_nanoseconds(void);
 int64_t flotilla_wall_nanoseconds(void);
@@ -38,5 +40,28 @@ void flotilla_keep_freed_memory(void);
 int flotilla_random(void *bytes, size_t count);
 /// The variables of this process, `NAME=VALUE` each, ended by a null.
 char **flotilla_environment(void);
+
+/// How a process is started that belongs to this one.
+typedef struct {
+    /// Where its standard output and error go; its input is empty.
+    int output;
+    /// Whom it runs as; -1 is who we are.
+    int64_t user, group;
+    /// What the kernel sends it when the thread that started it ends; 0 is nothing.
+    int death_signal;
+    /// A session of its own, rather than only a process group.
+    _Bool session;
+} flotilla_child;
+/// Starts a program: its number, or minus the errno of what failed. To be called by a thread that lives as long as the
+/// process, because the death signal is about the thread.
+int flotilla_spawn(const char *path, char *const *arguments, char *const *environment, const flotilla_child *child);
+/// Forces everything of the file system that a file is on to the disk: 0 or an errno.
+int flotilla_sync_file_system(int file);
+/// A pipe that no child inherits: 0 or an errno.
+int flotilla_pipe(int *output, int *input);
+/// A file that is readable when SIGINT, SIGTERM or SIGHUP came, all of which are blocked from here on.
+int flotilla_signal_file(void);
+/// The next of them; 0 when there is none.
+int flotilla_next_signal(int file);
 
 #endif

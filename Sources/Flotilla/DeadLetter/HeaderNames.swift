@@ -36,6 +36,8 @@ package enum HeaderName {
     package static let dlqTrace = "dlq-trace"
     package static let dlqReplays = "dlq-replays"
     package static let dlqReplayJob = "dlq-replay-job"
+    /// It did not fail: it is read again because somebody said so.
+    package static let dlqRewind = "dlq-rewind"
     package static let dlqBody = "dlq-body"
     package static let dlqBodySHA256 = "dlq-body-sha256"
     package static let dlqBodyBytes = "dlq-body-bytes"

@@ -16,10 +16,14 @@ package struct RetryState: Hashable, Sendable {
     package var due: Int64?
     package var replays: UInt32 = 0
     package var replayJob: String?
+    /// It was handled, and is read again: what it did to a handler's state is in.
+    package var isRewound = false
 
     package init(_ record: Record, role: TopicRole) {
+        // One that does not say where it was first is known by where it lies: by another place it would be taken for the
+        // record there.
         source = SourceCoordinates(
-            topic: role.family.source, partition: record.partition, offset: record.offset, timestamp: record.timestamp)
+            topic: role.topic, partition: record.partition, offset: record.offset, timestamp: record.timestamp)
         guard role.kind != .source else { return }
         var found: [String: String] = [:]
         for index in 0..<record.headerCount {
@@ -29,17 +33,12 @@ package struct RetryState: Hashable, Sendable {
             }
             found[name] = String(validating: value.copied, as: UTF8.self)
         }
-        if let partition = found[HeaderName.sourcePartition].flatMap(Int32.init), partition >= 0,
-            let offset = found[HeaderName.sourceOffset].flatMap(Int64.init), offset >= 0
-        {
-            source = SourceCoordinates(
-                topic: role.family.source, partition: Partition(partition), offset: Offset(offset),
-                timestamp: found[HeaderName.sourceTimestamp].flatMap(Timestamp.init(text:))?.milliseconds)
-        }
+        if let first = SourceCoordinates(found, of: role.family) { source = first }
         attempts = found[HeaderName.retryAttempt].flatMap(Int.init).map { min(max($0, 0), 1_000_000) } ?? 0
         firstFailed = found[HeaderName.retryFirstFailed].flatMap(Timestamp.init(text:))?.milliseconds
         replays = found[HeaderName.dlqReplays].flatMap(UInt32.init) ?? 0
         replayJob = found[HeaderName.dlqReplayJob]
+        isRewound = found[HeaderName.dlqRewind] != nil
         if case .retry(let tier) = role.kind {
             // Never later than its tier says from when it was written, whatever the header wants.
             let written = record.timestamp ?? 0
@@ -61,6 +60,19 @@ package struct SourceCoordinates: Hashable, Sendable {
         self.partition = partition
         self.offset = offset
         self.timestamp = timestamp
+    }
+
+    /// What a copy's headers say, where they are of this family; nil when they say it not, or of something else.
+    package init?(_ headers: [String: String], of family: TopicFamily) {
+        let topic = headers[HeaderName.sourceTopic].map { TopicName($0) } ?? family.source
+        guard family.has(topic), let partition = headers[HeaderName.sourcePartition].flatMap(Int32.init),
+            partition >= 0,
+            let offset = headers[HeaderName.sourceOffset].flatMap(Int64.init), offset >= 0
+        else { return nil }
+        self.init(
+            topic: topic, partition: Partition(partition), offset: Offset(offset),
+            timestamp: headers[HeaderName.sourceTimestamp].flatMap(Timestamp.init(text:))
+                .map { max(0, $0.milliseconds) })
     }
 
     /// A dead letter's name: the same however often it is written, and however often it comes back.

@@ -11,6 +11,13 @@ public protocol ServingHandler: StatefulHandler {
     /// Runs from when the tables are there until `service.isEnding`; returns soon after that, and is cancelled when it
     /// does not. When it throws or returns before, it is called again.
     func serve(_ service: HandlerService) async throws
+
+    /// How many connections to Postgres it needs for that, in each process.
+    var connections: Int { get }
+}
+
+extension ServingHandler {
+    public var connections: Int { 4 }
 }
 
 /// What a handler has beside its events, see `ServingHandler`.

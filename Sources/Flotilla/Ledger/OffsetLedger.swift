@@ -12,6 +12,10 @@ package struct OffsetLedger: Sendable {
     package struct Limits: Sendable, Hashable {
         package var records: Int
         package var bytes: Int
+        /// When it has enough to do for now. What waits for longer has left the processor's caches when its turn comes,
+        /// and costs half as much again.
+        package var busyRecords = 2000
+        package var busyBytes = 4 << 20
 
         package init(records: Int = 10_000, bytes: Int = 64 << 20) {
             self.records = records
@@ -51,11 +55,20 @@ package struct OffsetLedger: Sendable {
 
     package var isFull: Bool { span >= limits.records || outstandingBytes >= limits.bytes }
 
+    /// Whether what is here is enough for a moment: more need not be taken just now.
+    package var isBusy: Bool {
+        outstanding >= min(limits.busyRecords, limits.records)
+            || outstandingBytes >= min(limits.busyBytes, limits.bytes)
+    }
+
     /// Whether fetching may go on after it was full: a half is free, so that it does not stop and go at every record.
     package var hasRoom: Bool { span <= limits.records / 2 && outstandingBytes <= limits.bytes / 2 }
 
     /// The lowest unfinished offset, nil when everything is finished.
     package var head: Offset? { base == next ? nil : Offset(ring[slot(base)].offset) }
+
+    /// Whether everything up to this offset is finished, as far as is known here.
+    package func isPast(_ offset: Offset) -> Bool { head ?? prefixEnd.map { Offset($0) } ?? Offset(0) > offset }
 
     /// What to commit when it is more than what was committed: one past the finished prefix.
     package var committable: Offset? {

@@ -1,5 +1,5 @@
 package import Commands
-internal import Contracts
+package import Contracts
 internal import Glibc
 internal import JSON
 internal import Kafka
@@ -10,11 +10,17 @@ internal import Redis
 
 extension Command {
     /// `doctor`: asks everything that work depends on, and says what to do next.
-    package static func doctor(_ handlers: [AnyHandler]) -> Command {
+    package static func doctor(_ handlers: [AnyHandler]) -> Command { doctor(handlers) { _, _ in [] } }
+
+    /// The same with what stands beside the topic files and `others` knows to read.
+    package static func doctor(
+        _ handlers: [AnyHandler],
+        and others: @escaping @Sendable (_ folder: String, _ catalog: TopicCatalog) -> [Finding]
+    ) -> Command {
         Command(
             name: "doctor", summary: "ask everything that work depends on, and say what to do",
             details: """
-                Looks at settings, topic files, the broker, the topics, each handler's group and lag, Redis, the databases
+                Looks at settings, topic files and rules, the broker, the topics, each handler's group and lag, Redis, the databases
                 of handlers with state, and the clocks. Changes nothing. Ends with 1 when something keeps work from going
                 on.
                 """,
@@ -22,7 +28,7 @@ extension Command {
             run: { arguments in
                 let asJSON = arguments.has("json")
                 return try finish {
-                    let findings = await Doctor(handlers).examine()
+                    let findings = await Doctor(handlers, others).examine()
                     print(asJSON ? Finding.json(findings) : Finding.text(findings, colours: isatty(1) == 1))
                     return findings.contains { $0.state == .failed } ? .failed : .ok
                 }
@@ -31,14 +37,18 @@ extension Command {
 }
 
 /// What was found about one thing.
-struct Finding: Sendable {
-    enum State: String, Sendable { case ok, warning, failed }
+package struct Finding: Sendable {
+    package enum State: String, Sendable { case ok, warning, failed }
 
     let subject: String
     let state: State
     let detail: String
     /// What to do about it.
-    var advice: String?
+    let advice: String?
+
+    package init(subject: String, state: State, detail: String, advice: String? = nil) {
+        (self.subject, self.state, self.detail, self.advice) = (subject, state, detail, advice)
+    }
 
     static func text(_ findings: [Finding], colours: Bool) -> String {
         let width = findings.map(\.subject.count).max() ?? 0
@@ -73,8 +83,13 @@ struct Finding: Sendable {
 /// known.
 private struct Doctor: Sendable {
     private let handlers: [AnyHandler]
+    private let others: @Sendable (_ folder: String, _ catalog: TopicCatalog) -> [Finding]
 
-    init(_ handlers: [AnyHandler]) { self.handlers = handlers }
+    init(
+        _ handlers: [AnyHandler], _ others: @escaping @Sendable (_ folder: String, _ catalog: TopicCatalog) -> [Finding]
+    ) {
+        (self.handlers, self.others) = (handlers, others)
+    }
 
     func examine() async -> [Finding] {
         var settings = Settings.fromEnvironment()
@@ -91,6 +106,7 @@ private struct Doctor: Sendable {
             findings.append(Finding(subject: "settings", state: .failed, detail: list, advice: "set them as it says"))
         }
         let catalog = topicFiles(folder, namespace, &findings)
+        if let catalog { findings += others(folder, catalog) }
         if let client { findings += await broker(client, catalog) }
         findings += await memory(redis)
         for (name, place) in databases.sorted(by: { $0.key < $1.key }) {

@@ -25,7 +25,8 @@ public enum Flotilla {
     /// The commands that work for these handlers.
     package static func commands(for handlers: [AnyHandler], build: String) -> [Command] {
         [
-            .work(handlers, build: build), .topicsPlan, .topicsApply, .topicsCheck, .pause, .resume, .workers,
+            .work(handlers, build: build), .handlers(handlers), .topicsPlan, .topicsApply, .topicsCheck, .pause,
+            .resume, .workers,
             .doctor(handlers),
         ]
     }

@@ -7,8 +7,8 @@ package import Redis
 ///
 /// What an operator says outlives every worker; what a worker says of itself is gone soon after it.
 package struct ControlBoard: Sendable {
-    private let redis: RedisClient
-    private let namespace: Namespace
+    let redis: RedisClient
+    let namespace: Namespace
 
     package init(_ redis: RedisClient, _ namespace: Namespace) {
         self.redis = redis
@@ -23,9 +23,14 @@ package struct ControlBoard: Sendable {
 
     /// All that is to stand still now; nil when nobody can be asked, and then everything stays as it is.
     package func pauses() async -> [OperatorPause]? {
-        guard let fields = try? await redis.execute(RedisCommand("HGETALL", pausesKey)).array else { return nil }
+        await orders(pausesKey) { OperatorPause(field: $0, $1) }
+    }
+
+    /// What operators left at a key; nil when nobody can be asked.
+    func orders<Order>(_ key: String, _ read: (_ field: String, _ text: String?) -> Order?) async -> [Order]? {
+        guard let fields = try? await redis.execute(RedisCommand("HGETALL", key)).array else { return nil }
         return stride(from: 0, to: fields.count - 1, by: 2).compactMap { at in
-            fields[at].text.flatMap { OperatorPause(field: $0, fields[at + 1].text) }
+            fields[at].text.flatMap { read($0, fields[at + 1].text) }
         }
     }
 

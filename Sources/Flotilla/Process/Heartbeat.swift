@@ -1,5 +1,5 @@
 internal import Glibc
-internal import JSON
+package import JSON
 internal import Model
 internal import Platform
 internal import Synchronization
@@ -10,7 +10,21 @@ package struct Heartbeat: Sendable {
     package let json: String
 
     /// `admin`: where the process' admin port is.
-    init(_ identity: WorkerIdentity, _ workers: [HandlerWorker], admin: String?) {
+    init(_ identity: WorkerIdentity, _ workers: [HandlerWorker], admin: String?, pace: Pace) {
+        self.init(identity, admin: admin, cores: pace.cores) { list in
+            for worker in workers {
+                list.object {
+                    Self.write(worker, to: &$0)
+                    $0.member("rate", ((pace.rates[worker.job.name] ?? 0) * 10).rounded() / 10)
+                }
+            }
+        }
+    }
+
+    /// Of a process whose workers are its own: `handlers` writes an object for each.
+    package init(
+        _ identity: WorkerIdentity, admin: String?, cores: Double, handlers: (inout JSONWriter) -> Void
+    ) {
         id = identity.id
         var writer = JSONWriter()
         writer.object { json in
@@ -20,9 +34,8 @@ package struct Heartbeat: Sendable {
             if let admin { json.member("admin", admin) }
             json.member("at", Timestamp(milliseconds: Time.wallMilliseconds).description)
             json.member("memory_bytes", Self.memory)
-            json.array("handlers") { list in
-                for worker in workers { list.object { Self.write(worker, to: &$0) } }
-            }
+            json.member("cores", (cores * 1000).rounded() / 1000)
+            json.array("handlers") { handlers(&$0) }
         }
         json = writer.text
     }

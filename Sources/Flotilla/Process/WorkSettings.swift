@@ -1,7 +1,7 @@
 internal import Kafka
 package import Model
 package import Platform
-internal import Postgres
+package import Postgres
 internal import Redis
 
 /// What a worker process is told by its environment.
@@ -47,19 +47,24 @@ package struct WorkSettings: Sendable {
         _ handlers: [AnyHandler], _ settings: inout Settings
     ) -> [HandlerName: PostgresConfiguration] {
         var found: [HandlerName: PostgresConfiguration] = [:]
-        let common = settings.text("DATABASE_URL")
-        for case .stateful(let handler) in handlers {
-            let own = "\(handler.name)".uppercased().replacing("-", with: "_") + "_DATABASE_URL"
-            let text = settings.text(own)
-            let name = text == nil ? "DATABASE_URL" : own
-            guard let url = text ?? common else {
-                settings.refuse(name, "is not set, and \(handler.name) keeps state: postgresql://USER@HOST/DATABASE")
-                continue
-            }
-            do throws(PostgresFault) {
-                found[handler.name] = try PostgresConfiguration(url: url)
-            } catch { settings.refuse(name, ": \(error.reason)") }
-        }
+        for case .stateful(let handler) in handlers { found[handler.name] = database(of: handler.name, &settings) }
         return found
+    }
+
+    /// Where a handler keeps what it keeps; nil when that is not said, and then it was noted.
+    package static func database(of handler: HandlerName, _ settings: inout Settings) -> PostgresConfiguration? {
+        let own = "\(handler)".uppercased().replacing("-", with: "_") + "_DATABASE_URL"
+        let (text, common) = (settings.text(own), settings.text("DATABASE_URL"))
+        let name = text == nil ? "DATABASE_URL" : own
+        guard let url = text ?? common else {
+            settings.refuse(name, "is not set, and \(handler) keeps state: postgresql://USER@HOST/DATABASE")
+            return nil
+        }
+        do throws(PostgresFault) {
+            return try PostgresConfiguration(url: url)
+        } catch {
+            settings.refuse(name, ": \(error.reason)")
+            return nil
+        }
     }
 }

@@ -1,8 +1,8 @@
-internal import AdminPort
-internal import Kafka
+package import AdminPort
+package import Kafka
 internal import Model
 internal import Platform
-internal import Redis
+package import Redis
 internal import Synchronization
 
 /// The admin port of a worker process.
@@ -41,7 +41,7 @@ final class WorkerPages: Sendable {
 }
 
 extension Health.Probe {
-    static func kafka(_ admin: Admin) -> Health.Probe {
+    package static func kafka(_ admin: Admin) -> Health.Probe {
         Health.Probe("kafka") {
             do throws(KafkaFault) {
                 _ = try await admin.topics([])
@@ -50,7 +50,7 @@ extension Health.Probe {
         }
     }
 
-    static func redis(_ client: RedisClient) -> Health.Probe {
+    package static func redis(_ client: RedisClient) -> Health.Probe {
         Health.Probe("redis") { await client.trouble(within: .seconds(1)) }
     }
 

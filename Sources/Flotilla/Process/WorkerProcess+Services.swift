@@ -27,7 +27,7 @@ extension WorkerProcess {
                 }
                 var configuration = stateful(handler, place)
                 configuration.applicationName += " service"
-                configuration.connections = 4
+                configuration.connections = max(1, serving.connections)
                 let worker = workers.first { $0.job.name == handler.name }
                 let service = HandlerService(try PostgresPool(configuration), log: log, worker: identity.id) {
                     worker?.standing.contains { $0.partition == nil } == true

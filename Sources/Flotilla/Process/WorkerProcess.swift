@@ -81,7 +81,7 @@ package final class WorkerProcess: Sendable {
         do {
             let workers = try await open(redis, producer, stores)
             // What is to stand still must do so from the first record on.
-            if let pauses = await control?.pauses() { for worker in workers { worker.follow(pauses) } }
+            if let control { await follow(control, workers) }
             let isStopping = state.withLock { state in
                 state.workers = workers
                 return state.isStopping
@@ -120,12 +120,21 @@ package final class WorkerProcess: Sendable {
         for worker in workers { worker.stop() }
     }
 
+    /// Has workers do what operators have said.
+    private func follow(_ control: ControlBoard, _ workers: [HandlerWorker]) async {
+        if let pauses = await control.pauses() { for worker in workers { worker.follow(pauses) } }
+        if let skips = await control.skips() { await control.forget(workers.flatMap { $0.skip(skips) }) }
+    }
+
     private func run(_ workers: [HandlerWorker], _ control: ControlBoard?, _ pages: WorkerPages?) async throws {
         let reporter = Task { [identity] in
             guard let control else { return }
+            var pace = Pace()
             while !Task.isCancelled {
-                if let pauses = await control.pauses() { for worker in workers { worker.follow(pauses) } }
-                await control.report(Heartbeat(identity, workers, admin: pages?.address))
+                await self.follow(control, workers)
+                let done = workers.map { ($0.job.name, $0.gauges.done.load(ordering: .relaxed)) }
+                pace.note(Time.monotonicMilliseconds, done: Dictionary(done) { $0 + $1 })
+                await control.report(Heartbeat(identity, workers, admin: pages?.address, pace: pace))
                 try? await Task.sleep(for: .seconds(1))
             }
             await control.leave(identity)

@@ -22,6 +22,7 @@ final class StatefulLane: Sendable {
         var hasToldGap = false
         /// Since when nothing comes although the partition is read, and when that was seen last.
         var quiet: (since: Timestamp, seen: Int64)?
+        var reading = ReadingMark()
     }
 
     init(_ store: StateStore) { self.store = store }
@@ -60,6 +61,16 @@ final class StatefulLane: Sendable {
             state.quiet = (since ?? Timestamp(milliseconds: wallNow), now)
             return state.quiet?.since
         }
+    }
+
+    /// Up to when all that the log had is applied, as far as is known.
+    func readThrough(next: Int64) -> Timestamp? { state.withLock { $0.reading.look(next: next) } }
+
+    /// The handler wants to know it.
+    func wantsEnd() { state.withLock { $0.reading.isWanted = true } }
+    func mayAskForEnd() -> Bool { state.withLock { $0.reading.mayAsk() } }
+    func noteEnd(_ bounds: (low: Int64, high: Int64)?, asked: Timestamp) {
+        state.withLock { $0.reading.answered(bounds, asked: asked) }
     }
 
     /// True once: whoever reads the log for the first time at a later place than it should.

@@ -56,6 +56,15 @@ package struct TopicRole: Sendable {
         self.policy = policy
     }
 
+    /// The plain name of the topic itself.
+    package var topic: TopicName {
+        switch kind {
+        case .source: family.source
+        case .retry(let tier): family.retry("\(tier)")
+        case .replay: family.replay
+        }
+    }
+
     package enum Kind: Hashable, Sendable {
         case source
         case retry(RetryTier)

@@ -70,11 +70,13 @@ final class HandlerRun: @unchecked Sendable {
         var (outcomes, outputs): ([CallOutcome], OutgoingBatch) = ([], OutgoingBatch())
         defer { (self.outcomes, self.outputs) = (outcomes, outputs) }
         outcomes.reserveCapacity(jobs.count)
-        for job in jobs {
+        for place in jobs.indices {
             guard isOpen() else { return }
             let until = arm()
+            // Not the whole job, whose copy would count its references.
+            let (event, attempts) = (jobs[place].event, jobs[place].attempts)
             do {
-                let produced = try await handler.handle(job.event, scope.context(job, until: until))
+                let produced = try await handler.handle(event, scope.context(event, attempts: attempts, until: until))
                 let isOver = watch.disarm()
                 if !produced.isEmpty {
                     try scope.encoder.append(produced, to: &outputs, by: sha1)
@@ -95,7 +97,8 @@ final class HandlerRun: @unchecked Sendable {
     private func runTogether(_ handler: some BatchHandler) async {
         let until = arm()
         do {
-            let context = scope.context(jobs[jobs.startIndex], until: until)
+            let first = jobs[jobs.startIndex]
+            let context = scope.context(first.event, attempts: first.attempts, until: until)
             let produced = try await handler.handle(jobs.map(\.event), context)
             _ = watch.disarm()
             try scope.encoder.append(produced, to: &outputs, by: sha1)
@@ -141,8 +144,8 @@ final class HandlerScope: Sendable {
         self.clock = clock
     }
 
-    func context(_ job: EventJob, until monotonic: Int64) -> Context {
-        Context(
-            attempt: job.attempts + 1, until: monotonic, event: job.event, scope: self)
+    /// `attempts`: how many there have been.
+    func context(_ event: Event, attempts: Int, until monotonic: Int64) -> Context {
+        Context(attempt: attempts + 1, until: monotonic, event: event, scope: self)
     }
 }

@@ -70,6 +70,8 @@ package final class HandlerWorker: Sendable {
         // A broker is asked for one fetch at a time. One of the retry topics alone, which are mostly empty, would keep
         // what was assigned a moment later from being fetched until it is over.
         configuration.fetchWait = .milliseconds(100)
+        // What waits longest has left the processor's caches when its turn comes.
+        configuration.maxPrefetchedBytes = 16 << 20
         return configuration
     }
 
@@ -91,6 +93,15 @@ package final class HandlerWorker: Sendable {
     /// Has stand still what operators want to, and lets go on what they no longer do.
     package func follow(_ pauses: [OperatorPause]) {
         core.follow(pauses.filter { $0.handler == job.name }, assigned: assignment)
+    }
+
+    /// Has records become dead letters that operators want skipped; those of them that are over.
+    package func skip(_ skips: [OperatorSkip]) -> [OperatorSkip] {
+        let mine = skips.filter { $0.handler == job.name }
+        let (news, done) = core.skips.follow(mine)
+        let runners = runners
+        for place in news { runners[place]?.wake() }
+        return done + mine.filter { skip in runners[skip.place]?.isPast(skip.offset) ?? false && !done.contains(skip) }
     }
 
     /// Works until `stop`, and leaves the group in order. Throws when it cannot go on at all.
@@ -128,7 +139,11 @@ package final class HandlerWorker: Sendable {
             do {
                 let events = try await core.source.nextAll(
                     max: settings.fetchRecords, maxBytes: settings.fetchBytes, within: .seconds(1))
-                for event in events { await hear(event) }
+                var fed: [PartitionRunner] = []
+                for event in events {
+                    if let runner = await hear(event) { fed.append(runner) }
+                }
+                await makeRoom(fed)
             } catch {
                 guard error.kind != .cancelled else { return }
                 return ending.end(error)
@@ -136,16 +151,15 @@ package final class HandlerWorker: Sendable {
         }
     }
 
-    private func hear(_ event: ConsumerEvent) async {
+    /// Does what an event asks for; the partition that it brought records of.
+    private func hear(_ event: ConsumerEvent) async -> PartitionRunner? {
         switch event {
         case .records(let batch):
             guard let first = batch.first, let runner = runnersByPlace.withLock({ $0[first.topicPartition] }) else {
-                return
+                return nil
             }
-            guard runner.admit(batch) else { return }
-            core.pause(.window, runner.place)
-            // Its lanes may have made room before the pause was there to be taken back.
-            if runner.hasRoom { core.clear(.window, runner.place) }
+            runner.admit(batch)
+            return runner
         case .assigned(let places): begin(places)
         case .revoked(let revocation):
             await giveUp(revocation.partitions, within: settings.drainBudget)
@@ -157,6 +171,28 @@ package final class HandlerWorker: Sendable {
         case .fault(let fault):
             core.scope.log.warning("consuming", [("handler", job.name), ("error", fault)])
             if fault.isFatal { ending.end(fault) }
+        }
+        return nil
+    }
+
+    /// Waits a moment for lanes that have enough to do, and sees to it that no more comes of partitions whose windows are
+    /// full even so.
+    ///
+    /// Stopping to fetch drops what was fetched ahead, and all of it is fetched again. Just taking nothing costs nothing,
+    /// but it holds up the other partitions and what else the consumer has to tell, so it has a limit. Who waits for the
+    /// time of a retry topic, or for something that is paused, is not waited for.
+    private func makeRoom(_ fed: [PartitionRunner]) async {
+        let limit = core.now + settings.roomPatience
+        for runner in fed {
+            while runner.isBusy, runner.role.tier == nil, !core.isPaused(runner.place), core.now < limit,
+                !ending.isStopping
+            {
+                await core.scope.clock.sleep(until: core.now + 1)
+            }
+            guard runner.isFull else { continue }
+            core.pause(.window, runner.place)
+            // Its lanes may have made room before the pause was there to be taken back.
+            if runner.hasRoom { core.clear(.window, runner.place) }
         }
     }
 
@@ -234,9 +270,7 @@ package final class HandlerWorker: Sendable {
     /// from looking at deadlines.
     private func lookAround() -> [Task<Void, Never>] {
         [
-            every(settings.lookInterval) { now, runners in
-                for runner in runners { runner.look(now: now) }
-            },
+            lookAtDeadlines(),
             every(settings.commitInterval, or: settings.commitRecords) { _, runners in await self.commit(runners) },
             every(settings.renewInterval) { _, runners in
                 for runner in runners { await runner.renew() }
@@ -246,6 +280,18 @@ package final class HandlerWorker: Sendable {
                 self.core.lookAtFloods()
             },
         ]
+    }
+
+    /// Where no call is under way it is looked for one less often: a worker that has nothing to do sleeps.
+    private func lookAtDeadlines() -> Task<Void, Never> {
+        WorkerTasks.begin { [core, settings] in
+            while !Task.isCancelled {
+                let isQuiet = !self.runners.values.contains { $0.isWatched }
+                await core.scope.clock.sleep(until: core.now + settings.lookInterval * (isQuiet ? 5 : 1))
+                let now = core.now
+                for runner in self.runners.values { runner.look(now: now) }
+            }
+        }
     }
 
     /// Does something every so many milliseconds, or sooner when a partition has so many finished records.

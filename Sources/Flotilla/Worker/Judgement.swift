@@ -4,8 +4,10 @@ internal import Platform
 
 /// What is to be done after some calls of the handler: every outcome is one of these.
 struct Judgement: Sendable {
+    /// What it is about. Those that are done are named by their places here: a copy of each would count its references.
+    private let row: ArraySlice<EventJob>
     /// It went well, and these are its outputs, by their places in the run's batch.
-    var done: [(job: EventJob, outputs: Range<Int>)] = []
+    private(set) var done: [(place: Int, outputs: Range<Int>)] = []
     /// It goes to a retry topic or to the dead letters.
     var disposals: [Disposal] = []
     /// It is tried again in this process.
@@ -17,14 +19,16 @@ struct Judgement: Sendable {
 
     /// Judges the outcomes of a row, one by one. `random` spreads the waiting.
     init(_ outcomes: [CallOutcome], _ row: ArraySlice<EventJob>, _ role: TopicRole, wallNow: Int64, random: Double) {
+        self.row = row
         done.reserveCapacity(outcomes.count)
         var outputsStart = 0
-        for (outcome, var job) in zip(outcomes, row) {
+        for (outcome, place) in zip(outcomes, row.indices) {
             switch outcome {
             case .done(let end):
-                done.append((job, outputsStart..<max(outputsStart, end)))
+                done.append((place, outputsStart..<max(outputsStart, end)))
                 outputsStart = max(outputsStart, end)
             case .failed(let failure, let story):
+                var job = row[place]
                 let decision = RetryDecision(
                     for: failure, policy: role.policy, tries: job.tries + 1, tier: role.tier,
                     age: .milliseconds(wallNow - (job.state?.firstFailed ?? wallNow)), random: random)
@@ -49,6 +53,13 @@ struct Judgement: Sendable {
             handled += 1
         }
     }
+
+    /// The event that is done at a place of `done`.
+    func job(at place: Int) -> EventJob { row[place] }
+
+    var doneJobs: [EventJob] { done.map { row[$0.place] } }
+
+    var doneTickets: [UInt64] { done.map { row[$0.place].ticket } }
 }
 
 extension TopicRole {

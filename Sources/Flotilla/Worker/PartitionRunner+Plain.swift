@@ -4,15 +4,15 @@ internal import Synchronization
 
 // A lane of a handler without state: claim, handle, publish, remember, finish, in this order.
 extension PartitionRunner {
-    /// One call of the once-only memory takes so many at most.
+    /// One call of the once-only memory takes so many at most. More at a time would do without it, but leave the
+    /// processor's caches on their way.
     static let largestPiece = 500
     /// How many pieces of a lane may wait for the log at once, while the handler goes on.
     private static let flightsAllowed = 4
 
     func runPlain(_ lane: Int) async {
         // A slow handler gets few events at a time, so that what is under way can always be finished soon.
-        let largest = core.once == nil ? 4 * Self.largestPiece : Self.largestPiece
-        var size = largest
+        var size = Self.largestPiece
         let flights = Flights(allowed: Self.flightsAllowed)
         while let items = take(lane, max: size) {
             guard let due = await whenDue(items, lane) else { continue }
@@ -27,7 +27,7 @@ extension PartitionRunner {
                 await run(jobs, lane, flights: flights)
             }
             let took = core.now - began
-            if took > 1000 { size = max(1, size / 2) } else if took < 250 { size = min(largest, size * 2) }
+            if took > 1000 { size = max(1, size / 2) } else if took < 250 { size = min(Self.largestPiece, size * 2) }
         }
         rest()
     }
@@ -35,6 +35,11 @@ extension PartitionRunner {
     /// The records whose time has come; waits for the first of them. Nil when it is to be looked again.
     private func whenDue(_ items: [WorkItem], _ lane: Int) async -> [WorkItem]? {
         guard case .retry = role.kind else { return items }
+        if core.skips.hasAny(of: items) {
+            // What an operator wants out of the way waits for no time.
+            putBack(items.filter { core.skips.skip(of: $0.record) == nil }, lane)
+            return items.filter { core.skips.skip(of: $0.record) != nil }
+        }
         let now = core.wallNow
         let due = items.prefix { item in (RetryState(item.record, role: role).due ?? 0) <= now }
         if due.count < items.count { putBack(Array(items[due.count...]), lane) }
@@ -47,12 +52,21 @@ extension PartitionRunner {
         return nil
     }
 
-    /// Checks the envelopes. What is no event is a dead letter at once.
+    /// Checks the envelopes. What is no event is a dead letter at once, and so is what an operator wants skipped.
     func decode(_ items: [WorkItem], _ disposals: inout [Disposal]) -> [EventJob] {
         var jobs: [EventJob] = []
         jobs.reserveCapacity(items.count)
         for item in items {
             let state = role.kind == .source ? nil : RetryState(item.record, role: role)
+            if let skip = core.skips.skip(of: item.record) {
+                disposals.append(
+                    Disposal(
+                        record: item.record, ticket: item.ticket, hold: nil, attempts: state?.attempts ?? 0,
+                        state: state ?? RetryState(item.record, role: role), target: .dead(.skipped),
+                        story: ErrorStory(type: "Skipped", message: "skipped by \(skip.by): \(skip.reason)"),
+                        stage: "skip", trace: nil))
+                continue
+            }
             do {
                 let event = try Event(item.record)
                 jobs.append(EventJob(event: event, ticket: item.ticket, state: state))
@@ -76,7 +90,9 @@ extension PartitionRunner {
         var apart = apart
         var pending = jobs[...]
         while !pending.isEmpty {
-            guard let limit = await permission() else { return await giveBack(pending, lane) }
+            guard let limit = await permission(unlessSkipped: pending.lazy.map(\.item)) else {
+                return await giveBack(pending, lane)
+            }
             var row = pending.prefix(limit)
             // One that may have ended a process goes by itself, in its turn.
             if let suspect = row.firstIndex(where: { $0.suspectedStarts != nil }) {
@@ -94,7 +110,7 @@ extension PartitionRunner {
             if let flights {
                 await flights.begin(self) {
                     if await self.settle(publication, run, judgement) == .apart {
-                        await self.run(judgement.done.map(\.job), lane, apart: true, flights: nil)
+                        await self.run(judgement.doneJobs, lane, apart: true, flights: nil)
                     }
                 }
             } else {
@@ -143,9 +159,11 @@ extension PartitionRunner {
         }
     }
 
-    /// How many events may be run now: waits while something that the handler needs is down. Nil to stop.
-    func permission() async -> Int? {
+    /// How many events may be run now: waits while something that the handler needs is down. Nil to stop: the partition
+    /// is given up, or an operator wants one of these skipped, and they are to be looked at again.
+    func permission(unlessSkipped items: some Sequence<WorkItem> = EmptyCollection()) async -> Int? {
         while isOpen {
+            if core.skips.hasAny(of: items) { return nil }
             if core.standsStill(place) {
                 await nap(until: core.now + 200)
                 continue

@@ -18,7 +18,7 @@ extension PartitionRunner {
     func beginPublishing(_ run: HandlerRun, _ judgement: Judgement) -> Publication {
         var batch = run.outputs
         // Only replays have an outcome to be told, and they do not come by a source topic.
-        if role.kind != .source { for (job, _) in judgement.done { addOutcome("done", of: job, to: &batch) } }
+        if role.kind != .source { for job in judgement.doneJobs { addOutcome("done", of: job, to: &batch) } }
         return core.publisher.begin(batch)
     }
 
@@ -37,13 +37,14 @@ extension PartitionRunner {
         core.gauges.published.count(run.outputs.count)
         guard !refused.isEmpty else {
             core.gauges.done.count(judgement.done.count)
-            guard await conclude(judgement.done.map { ($0.job.ticket, .done) }) else { return .givenUp }
+            guard await conclude(judgement.doneTickets.map { ($0, .done) }) else { return .givenUp }
             return .published(tooLarge: [])
         }
         if run.ranTogether { return .apart }
         var tooLarge: [Disposal] = []
         var done: [(ticket: UInt64, ending: OnceEnding)] = []
-        for (var job, range) in judgement.done {
+        for (place, range) in judgement.done {
+            var job = judgement.job(at: place)
             guard let fault = refused.first(where: { range.contains($0.key) })?.value else {
                 done.append((job.ticket, .done))
                 continue
@@ -116,6 +117,7 @@ extension PartitionRunner {
 
     func count(_ disposals: [Disposal]) {
         for disposal in disposals {
+            if case .dead(.skipped) = disposal.target { core.skips.finish(disposal.record) }
             let isFlood = core.failed(disposal.story)
             switch disposal.target {
             case .tier: core.gauges.retried.count()

@@ -41,7 +41,7 @@ extension PartitionRunner {
             guard await permission() != nil else { return false }
             do {
                 let (book, pending) = try await unlessAbandoned { [place] in try await lane.store.take(place) }
-                let end = try await core.source.end(of: place)
+                let end = try await core.source.bounds(of: place, within: .seconds(10)).high
                 guard book.next <= end.rawValue else {
                     core.probeAbandoned()
                     await standStill(book, end)
@@ -108,16 +108,19 @@ extension PartitionRunner {
     private func sorted(_ items: [WorkItem]) async -> [Row]? {
         var disposals: [Disposal] = []
         var repeats: [EventJob] = []
-        let events = decode(items, &disposals)
+        let decoded = decode(items, &disposals)
+        let rewound = decoded.filter { $0.state?.isRewound == true }
+        let events = rewound.isEmpty ? decoded : decoded.filter { $0.state?.isRewound != true }
         guard let jobs = await claimed(events, 0, &disposals, &repeats) else {
             // The events wait in front of the lane again; what is none waits with them.
-            putBack(items.filter { item in disposals.contains { $0.ticket == item.ticket } }, 0)
+            let others = Set(disposals.map(\.ticket) + rewound.map(\.ticket))
+            putBack(items.filter { others.contains($0.ticket) }, 0)
             return nil
         }
         var rows: [UInt64: Row.Kind] = [:]
         for job in jobs { rows[job.ticket] = .event(job) }
         for disposal in disposals { rows[disposal.ticket] = .dead(disposal) }
-        for job in repeats { rows[job.ticket] = .repeated(job) }
+        for job in repeats + rewound { rows[job.ticket] = .repeated(job) }
         let ready = items.prefix { rows[$0.ticket] != nil }
         let waiting = items[ready.count...].filter { rows[$0.ticket] != nil }
         if !waiting.isEmpty {
@@ -148,12 +151,22 @@ extension PartitionRunner {
                 left = left.dropFirst(applied.count)
                 continue
             }
-            guard let limit = await permission() else { return await giveBack(left) }
+            // What is none of the handler's needs nothing that the handler needs.
+            let idle = left.prefix { $0.job == nil }
+            var limit = Int.max
+            if idle.isEmpty {
+                guard let allowed = await permission(unlessSkipped: left.lazy.map(\.item)) else {
+                    return await giveBack(left)
+                }
+                limit = allowed
+            }
             // Whoever has their claims now may have done them under another offset, so they are asked for again.
-            if hasStale(of: left.map(\.item.ticket)) { return await giveBack(left) }
+            if hasStale(of: left.lazy.map(\.item.ticket)) { return await giveBack(left) }
             let ahead = left.prefix { $0.offset < unwritable ?? .max }
             let row = ahead.isEmpty ? left : ahead
-            let piece = row.prefix(Row.piece(of: row, atMost: apart ? 1 : min(limit, most)))
+            let piece =
+                idle.isEmpty
+                ? row.prefix(Row.piece(of: row, atMost: apart ? 1 : min(limit, most))) : idle.prefix(row.count)
             switch await transact(piece, handler, lane, book) {
             case .committed(let outputs, let sequence):
                 if piece.events.isEmpty { core.answered(Failure.postgres) } else { core.succeeded(piece.events.count) }
@@ -312,15 +325,21 @@ extension PartitionRunner {
             return
         }
         let quietSince = look(true)
+        let readThrough = lane.readThrough(next: book.next)
         let scope = core.scope
         let source = TopicPartition(role.family.source, place.partition)
         let result = await core.aloneness.shared {
             await transaction(lane, book, next: book.next) { transaction, until in
                 let context = Context(
-                    attempt: 1, until: until, event: nil, scope: scope, quietSince: quietSince)
+                    attempt: 1, until: until, event: nil, scope: scope, quietSince: quietSince,
+                    readThrough: {
+                        lane.wantsEnd()
+                        return readThrough
+                    })
                 return try await handler.tick(context.now, source, transaction, context)
             }
         }
+        askForEnd(lane)
         switch result {
         case .committed(let outputs, let sequence):
             core.answered(Failure.postgres)
@@ -337,6 +356,18 @@ extension PartitionRunner {
             tickFailed(story)
         case .fenced: await stepBack(lane)
         case .unwritable, .givenUp: core.probeAbandoned()
+        }
+    }
+
+    /// Asks the log where it ends, if the handler wants to know: beside the lane, which a log that is away must not stop.
+    private func askForEnd(_ lane: StatefulLane) {
+        guard lane.mayAskForEnd() else { return }
+        let began = Timestamp(milliseconds: core.wallNow)
+        beside { [self] in
+            let bounds = try? await unlessAbandoned { [core, place] in
+                try await core.source.bounds(of: place, within: .seconds(3))
+            }
+            lane.noteEnd(bounds.map { ($0.low.rawValue, $0.high.rawValue) }, asked: began)
         }
     }
 

@@ -57,7 +57,8 @@ extension PartitionRunner {
                 }
             }
             guard let first = fresh.first else { return [] }
-            return try await handler.apply(fresh.map(\.event), transaction, scope.context(first, until: until))
+            let context = scope.context(first.event, attempts: first.attempts, until: until)
+            return try await handler.apply(fresh.map(\.event), transaction, context)
         } adding: { batch in
             for row in piece {
                 switch row.kind {

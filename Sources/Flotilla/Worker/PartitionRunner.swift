@@ -15,6 +15,8 @@ final class PartitionRunner: Sendable {
     /// What a handler with state needs to remember of the partition; nil for others.
     let stateful: StatefulLane?
     private let state: Mutex<State>
+    /// Whether its mode is open, for those who ask at every call of the handler: a lock would cost more than the answer.
+    private let open = Atomic<Bool>(true)
 
     /// What the partition's lanes may still do.
     enum Mode: Sendable {
@@ -56,16 +58,16 @@ final class PartitionRunner: Sendable {
     }
 
     var mode: Mode { state.withLock { $0.mode } }
-    var isOpen: Bool { mode == .open }
+    var isOpen: Bool { open.load(ordering: .acquiring) }
     /// Whether what is under way may still be finished.
     var mayFinish: Bool { mode != .abandoned }
 
     // MARK: Records in
 
-    /// Takes records in and has lanes go on. True when the window is full now.
-    func admit(_ batch: RecordBatch) -> Bool {
-        let (isFull, woken) = state.withLock { state -> (Bool, [Int]) in
-            guard state.mode == .open else { return (false, []) }
+    /// Takes records in and has lanes go on.
+    func admit(_ batch: RecordBatch) {
+        let woken = state.withLock { state -> [Int] in
+            guard state.mode == .open else { return [] }
             let tickets = state.ledger.admit(batch)
             var woken: [Int] = []
             if state.queues.count == 1 {
@@ -82,10 +84,9 @@ final class PartitionRunner: Sendable {
                 }
             }
             state.busy += woken.count
-            return (state.ledger.isFull, woken)
+            return woken
         }
         for lane in woken { run(lane) }
-        return isFull
     }
 
     /// Has the lane's task look for something to do although no record came: a tick, or what its state left over.
@@ -146,10 +147,19 @@ final class PartitionRunner: Sendable {
     /// The offset to commit, when there is a new one.
     var committable: Offset? { state.withLock { $0.ledger.committable } }
 
+    /// Whether it is finished, and everything before it.
+    func isPast(_ offset: Offset) -> Bool { state.withLock { $0.ledger.isPast(offset) } }
+
     func committed(_ offset: Offset) { state.withLock { $0.ledger.committed(offset) } }
 
     /// How many records were finished since the last commit.
     var uncommitted: Int { state.withLock { $0.ledger.finishedSinceCommit } }
+
+    /// Whether its lanes have enough to do for now.
+    var isBusy: Bool { state.withLock { $0.ledger.isBusy && $0.mode == .open } }
+
+    /// Whether the window is full.
+    var isFull: Bool { state.withLock { $0.ledger.isFull } }
 
     /// Whether fetching may go on after the window was full.
     var hasRoom: Bool { state.withLock { $0.ledger.hasRoom } }
@@ -223,6 +233,9 @@ final class PartitionRunner: Sendable {
         }.get()
     }
 
+    /// Whether calls are under way that have a deadline.
+    var isWatched: Bool { state.withLock { !$0.watches.isEmpty } }
+
     /// Cancels calls whose time is over.
     func look(now: Int64) {
         for watch in state.withLock({ Array($0.watches.values) }) { watch.look(now: now) }
@@ -234,6 +247,7 @@ final class PartitionRunner: Sendable {
     func drain() async {
         let sleepers = state.withLock { state in
             if state.mode == .open { state.mode = .draining }
+            open.store(false, ordering: .releasing)
             return Array(state.sleepers.values)
         }
         for sleeper in sleepers { sleeper.cancel() }
@@ -247,10 +261,16 @@ final class PartitionRunner: Sendable {
         }
     }
 
+    /// Has whoever waits look again.
+    func wake() {
+        for sleeper in state.withLock({ Array($0.sleepers.values) }) { sleeper.cancel() }
+    }
+
     /// Has everything under way end at once, unfinished.
     func abandon() {
         let (sleepers, watches) = state.withLock { state in
             state.mode = .abandoned
+            open.store(false, ordering: .releasing)
             return (Array(state.sleepers.values), Array(state.watches.values))
         }
         for sleeper in sleepers { sleeper.cancel() }

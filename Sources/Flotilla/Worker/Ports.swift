@@ -11,15 +11,15 @@ package protocol RecordSource: Sendable {
     /// Stops or goes on fetching partitions, in the order of the calls. What is not assigned is passed over.
     func setPaused(_ isPaused: Bool, _ partitions: [TopicPartition])
     func commit(_ offsets: [PartitionOffset]) async throws(KafkaFault)
-    /// The offset that the next record of a partition will get.
-    func end(of place: TopicPartition) async throws(KafkaFault) -> Offset
+    /// The first offset that a partition still has, and the one that its next record will get.
+    func bounds(of place: TopicPartition, within limit: Duration) async throws(KafkaFault) -> Watermarks
     func close(within budget: Duration) async
 }
 
 extension Consumer: RecordSource {
-    package func end(of place: TopicPartition) async throws(KafkaFault) -> Offset {
-        try await watermarks(place).high
-    }
+    package func bounds(
+        of place: TopicPartition, within limit: Duration
+    ) async throws(KafkaFault) -> Watermarks { try await watermarks(place, within: limit) }
 
     package func setPaused(_ isPaused: Bool, _ partitions: [TopicPartition]) {
         if isPaused { pauseLater(partitions) } else { resumeLater(partitions) }

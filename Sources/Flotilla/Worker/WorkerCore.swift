@@ -14,6 +14,7 @@ final class WorkerCore: Sendable {
     let store: StateStore?
     let identity: WorkerIdentity
     let gauges = WorkerGauges()
+    let skips = SkipList()
     /// Held by everyone who runs the handler; alone by whoever runs a record that may end the process.
     let aloneness = SharedGate()
     private let onceTrouble = Atomic<Bool>(false)

@@ -6,6 +6,8 @@ package struct WorkerSettings: Sendable {
     /// How much of a partition may be unfinished. Retry topics wait for their time, so they get less.
     package var window = OffsetLedger.Limits()
     package var retryWindow = OffsetLedger.Limits(records: 500, bytes: 8 << 20)
+    /// How long partitions that have enough to do may keep the others waiting.
+    package var roomPatience: Int64 = 200
     /// Offsets are committed so often, or after so many records.
     package var commitInterval: Int64 = 1000
     package var commitRecords = 1000

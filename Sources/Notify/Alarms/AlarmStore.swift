@@ -8,14 +8,17 @@ internal import Postgres
 struct AlarmStore: Sendable {
     let transaction: PostgresTransaction
 
+    /// Compared byte by byte, as Postgres does: Swift's strings take two ways of writing é for one.
     struct Key: Hashable, Sendable, Comparable {
-        let rule: String
-        let campaign: String
-        let value: String
+        private let bytes: [ByteText]
 
-        static func < (left: Key, right: Key) -> Bool {
-            (left.rule, left.campaign, left.value) < (right.rule, right.campaign, right.value)
-        }
+        init(rule: String, campaign: String, value: String) { bytes = [rule, campaign, value].map { ByteText($0) } }
+
+        var rule: String { bytes[0].text }
+        var campaign: String { bytes[1].text }
+        var value: String { bytes[2].text }
+
+        static func < (left: Key, right: Key) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
     }
 
     struct Row: Sendable {
@@ -23,6 +26,8 @@ struct AlarmStore: Sendable {
         var alarm: Alarm
         var digest: String
         var heardAt: Timestamp
+        /// When its next window is missed, as it was stored.
+        var dueAt: Timestamp?
     }
 
     /// Locks what there is of these and makes what there is not.
@@ -80,13 +85,13 @@ struct AlarmStore: Sendable {
             """)
     }
 
-    /// What has not been heard of for so long is forgotten.
-    func forget(before limit: Timestamp) {
-        transaction.later(
+    /// What has not been heard of for so long is forgotten. True when there may be more.
+    func forget(before limit: Timestamp, atMost most: Int) async throws -> Bool {
+        try await transaction.execute(
             """
             DELETE FROM alarms WHERE ctid = ANY(ARRAY(
-                SELECT ctid FROM alarms WHERE heard_at < \(limit) LIMIT 1000 FOR UPDATE SKIP LOCKED))
-            """)
+                SELECT ctid FROM alarms WHERE heard_at < \(limit) LIMIT \(most)::int FOR UPDATE SKIP LOCKED))
+            """) == most
     }
 
     private static func text(_ alarm: Alarm) throws -> String { String(decoding: try alarm.jsonBytes(), as: UTF8.self) }
@@ -97,6 +102,8 @@ struct AlarmStore: Sendable {
         let text: String = try row.value("state")
         // What a later build has written begins anew here.
         let alarm = (try? JSONDocument(parsing: text).root.decode(Alarm.self)) ?? Alarm()
-        return Row(key: key, alarm: alarm, digest: try row.value("digest"), heardAt: try row.value("heard_at"))
+        return Row(
+            key: key, alarm: alarm, digest: try row.value("digest"), heardAt: try row.value("heard_at"),
+            dueAt: try row.optional("due_at"))
     }
 }

@@ -1,5 +1,6 @@
 internal import Flotilla
 internal import JSON
+internal import Model
 internal import Platform
 
 /// Something that a rule may be about, as a topic brought it. Topics are a boundary, so what rules look at is checked.
@@ -59,8 +60,9 @@ struct Fact: Sendable {
         }
         var (dimension, value) = ("", "")
         for member in dimensions.members {
-            guard let text = member.value.string else {
-                throw .schemaInvalid("/dimensions/\(member.name): must be a text")
+            // A value is part of a key, and an index entry of Postgres has 2700 bytes for all of one.
+            guard let text = member.value.string, text.utf8.count <= 1024, !text.utf8.contains(0) else {
+                throw .schemaInvalid("/dimensions: must be a text of at most 1024 bytes")
             }
             (dimension, value) = (member.name, text)
         }
@@ -137,16 +139,23 @@ struct Fact: Sendable {
     func concerns(_ rule: Rule) -> Bool {
         switch (rule.kind, content) {
         case (.window(let series, _), .window(let window)), (.change(let series, _), .window(let window)):
-            series.metric == window.metric && series.step == window.step
-                && window.dimension == series.dimension ?? "" && (series.campaign ?? campaign) == campaign
+            series.step == window.step && Self.isSame(series.metric, window.metric)
+                && Self.isSame(series.dimension ?? "", window.dimension) && isWanted(series.campaign)
         case (.campaign(let states, let wanted), .campaign(let state, _)):
-            states.contains(state) && (wanted ?? campaign) == campaign
+            states.contains(state) && isWanted(wanted)
         case (.event(let wantedType, let above, let wanted), .event(let type, let value)):
-            wantedType == type && (wanted ?? campaign) == campaign
+            Self.isSame(wantedType, type) && isWanted(wanted)
                 && above.map { limit in value.map { $0 > limit } ?? false } ?? true
         case (.window, _), (.change, _), (.campaign, _), (.event, _): false
         }
     }
+
+    private func isWanted(_ wanted: String?) -> Bool {
+        wanted.map { wanted in campaign.map { Self.isSame(wanted, $0) } ?? false } ?? true
+    }
+
+    /// Byte by byte, as tables and other handlers have it: two ways of writing é are two names.
+    private static func isSame(_ left: String, _ right: String) -> Bool { ByteText(left) == ByteText(right) }
 
     /// What is remembered apart for a rule: each campaign, and each value of the dimension.
     var seriesValue: String { if case .window(let window) = content { window.value } else { "" } }

@@ -7,11 +7,28 @@ internal import Postgres
 struct DeliveryStore: Sendable {
     let transaction: PostgresTransaction
 
+    /// What goes into one statement: all of them are in memory, here and there.
+    static let statement = (rows: 1000, bytes: 4 << 20)
+
     /// Writes deliveries down; those that are there already are the same.
-    func insert(_ deliveries: [NewDelivery]) {
-        guard !deliveries.isEmpty else { return }
+    func insert(_ deliveries: [NewDelivery]) async throws {
         let all = deliveries.sorted { ($0.id.high, $0.id.low) < ($1.id.high, $1.id.low) }
-        transaction.later(
+        var piece: [NewDelivery] = []
+        var bytes = 0
+        for delivery in all {
+            if piece.count == Self.statement.rows || bytes + delivery.bytes > Self.statement.bytes {
+                try await write(piece)
+                (piece, bytes) = ([], 0)
+            }
+            piece.append(delivery)
+            bytes += delivery.bytes
+        }
+        try await write(piece)
+    }
+
+    private func write(_ all: [NewDelivery]) async throws {
+        guard !all.isEmpty else { return }
+        try await transaction.execute(
             """
             INSERT INTO deliveries
                 (id, rule, channel, kind, campaign, recipient, subject, body, expires_at, event_source, event_id)
@@ -37,14 +54,14 @@ struct DeliveryStore: Sendable {
         ).map(Ended.init)
     }
 
-    /// What was told of for so long leaves.
-    func forget(after keep: Duration) {
-        transaction.later(
+    /// What was told of for so long leaves. True when there may be more.
+    func forget(after keep: Duration, atMost most: Int) async throws -> Bool {
+        try await transaction.execute(
             """
             DELETE FROM deliveries WHERE ctid = ANY(ARRAY(
                 SELECT ctid FROM deliveries WHERE told_at < now() - \(keep.milliseconds)::bigint * interval '1 millisecond'
-                LIMIT 5000 FOR UPDATE SKIP LOCKED))
-            """)
+                LIMIT \(most)::int FOR UPDATE SKIP LOCKED))
+            """) == most
     }
 }
 

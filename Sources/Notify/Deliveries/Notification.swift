@@ -153,4 +153,7 @@ struct NewDelivery: Sendable {
     let recipient, subject, body: String
     let giveUpAfter: Duration
     var eventSource, eventID: String?
+
+    /// About how many it takes.
+    var bytes: Int { 500 + subject.utf8.count + body.utf8.count }
 }

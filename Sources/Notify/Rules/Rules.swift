@@ -16,6 +16,9 @@ package struct Rules: Sendable {
     package var hasWebhooks: Bool { channels.contains { if case .webhook = $0.way { true } else { false } } }
     package var hasMails: Bool { channels.contains { if case .mail = $0.way { true } else { false } } }
 
+    /// How many there are.
+    package var summary: String { "\(rules.count) rules for \(channels.count) channels" }
+
     func channel(_ name: String) -> Channel? { channels.first { $0.name == name } }
     func rule(_ name: String) -> Rule? { rules.first { $0.name == name } }
 }

@@ -69,34 +69,55 @@ struct Template: Hashable, Sendable {
 
     /// What is shown in its places: what was computed, else what the event has.
     func render(_ computed: [String: String], _ event: JSONValue?, limit: Int = Self.textLimit) -> String {
-        render(computed, event, limit: limit) { $0 }
-    }
-
-    /// The same as JSON: what is put in stands within the quotes of a text.
-    func renderJSON(_ computed: [String: String]) -> String {
-        render(computed, nil, limit: 4 * Self.textLimit) { text in
-            var writer = JSONWriter()
-            writer.append(text)
-            return String(writer.text.dropFirst().dropLast())
-        }
-    }
-
-    private func render(
-        _ computed: [String: String], _ event: JSONValue?, limit: Int, _ escape: (String) -> String
-    ) -> String {
         var text = ""
         for piece in pieces {
             switch piece {
             case .text(let plain): text += plain
-            case .place(let path, let otherwise):
-                let found = path.count == 1 ? computed[path[0]] : nil
-                let shown =
-                    found ?? event?.at(path).flatMap(Self.shown) ?? otherwise ?? "(\(path.joined(separator: ".")))"
-                text += escape(shown)
+            case .place(let path, let otherwise): text += Self.shown(path, otherwise, computed, event)
             }
             if text.utf8.count > limit { return Self.cut(text, limit) }
         }
         return text
+    }
+
+    /// The same as JSON: what is put in stands within the quotes of a text. What is too long is cut there, so that it stays
+    /// JSON.
+    func renderJSON(_ computed: [String: String], limit: Int = 4 * Self.textLimit) -> String {
+        var text = ""
+        // What is left for places, beside what the template itself has.
+        var room = limit
+        for case .text(let plain) in pieces { room -= plain.utf8.count }
+        for piece in pieces {
+            switch piece {
+            case .text(let plain): text += plain
+            case .place(let path, let otherwise):
+                let shown = Self.escaped(Self.shown(path, otherwise, computed, nil), limit: room)
+                room -= shown.utf8.count
+                text += shown
+            }
+        }
+        return text
+    }
+
+    /// A text between the quotes of one in JSON, cut before it is escaped: behind it, half an escape could be left.
+    private static func escaped(_ text: String, limit: Int) -> String {
+        func escaped(_ text: String) -> String {
+            var writer = JSONWriter()
+            writer.append(text)
+            return String(writer.text.dropFirst().dropLast())
+        }
+        let whole = escaped(text)
+        guard whole.utf8.count > limit else { return whole }
+        // A byte becomes six at most.
+        let shorter = max(0, limit) / 6
+        return shorter < 3 ? "" : escaped(cut(text, shorter))
+    }
+
+    private static func shown(
+        _ path: [String], _ otherwise: String?, _ computed: [String: String], _ event: JSONValue?
+    ) -> String {
+        let found = path.count == 1 ? computed[path[0]] : nil
+        return found ?? event?.at(path).flatMap(shown) ?? otherwise ?? "(\(path.joined(separator: ".")))"
     }
 
     private static func shown(_ value: JSONValue) -> String? {

@@ -16,6 +16,8 @@ final class Sender: Sendable {
     private let store: SenderStore
     /// How many tries of each channel are under way.
     private let underWay = Mutex<[String: Int]>([:])
+    /// Channels that said here that they are gone, while others know another address of theirs: those go on with them.
+    private let moved = Mutex<Set<String>>([])
 
     private static let placesOfChannel = 4
     private static let lookInterval: Duration = .milliseconds(200)
@@ -67,7 +69,8 @@ final class Sender: Sendable {
     }
 
     private func places(of channel: Channel) -> Int {
-        Self.placesOfChannel - underWay.withLock { $0[channel.name] ?? 0 }
+        moved.withLock { $0.contains(channel.name) }
+            ? 0 : Self.placesOfChannel - underWay.withLock { $0[channel.name] ?? 0 }
     }
 
     /// Tries one, and goes on with the next of its channel while there is one: a place is not idle while others wait.
@@ -75,7 +78,7 @@ final class Sender: Sendable {
         var next: SenderStore.Leased? = leased
         while let current = next {
             await attempt(current, channel, transfers)
-            guard !service.isEnding, !service.isPaused else { break }
+            guard !service.isEnding, !service.isPaused, !moved.withLock({ $0.contains(channel.name) }) else { break }
             next = try? await store.lease(channel, atMost: 1).first
         }
         underWay.withLock { $0[channel.name, default: 1] -= 1 }
@@ -111,16 +114,32 @@ final class Sender: Sendable {
                 ])
         }
         // Within the lease's grace; after it another try begins, under the same id.
+        let random = Double.random(in: 0...1)
+        let news = await persistently("the end of a notification could not be written down", leased) {
+            try await store.end(leased, channel, attempt, random: random)
+        }
+        switch news {
+        case .toNote:
+            // Somebody else may be at it for a moment. Whoever is for longer keeps nobody from sending.
+            await persistently("what an endpoint said could not be written down", leased) {
+                try await store.note(channel, attempt.verdict) ? () : nil
+            }
+        case .moved: moved.withLock { _ = $0.insert(channel.name) }
+        case .some(.none), nil: break
+        }
+    }
+
+    /// Does something a few times over, until it does not fail; nil is a no that may pass too.
+    @discardableResult private func persistently<Value>(
+        _ failure: StaticString, _ leased: SenderStore.Leased, _ body: () async throws -> Value?
+    ) async -> Value? {
         for pause in [0, 100, 500, 2000, 5000] {
             if pause > 0 { try? await Task.sleep(for: .milliseconds(pause)) }
-            do {
-                return try await store.end(leased, channel, attempt, random: Double.random(in: 0...1))
-            } catch {
-                service.log.warning(
-                    "the end of a notification could not be written down",
-                    [("delivery", leased.id), ("error", "\(error)")])
+            do { if let value = try await body() { return value } } catch {
+                service.log.warning(failure, [("delivery", leased.id), ("error", "\(error)")])
             }
         }
+        return nil
     }
 
     /// Nil when it was broken off, and nobody knows.
@@ -149,7 +168,7 @@ final class Sender: Sendable {
                     Transfers.Mail(server, from: from, to: to, message: message, within: channel.timeout))
                 return SenderStore.Attempt(verdict: .sent, status: answer.status)
             }
-        } catch { return verdict(error) }
+        } catch { return Self.verdict(error) }
     }
 
     private func post(
@@ -187,15 +206,16 @@ final class Sender: Sendable {
         return attempt
     }
 
-    private func verdict(_ fault: TransferFault) -> SenderStore.Attempt? {
+    static func verdict(_ fault: TransferFault) -> SenderStore.Attempt? {
         let status = fault.status > 0 ? fault.status : nil
         let verdict: SenderStore.Attempt.Verdict
         switch fault.kind {
         case .cancelled, .closed: return nil
-        case .privateAddress, .broken: verdict = .never
+        case .privateAddress: verdict = .never
         // A mailbox that is not there will not be there later; who may not log in may have mistyped.
         case .refused: verdict = (550...559).contains(fault.status) ? .never : .later(retryAfter: 0)
-        case .unreachable, .timedOut, .insecure: verdict = .later(retryAfter: 0)
+        // Broken is something here: memory, mostly. That may pass.
+        case .unreachable, .timedOut, .insecure, .broken: verdict = .later(retryAfter: 0)
         }
         return SenderStore.Attempt(verdict: verdict, status: status, reason: Template.cut(fault.reason, 200))
     }

@@ -43,16 +43,14 @@ struct SenderStore: Sendable {
     func register(_ channels: [Channel]) async throws {
         guard !channels.isEmpty else { return }
         let all = channels.sorted { $0.name < $1.name }
-        let targets = all.map { channel in
-            // What leads to a hook is as good as a password.
-            unsafe Digest.sha256(Array(channel.target.utf8).span.bytes).hex(first: 16)
-        }
         try await pool.transaction { transaction in
+            // What is as it should be is not touched: a worker that was stopped in the middle may hold on to it.
             try await transaction.execute(
                 """
                 INSERT INTO endpoints AS old (channel, target, tokens, counted_at)
-                SELECT c, t, r, 0 FROM unnest(\(all.map(\.name))::text[], \(targets)::text[],
+                SELECT c, t, r, 0 FROM unnest(\(all.map(\.name))::text[], \(all.map(Self.target))::text[],
                     \(all.map { Double($0.rate) })::double precision[]) AS new (c, t, r)
+                WHERE NOT EXISTS (SELECT FROM endpoints e WHERE e.channel = c AND e.target = t)
                 ON CONFLICT (channel) DO UPDATE
                     SET target = excluded.target, failures = 0, blocked_until = 0, disabled_at = NULL
                     WHERE old.target <> excluded.target
@@ -79,14 +77,7 @@ struct SenderStore: Sendable {
     func lease(_ channel: Channel, atMost most: Int) async throws -> [Leased] {
         try await pool.transaction { transaction in
             // Who else is at it has what there is.
-            guard
-                let held = try await transaction.query(
-                    """
-                    SELECT *, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now
-                    FROM endpoints WHERE channel = \(channel.name) FOR UPDATE SKIP LOCKED
-                    """
-                ).first
-            else { return [] }
+            guard let held = try await hold(channel, transaction) else { return [] }
             var endpoint = try Endpoint(held)
             let lease = channel.timeout.milliseconds + Self.grace.milliseconds
             let now: Int64 = try held.value("now")
@@ -112,37 +103,54 @@ struct SenderStore: Sendable {
         }
     }
 
+    /// An endpoint's row and what time it is, held to the end of the transaction; nil when somebody else holds it.
+    private func hold(_ channel: Channel, _ transaction: PostgresTransaction) async throws -> PostgresRow? {
+        try await transaction.query(
+            """
+            SELECT *, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now
+            FROM endpoints WHERE channel = \(channel.name) FOR UPDATE SKIP LOCKED
+            """
+        ).first
+    }
+
+    /// Where a channel's tries go. What leads to a hook is as good as a password, so it is a digest.
+    private static func target(_ channel: Channel) -> String {
+        unsafe Digest.sha256(Array(channel.target.utf8).span.bytes).hex(first: 16)
+    }
+
+    /// What the end of a try says of its endpoint.
+    enum News: Hashable, Sendable {
+        case none
+        /// To be written down by `note`.
+        case toNote
+        /// It is gone from here, and others know another address.
+        case moved
+    }
+
     /// Writes down how a try ended. Nothing when another one has begun since.
-    func end(_ leased: Leased, _ channel: Channel, _ attempt: Attempt, random: Double) async throws {
+    ///
+    /// The endpoint's row is only looked at: whoever holds on to it is not waited for with a connection that others need.
+    func end(_ leased: Leased, _ channel: Channel, _ attempt: Attempt, random: Double) async throws -> News {
         try await pool.transaction { transaction in
-            guard
-                let held = try await transaction.query(
-                    """
-                    SELECT *, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now
-                    FROM endpoints WHERE channel = \(channel.name) FOR UPDATE
-                    """
-                ).first
-            else { return }
-            var endpoint = try Endpoint(held)
-            let now: Int64 = try held.value("now")
+            let found = try await transaction.query(
+                "SELECT target, failures FROM endpoints WHERE channel = \(channel.name)"
+            ).first
+            // While workers are restarted with another address, what an old one hears is not about the new one.
+            let isOwn = try found.map { try $0.value("target") == Self.target(channel) } ?? true
             var (outcome, wait): (String?, Int64) = (nil, 0)
+            var news = isOwn ? News.toNote : .none
             switch attempt.verdict {
             case .sent:
                 outcome = "sent"
-                endpoint.succeeded()
+                if try found?.value("failures") == 0 { news = .none }
             case .never:
-                // It answered, so it is there.
                 outcome = "failed"
-                endpoint.succeeded()
+                if try found?.value("failures") == 0 { news = .none }
             case .gone:
-                outcome = "failed"
-                transaction.later(
-                    "UPDATE endpoints SET disabled_at = now() WHERE channel = \(channel.name) AND disabled_at IS NULL")
+                if isOwn { outcome = "failed" } else { news = .moved }
             case .later(let retryAfter):
-                endpoint.failed(retryAfter: retryAfter, now: now)
                 wait = max(Endpoint.delay(after: leased.attempt, random: random), min(retryAfter, 86_400_000))
             }
-            endpoint.save(channel.name, transaction)
             try await transaction.execute(
                 """
                 UPDATE deliveries SET status = \(attempt.status)::int, reason = \(attempt.reason),
@@ -151,6 +159,26 @@ struct SenderStore: Sendable {
                     ended_at = CASE WHEN \(outcome)::text IS NOT NULL THEN clock_timestamp() END
                 WHERE id = \(leased.id)::uuid AND attempts = \(leased.attempt)::int AND ended_at IS NULL
                 """)
+            return news
+        }
+    }
+
+    /// Writes down what a try said of its endpoint. False when somebody else holds on to that now.
+    func note(_ channel: Channel, _ verdict: Attempt.Verdict) async throws -> Bool {
+        try await pool.transaction { transaction in
+            guard let held = try await hold(channel, transaction) else { return false }
+            guard try held.value("target") == Self.target(channel) else { return true }
+            var endpoint = try Endpoint(held)
+            switch verdict {
+            // Who refuses something has answered, so it is there.
+            case .sent, .never: endpoint.succeeded()
+            case .later(let retryAfter): endpoint.failed(retryAfter: retryAfter, now: try held.value("now"))
+            case .gone:
+                transaction.later(
+                    "UPDATE endpoints SET disabled_at = now() WHERE channel = \(channel.name) AND disabled_at IS NULL")
+            }
+            endpoint.save(channel.name, transaction)
+            return true
         }
     }
 
@@ -168,7 +196,7 @@ struct SenderStore: Sendable {
             let gone = try await transaction.execute(
                 """
                 UPDATE deliveries SET outcome = 'failed', ended_at = clock_timestamp(),
-                    reason = 'not tried: the endpoint said that it is gone (410); a new address in rules.yaml enables it'
+                    reason = 'not tried: the endpoint said that it is gone (410); a new address in rules.yaml enables it, and so does flotilla endpoints enable'
                 WHERE id IN (SELECT d.id FROM endpoints e JOIN deliveries d USING (channel)
                     WHERE e.disabled_at IS NOT NULL AND d.ended_at IS NULL AND d.due_at <= clock_timestamp()
                     LIMIT 1000 FOR UPDATE OF d SKIP LOCKED)

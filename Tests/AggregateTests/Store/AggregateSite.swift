@@ -7,6 +7,7 @@ import Platform
 import Postgres
 import Synchronization
 import TestServers
+import TestSupport
 import Testing
 
 /// A database that several processes of `aggregate` share, each an instance with a memory of its own; and a plain count of
@@ -32,7 +33,7 @@ final class AggregateSite: Sendable {
         var configuration = try PostgresConfiguration(url: try PostgresServer.shared.get().database())
         schema = "test_\(UUIDValue.version7())"
         configuration.schema = schema
-        configuration.connections = 2
+        configuration.connections = 5
         pool = try PostgresPool(configuration)
         do { try await prepare() } catch {
             pool.close()
@@ -84,6 +85,22 @@ final class AggregateSite: Sendable {
                 context
             ).count
         }
+    }
+
+    /// Waits until somebody waits for what this transaction holds.
+    func blocked(by holder: PostgresTransaction) async throws {
+        let pid: Int = try await holder.query("SELECT pg_backend_pid() AS pid")[0].value("pid")
+        try await eventually {
+            try await query(
+                """
+                SELECT EXISTS (SELECT FROM pg_stat_activity WHERE \(pid)::int = ANY(pg_blocking_pids(pid))) AS found
+                """)[0].value("found")
+        }
+    }
+
+    func keepTables(_ handler: Aggregate, now: Int64) async throws {
+        try await handler.keepTables(
+            pool, Log(level: .error, format: .text), now: Timestamp(milliseconds: now))
     }
 
     func query(_ statement: SQL) async throws -> PostgresRows {

@@ -102,6 +102,61 @@ import Testing
         }
     }
 
+    /// Points that keep coming leave something unwritten at every tick: windows that have ended are told all the same.
+    @Test func windowsAreToldWhilePointsKeepComing() async throws {
+        try await withBench(["lateness": "1s", "idleAfter": "5s", "writeEvery": "10s"]) { bench in
+            var told: [Int64: Int] = [:]
+            for second in Int64(0)..<150 {
+                for part in [Int64(0), 500] {
+                    let time = Self.noon + second * 1000 + part
+                    try await bench.apply([point("", at: time)], now: at(time))
+                }
+                let found = try await bench.tick(at(Self.noon + second * 1000 + 900), place, quietSince: nil)
+                if !found.isEmpty { told[second] = found.count }
+            }
+            // Of two minutes that ended, each within twice the time between writes. The first is told once.
+            #expect(told.values.reduce(0, +) == 2, "\(told)")
+            #expect(told.keys.sorted().first.map { $0 < 61 + 21 } == true, "\(told)")
+        }
+    }
+
+    @Test func manyWindowsThatEndTogetherAreToldTogether() async throws {
+        try await withBench(["lateness": "0s", "idleAfter": "0s", "writeEvery": "0s"]) { bench in
+            for piece in 0..<5 {
+                try await bench.apply(
+                    (0..<500).map { number in
+                        try .sample(
+                            json: #"{"campaign_id":"\#(piece)/\#(number)","metric":"m","timestamp":\#(Self.noon)}"#,
+                            topic: "metrics.points")
+                    }, now: at(Self.noon))
+            }
+            let told = try await bench.tick(at(Self.noon + 60_000), place)
+            #expect(told.count == 2500)
+            #expect(Set(told.map(\.id)).count == 2500)
+        }
+    }
+
+    /// What another build has written, or a disk has spoiled, is no fault of the points: they wait.
+    @Test(arguments: ["unique_sketch", "quantile_sketch", "guard", "body"])
+    func whatCannotBeReadKeepsPointsWaiting(_ column: String) async throws {
+        let settings = ["dimensions": "country", "writeEvery": "10s"]
+        let site = try await AggregateSite()
+        defer { site.close() }
+        let first = try Aggregate(settings: settings)
+        for country in ["de", "fr"] {
+            try await site.apply(first, [site.point("c", at: Self.noon, dimensions: [("country", country, country)])])
+        }
+        let table = ["guard": "dimension_guards", "body": "journal"][column] ?? "windows"
+        _ = try await site.query("UPDATE \(identifier: table) SET \(identifier: column) = '\\x09ff'::bytea")
+        let fault = await #expect(throws: PostgresFault.self) {
+            try await site.apply(
+                try Aggregate(settings: ["dimensions": "country", "writeEvery": "0s"]),
+                [site.point("c", at: Self.noon, dimensions: [("country", "at", "at")])])
+        }
+        #expect(fault?.kind == .statement)
+        #expect(fault?.reason.contains("stored") == true, "\(fault?.reason ?? "")")
+    }
+
     /// Names that Swift takes for equal and Postgres does not are names of their own, in whatever is remembered too.
     @Test func twoWaysToWriteAnAccentAreTwoNames() async throws {
         try await withBench(["dimensions": "country", "values": "1", "writeEvery": "10s"]) { bench in

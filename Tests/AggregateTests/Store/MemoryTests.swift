@@ -153,6 +153,56 @@ import Testing
         }
     }
 
+    /// While one partition waits for another to let go of a window, a third one has it and counts on.
+    @Test func aCampaignInThreePartitionsIsExact() async throws {
+        try await withSite { site in
+            let (here, there) = (
+                try Aggregate(settings: ["writeEvery": "0s"]), try Aggregate(settings: ["writeEvery": "0s"])
+            )
+            try await site.apply(here, [try site.point("c", at: Self.noon)])
+            for partition in [Int32(1), 2] {
+                let other = try site.point("d", at: Self.noon, partition: partition)
+                try await again { try await site.apply(there, [other]) }
+            }
+            let first = try await site.pool.begin()
+            _ = try await first.query("SELECT 1 AS one FROM partitions WHERE partition = 0 FOR UPDATE")
+            let event = try site.point("c", at: Self.noon, partition: 1)
+            async let waiting: Void = again { try await site.apply(there, [event]) }
+            try await site.blocked(by: first)
+            _ = try await site.query("UPDATE windows SET partition = 2 WHERE campaign = 'c'")
+            let third = try await site.pool.begin()
+            _ = try await third.query("SELECT 1 AS one FROM partitions WHERE partition = 2 FOR UPDATE")
+            try await third.execute("UPDATE windows SET count = count + 1 WHERE campaign = 'c'")
+            _ = try site.point("c", at: Self.noon, partition: 2)
+            await first.rollBack()
+            try await site.blocked(by: third)
+            try await third.commit()
+            try await waiting
+            try await site.check("with what the third one counted")
+        }
+    }
+
+    /// Values that two partitions let in side by side keep their windows, whichever of them writes last.
+    @Test func valuesThatTwoPartitionsLetInAreBothKept() async throws {
+        try await withSite { site in
+            let settings = ["dimensions": "country", "values": "2", "writeEvery": "0s"]
+            let (left, right) = (try Aggregate(settings: settings), try Aggregate(settings: settings))
+            func point(_ country: String, _ metric: String, _ partition: Int32) throws -> Event {
+                try AggregateSite.event(
+                    #"{"campaign_id":"c","metric":"\#(metric)","timestamp":\#(Self.noon),"dimensions":{"country":"\#(country)"}}"#,
+                    partition: partition)
+            }
+            try await site.apply(left, [point("a", "m", 0)])
+            try await site.apply(right, [point("b", "n", 1)])
+            try await site.apply(left, [point("d", "m", 0)])
+            try await site.apply(try Aggregate(settings: settings), [point("b", "n", 1)])
+            let rows = try await site.query(
+                "SELECT value, count FROM windows WHERE step = '1d' AND dimension = 'country' ORDER BY value")
+            #expect(try rows.map { try $0.value("value", as: String.self) } == ["a", "b", "d"])
+            #expect(try rows.map { try $0.value("count", as: Int.self) } == [1, 2, 1])
+        }
+    }
+
     /// As a worker does, with everything that may be tried again.
     private func again(_ body: () async throws -> Void) async throws {
         while true {

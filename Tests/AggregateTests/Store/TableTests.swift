@@ -1,8 +1,10 @@
 import Aggregate
 import Flotilla
+import FlotillaTesting
 import Model
 import Platform
 import Postgres
+import Synchronization
 import TestServers
 import TestSupport
 import Testing
@@ -111,14 +113,14 @@ import Testing
                     AND window_start = \(Timestamp(milliseconds: time / 60_000 * 60_000))
                 """)[0].value("name")
         }
-        for _ in 0..<6 { try await site.tick(handler, now: Self.noon) }
+        for _ in 0..<2 { try await site.keepTables(handler, now: Self.noon) }
         _ = try await site.query("DELETE FROM windows WHERE campaign = 'old'")
         #expect(try await place(Self.noon).hasSuffix("windows_1m_20260504"))
         #expect(try await place(Self.noon + 8 * Self.day).hasSuffix("windows_1m_rest"))
         try await site.check("after tables were made")
         // A week later by every clock.
         let later = Self.noon + 7 * Self.day
-        for second in 0..<9 { try await site.tick(handler, now: later + Int64(second) * 1000) }
+        for _ in 0..<3 { try await site.keepTables(handler, now: later) }
         #expect(try await place(Self.noon + 8 * Self.day).hasSuffix("windows_1m_20260512"))
         #expect(try await place(253_402_300_799_999).hasSuffix("windows_1m_rest"))
         let left = try await site.query(
@@ -141,6 +143,48 @@ import Testing
             """)
         #expect(try again.map { try $0.value("step", as: String.self) } == ["1d", "1h"])
         #expect(try again.allSatisfy { try $0.value("count") == 2 })
+    }
+
+    /// A tick takes no lock on a whole table; what looks after them beside the events does, for a moment.
+    @Test func tablesAreLookedAfterBesideTheTicks() async throws {
+        try await withPool { pool in
+            let handler = try Aggregate(settings: ["keepMinutes": "3d"])
+            try await StateStore(pool, worker: "one").prepare(handler.migrations)
+            let before = try await names(pool, like: "^windows_1m_[0-9]")
+            let context = Context(
+                attempt: 1, deadline: .seconds(30), event: nil, handler: .stateful(handler),
+                clock: ManualClock(wallMilliseconds: Self.noon + 1000 * Self.day),
+                log: Log(level: .error, format: .text))
+            try await pool.transaction { transaction in
+                _ = try await handler.tick(context.now, TopicPartition("metrics.points", 0), transaction, context)
+            }
+            #expect(try await names(pool, like: "^windows_1m_[0-9]") == before)
+            // A table that is missing is made, and of what lies far back a piece goes at a time, until nothing is left.
+            let last = try #require(before.last)
+            try await pool.transaction { transaction in
+                _ = try await transaction.query("DROP TABLE \(identifier: last)")
+                try await transaction.execute(
+                    """
+                    INSERT INTO windows (campaign, metric, step, window_start, window_end, partition, count, sum_micros, uniques,
+                        unique_sketch, quantile_sketch)
+                    SELECT n::text, 'm', '1m', '2000-01-01', '2000-01-01', 0, 1, 0, 0, '', ''
+                    FROM generate_series(1, 10500) AS k (n)
+                    """)
+            }
+            let lines = Mutex<[String]>([])
+            let service = HandlerService(
+                pool, log: Log(level: .info, format: .text) { line in lines.withLock { $0.append(line) } },
+                worker: "one")
+            let serving = Task { try await handler.serve(service) }
+            try await eventually {
+                let rows = try await pool.transaction { try await $0.query("SELECT 1 AS one FROM windows LIMIT 1") }
+                return try await self.names(pool, like: "^windows_1m_[0-9]") == before && rows.isEmpty
+            }
+            service.end()
+            try await serving.value
+            let deleted = lines.withLock { $0 }.filter { $0.contains("deleted") }
+            #expect(deleted.count == 2 && deleted[0].contains("10000") && deleted[1].contains("500"), "\(deleted)")
+        }
     }
 
     /// Two workers at once, and a reader that does not let go: one does it, the other does nothing, nobody waits for long.

@@ -124,6 +124,7 @@ import Testing
             var settings = WorkerSettings()
             settings.fetchRecords = 25
             settings.window = OffsetLedger.Limits(records: 20, bytes: 1 << 20)
+            settings.roomPatience = 0
             let handler = TestHandler("narrow") { _, _ in [] }
             try await fleet.withWorker(.events(handler), ["events": policy], settings: settings) { worker in
                 let end = ContinuousClock.now + .seconds(60)

@@ -20,22 +20,36 @@ import Testing
             struct State {
                 var ticks: [Partition: [Timestamp?]] = [:]
                 var left: Set<TopicPartition> = []
+                /// What each tick is told of how far all is applied, and how many events were by then.
+                var read: [Partition: [(through: Timestamp?, applied: Int)]] = [:]
+                var applied: [Partition: Int] = [:]
             }
 
             let state = Mutex(State())
 
             func ticks(_ partition: Partition) -> [Timestamp?] { state.withLock { $0.ticks[partition] ?? [] } }
             var left: Set<TopicPartition> { state.withLock { $0.left } }
+            func read(_ partition: Partition) -> [(through: Timestamp?, applied: Int)] {
+                state.withLock { $0.read[partition] ?? [] }
+            }
+            func applied(_ partition: Partition) -> Int { state.withLock { $0.applied[partition] ?? 0 } }
         }
 
         func apply(
             _ events: [Event], _ transaction: PostgresTransaction, _ context: Context
-        ) async throws -> [Outgoing] { [] }
+        ) async throws -> [Outgoing] {
+            for event in events { seen.state.withLock { $0.applied[event.partition, default: 0] += 1 } }
+            return []
+        }
 
         func tick(
             _ now: Timestamp, _ partition: TopicPartition, _ transaction: PostgresTransaction, _ context: Context
         ) async throws -> [Outgoing] {
-            seen.state.withLock { $0.ticks[partition.partition, default: []].append(context.quietSince) }
+            seen.state.withLock { state in
+                state.ticks[partition.partition, default: []].append(context.quietSince)
+                let applied = state.applied[partition.partition] ?? 0
+                state.read[partition.partition, default: []].append((context.readThrough, applied))
+            }
             return []
         }
 
@@ -70,6 +84,34 @@ import Testing
                     #expect(seen.left.isEmpty)
                 }
                 #expect(seen.left == [TopicPartition("amounts", 0), TopicPartition("amounts", 1)])
+            }
+        }
+    }
+
+    /// A handler that wants to know up to when everything is applied is told a time only when it is.
+    @Test func whatWasReadIsKnownOnceItIsApplied() async throws {
+        let tests = StatefulWorkerTests()
+        try await Fleet.with { fleet in
+            try await fleet.makeTopics("amounts", tests.policy)
+            try await fleet.publish("amounts", (0..<5000).map { tests.event($0, "1") })
+            let published = Timestamp(milliseconds: Time.wallMilliseconds)
+            try await tests.withStore { store, _ in
+                let handler = Watcher()
+                let seen = handler.seen
+                try await fleet.withWorker(.stateful(handler), ["amounts": tests.policy], store: store) { _ in
+                    for partition in [Partition(0), 1] {
+                        try await tests.waitUntil { seen.read(partition).count { $0.through != nil } >= 3 }
+                    }
+                }
+                for partition in [Partition(0), 1] {
+                    let ticks = seen.read(partition)
+                    // The first look asks, and what it asked is told later.
+                    #expect(ticks.first?.through == nil)
+                    let times = ticks.compactMap(\.through)
+                    #expect(times == times.sorted() && times.allSatisfy { $0 >= published })
+                    for tick in ticks where tick.through != nil { #expect(tick.applied == seen.applied(partition)) }
+                }
+                #expect(seen.applied(0) + seen.applied(1) == 5000)
             }
         }
     }

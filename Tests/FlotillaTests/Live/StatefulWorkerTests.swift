@@ -98,11 +98,7 @@ import Testing
     }
 
     func waitUntil(_ condition: () async throws -> Bool) async throws {
-        let end = ContinuousClock.now + .seconds(60)
-        while try await !condition() {
-            try #require(ContinuousClock.now < end, "waited for a minute")
-            try await Task.sleep(for: .milliseconds(5))
-        }
+        try await eventually(condition)
     }
 
     func event(_ number: Int, _ amount: String) -> (id: String, key: String?, value: String) {

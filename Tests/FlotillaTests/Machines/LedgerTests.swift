@@ -20,7 +20,9 @@ import Testing
 
     @Test(arguments: TestDice.seeds(20)) func itDoesWhatTheSlowWayDoes(seed: UInt64) {
         var dice = TestDice(seed: seed)
-        var ledger = OffsetLedger(OffsetLedger.Limits(records: 50, bytes: 1000))
+        var limits = OffsetLedger.Limits(records: 50, bytes: 1000)
+        (limits.busyRecords, limits.busyBytes) = (10, 300)
+        var ledger = OffsetLedger(limits)
         var model = Model()
         var next: Int64 = 7
         for step in 0..<2000 {
@@ -52,6 +54,7 @@ import Testing
             let span = model.records.count - model.records.prefix { $0.isFinished }.count
             #expect(ledger.isFull == (span >= 50 || model.bytes >= 1000))
             #expect(ledger.hasRoom == (span <= 25 && model.bytes <= 500))
+            #expect(ledger.isBusy == (model.outstanding >= 10 || model.bytes >= 300))
         }
     }
 

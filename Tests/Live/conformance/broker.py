@@ -8,6 +8,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from ports import free_port
 from waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -85,9 +86,3 @@ class Broker:
         with self.log.open("rb") as log:
             log.seek(start)
             return log.read().decode(errors="replace")[-limit:]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

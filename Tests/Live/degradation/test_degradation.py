@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -19,10 +18,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "oracle"))
-
-from fleet import FLOTILLA, Fleet, Part, until  # noqa: E402
-from processes import free_port  # noqa: E402
+from disks import fill, small_disk
+from fleet import FLOTILLA, Fleet, Part, until
+from processes import free_port
 
 HANDLERS = ["ingest", "process", "aggregate"]
 LETTERS = ["events.raw.ingest.dlq", "events.accepted.process.dlq", "metrics.points.aggregate.dlq"]
@@ -189,50 +187,23 @@ def test_the_broker_gone_and_hanging(site: Site) -> None:
         site.check()
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 192 MB: only root can make one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=192m,mode=755", "none", folder],
-                                          capture_output=True).returncode != 0:
-        pytest.skip("a disk that is full takes a mount, which this user may not make")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Takes all the room that there is."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            for size in (1 << 20, 4096):
-                while True:
-                    try:
-                        file.write(b"\0" * size)
-                    except OSError:
-                        break
-        finally:
-            file.flush()
-    return filler
-
-
-def test_a_disk_that_is_full(small: Path) -> None:
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
     """Broker, Redis and Postgres on one disk: the edge answers 503 when the log has no room, and all goes on with room."""
-    fleet = Fleet(small / "site")
-    try:
-        site = Site(fleet)
-        filler = fill(small)
-        until(lambda: site.publish() == 503, "the log to have no room", 120)
-        filler.unlink()
-        # Postgres ends when it cannot write its log; who watches over it starts it again.
-        for part in fleet.parts.values():
-            if part.process and part.process.poll() is not None:
-                part.start()
-        until(lambda: site.publish() == 202, "the edge to publish", 120)
-        site.check()
-    finally:
-        fleet.end()
+    with small_disk(tmp_path / "small", "192m") as small:
+        fleet = Fleet(small / "site")
+        try:
+            site = Site(fleet)
+            filler = fill(small)
+            until(lambda: site.publish() == 503, "the log to have no room", 120)
+            filler.unlink()
+            # Postgres ends when it cannot write its log; who watches over it starts it again.
+            for part in fleet.parts.values():
+                if part.process and part.process.poll() is not None:
+                    part.start()
+            until(lambda: site.publish() == 202, "the edge to publish", 120)
+            site.check()
+        finally:
+            fleet.end()
 
 
 def depth(site: Site, topic: str) -> int:

@@ -5,36 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from outside import ROOT
+from ports import free_port, listens
+from processes import until
+
 FLOTILLA = ROOT / "bin" / "flotilla"
 PAGE = (ROOT / "docs" / "http.md").read_text()
-
-
-def until(condition: Callable[[], bool], what: str, limit: float = 60) -> None:
-    end = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < end, f"waited {limit} s for {what}"
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-        return True
-    except OSError:
-        return False
 
 
 class Site:
@@ -55,12 +34,12 @@ class Site:
     def start_broker(self) -> subprocess.Popen[bytes]:
         listen = f"127.0.0.1:{self.broker_port}"
         process = self.start("broker", "--data", self.folder / "broker", "--listen", listen)
-        until(lambda: listens(self.broker_port), "the broker")
+        until(lambda: listens(("127.0.0.1", self.broker_port)), "the broker")
         return process
 
     def start_edge(self, **settings: str) -> subprocess.Popen[bytes]:
         process = self.start("edge", "--http", self.port, "--admin", 0, **settings)
-        until(lambda: listens(self.port), "the edge")
+        until(lambda: listens(("127.0.0.1", self.port)), "the edge")
         return process
 
     def start(self, *arguments: object, **settings: str) -> subprocess.Popen[bytes]:

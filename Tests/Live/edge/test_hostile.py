@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from site_of_processes import Site, until
+from processes import until
+from site_of_processes import Site
 
 CROWD = 10_000
 

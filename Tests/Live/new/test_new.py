@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
-
-from outside import ROOT, SCRATCH, swift_command  # noqa: E402
-from processes import Site  # noqa: E402
+from outside import ROOT, SCRATCH, swift_command
+from processes import Site
 
 NAME = "greeting-worker"
 

@@ -6,20 +6,16 @@ import base64
 import json
 import random
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from handlers import Fleet  # noqa: E402
-from outside import ROOT  # noqa: E402
-from processes import header, until  # noqa: E402
-from receivers import Hooks, Mails  # noqa: E402
+from handlers import Fleet
+from outside import ROOT
+from processes import header, until
+from receivers import Hooks, Mails
 
 SECRET = "whsec_" + base64.b64encode(random.Random(7).randbytes(32)).decode()
 
@@ -173,6 +169,14 @@ def test_every_delivery_ends_whatever_endpoints_do_and_none_delays_another(site:
         "drip": {"expired"}, "broken": {"expired"}, "away": {"expired"},
     }
     assert site.hooks.ids("inside") == [] and site.hooks.ids("secret") == []
+    endpoints = {line["channel"]: line for line in json.loads(fleet.run("endpoints", "list", "--json").stdout)}
+    assert endpoints["gone"]["state"] == "disabled" and endpoints["good"]["state"] == "ok", endpoints
+    assert "gone    disabled since" in fleet.run("endpoints", "list").stdout
+    assert fleet.run("endpoints", "enable", "gone").stdout == "gone is enabled\n"
+    endpoints = {line["channel"]: line for line in json.loads(fleet.run("endpoints", "list", "--json").stdout)}
+    assert endpoints["gone"]["state"] == "ok"
+    unknown = fleet.run("endpoints", "enable", "nobody")
+    assert unknown.returncode == 1 and "only for away, broken," in unknown.stderr, unknown.stderr
     assert "private" in next(end["reason"] for end in ends.values() if end["channel"] == "secret")
     assert not site.hooks.faults
     assert sorted(set(site.hooks.ids("good"))) == sorted(
@@ -249,11 +253,15 @@ def test_what_is_wrong_is_told_before_anything_starts(site: Site) -> None:
         assert refused.returncode == 1
         assert "rules.yaml:4:" in refused.stderr and "b, which is no channel" in refused.stderr, refused.stderr
         assert "{{ y }}, which there is not" in refused.stderr
+    rules = next(found for found in json.loads(fleet.run("doctor", "--json").stdout) if found["subject"] == "rules")
+    assert rules["state"] == "failed" and "rules.yaml:4:" in rules["detail"], rules
     site.write([site.hook("ops"), {"name": "desk", "mail": ["a@b"], "from": "a@b"}], [event_rule("r", "x", "ops", "desk")])
     for name in ("FLOTILLA_WEBHOOK_SECRET", "SMTP_URL"):
         del fleet.environment[name]
     refused = fleet.run("work", "notify")
     assert refused.returncode == 1
     assert "FLOTILLA_WEBHOOK_SECRET is not set" in refused.stderr and "SMTP_URL is not set" in refused.stderr
+    rules = next(found for found in json.loads(fleet.run("doctor", "--json").stdout) if found["subject"] == "rules")
+    assert rules["state"] == "warning" and "SMTP_URL is not set" in rules["detail"], rules
     fleet.environment["FLOTILLA_WEBHOOK_SECRET"] = "whsec_hunter2"
     assert "hunter2" not in fleet.run("work", "notify").stderr

@@ -58,6 +58,8 @@ class Expected:
     refused_by_process: dict[str, str] = field(default_factory=dict)
     # The states that each campaign goes through, in the order of its versions.
     campaigns: dict[str, list[str]] = field(default_factory=dict)
+    # Source, id and value of each.
+    orders: list[tuple[str, str, Decimal | None]] = field(default_factory=list)
 
 
 def derived(source: str, identity: str, handler: str, number: int = 0) -> str:
@@ -124,6 +126,8 @@ class Generator:
             body = body.replace('"VALUE"', text)
         self.count(metric, campaign, time, value, user, dimensions)
         key = str(event["campaign_id"]) if campaign else None
+        if kind == "order.created":
+            self.expected.orders.append((SOURCES[number % 2], f"e{number // 2}", value))
         return self.sent(f"e{number // 2}", SOURCES[number % 2], key, body.encode(), number, time=envelope_time)
 
     def line(self, number: int) -> str:

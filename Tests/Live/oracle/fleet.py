@@ -7,16 +7,13 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
-
-from outside import ROOT  # noqa: E402
-from processes import free_port, listens, until  # noqa: E402
+from outside import ROOT
+from processes import free_port, listens, until
 
 FLOTILLA = Path(os.environ.get("FLOTILLA_BIN", ROOT / "bin" / "flotilla"))
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
@@ -62,7 +59,8 @@ class Part:
 
 
 class Fleet:
-    def __init__(self, folder: Path, options: dict[str, str] | None = None, appendfsync: str = "always") -> None:
+    def __init__(self, folder: Path, options: dict[str, str] | None = None, appendfsync: str = "always",
+                 rules: str | None = None) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.topics = folder / "topics"
@@ -73,6 +71,8 @@ class Fleet:
             (line,) = [line for line in text.splitlines() if line.strip().startswith(f"{name}:")]
             text = text.replace(line, f"{line.split(':')[0]}: {value}")
         file.write_text(text)
+        if rules:
+            (self.topics / "rules.yaml").write_text(rules)
         broker, redis, edge = free_port(), free_port(), free_port()
         self.broker = f"127.0.0.1:{broker}"
         data = folder / "postgres"
@@ -97,11 +97,8 @@ class Fleet:
         data.mkdir(0o700)
         other: list[str] = []
         if os.getuid() == 0:
-            # Postgres does not run as root, and its user has to reach the data through the folders above.
+            # Postgres does not run as root.
             os.chown(data, pwd.getpwnam("postgres").pw_uid, pwd.getpwnam("postgres").pw_gid)
-            for above in (self.folder, *self.folder.parents):
-                if above.stat().st_uid == 0 and above != Path("/"):
-                    above.chmod(above.stat().st_mode | 0o011)
             other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         initdb = [POSTGRES / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "-N"]
         subprocess.run([*other, *initdb], check=True, capture_output=True)

@@ -3,7 +3,8 @@
 Events with repeats, late ones, early ones, faulty ones, in no order; commands to campaigns; a part through the edge, the
 others straight into `events.raw`. The fleet works them off, and then `flotilla query` has to say what the oracle says, to
 the unit; each event that is none is a dead letter with its reason, and no other; each window that ended was told, each
-change of a campaign as well, and nothing told is missing or contradicts itself.
+change of a campaign as well, and nothing told is missing or contradicts itself; and each notification that the rules demand
+of all this was sent, once by its id, and no other.
 
     FLOTILLA_ORACLE_EVENTS=300000 FLOTILLA_KILLS=40 FLOTILLA_SEED=7 pytest Tests/Live/oracle
 """
@@ -20,10 +21,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from events import DAY, NOISE, Expected, Generator
 from fleet import Background, Fleet
+from notifications import of_campaigns, of_events, of_windows
+from notifications import text as rules
 from rollups import DIMENSIONS, OTHER, STEPS, Key, Window, end_of, faults, is_rough, key_of, text, windows
 
 EVENTS = int(os.environ.get("FLOTILLA_ORACLE_EVENTS", "6000"))
@@ -34,13 +37,13 @@ PATIENCE = int(os.environ.get("FLOTILLA_PATIENCE", "120"))
 PARTITIONS = 6
 # Fewer than NOISE has.
 KEPT_VALUES = 20
-KILLED = ["ingest", "process", "redis", "aggregate", "broker", "postgres", "edge"]
+KILLED = ["ingest", "process", "redis", "aggregate", "notify", "broker", "postgres", "edge"]
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
-    fleet = Fleet(tmp_path, {"values": str(KEPT_VALUES), "lateness": "1s", "idleAfter": "2s"})
-    for handler in ("ingest", "process", "aggregate"):
+    fleet = Fleet(tmp_path, {"values": str(KEPT_VALUES), "lateness": "1s", "idleAfter": "2s"}, rules=rules())
+    for handler in ("ingest", "process", "aggregate", "notify"):
         fleet.work(handler, handler)
     yield fleet
     fleet.end()
@@ -79,6 +82,7 @@ def test_the_fleet_answers_what_the_oracle_reckons(fleet: Fleet) -> None:
     check_campaigns(fleet, expected)
     answers = check_answers(fleet, expected)
     check_told(fleet, answers, published)
+    check_notifications(fleet, expected)
     # Nothing came twice meanwhile.
     check_answers(fleet, expected)
 
@@ -222,6 +226,45 @@ def check_campaigns(fleet: Fleet, expected: Expected) -> None:
     found = {name: [states[version] for version in sorted(states)] for name, states in versions.items()}
     assert found == expected.campaigns, told(fleet)
     assert all(sorted(states) == list(range(1, len(states) + 1)) for states in versions.values())
+
+
+def check_notifications(fleet: Fleet, expected: Expected) -> None:
+    """What the rules demand is in `notifications.sent`, each under its one id, and nothing else."""
+    windows, sent = Topic(fleet, "metrics.windows"), Topic(fleet, "notifications.sent")
+    # By the id of the event: what was published twice after a kill is one.
+    told: dict[str, dict] = {}
+    ends: dict[str, dict] = {}
+    wanted, moved = of_events(expected) | of_campaigns(expected), time.monotonic()
+    fixed, missing = set(wanted), set(wanted)
+    while time.monotonic() - moved < PATIENCE:
+        new = 0
+        for message in windows.read():
+            new += told.setdefault(identity(message), json.loads(message.value())) is not None
+        for message in sent.read():
+            end = json.loads(message.value())
+            before = ends.setdefault(identity(message), end)
+            assert before == end, f"told twice, and otherwise: {before} {end}"
+        # Windows go on being told, by the clock; what they demand has to follow.
+        wanted = fixed | of_windows(told.values())
+        found = {end["delivery_id"] for end in ends.values()}
+        left = wanted - found
+        if new or left != missing:
+            missing, moved = left, time.monotonic()
+        if not left and not new:
+            break
+    assert len(found) == len(ends), "two events tell the end of one delivery"
+    by_rule = {end["delivery_id"]: f"{end['rule']} {end['kind']} {end.get('campaign_id')}" for end in ends.values()}
+    assert_none({name: "" for name in sorted(wanted - found)}, "notifications are missing")
+    assert_none({name: by_rule[name] for name in sorted(found - wanted)}, "notifications that no rule demands")
+    assert {end["outcome"] for end in ends.values()} <= {"sent"}
+    kinds = Counter(f"{end['rule']} {end['kind']}" for end in ends.values())
+    print(f"{len(ends)} notifications are those that the rules demand: {dict(sorted(kinds.items()))}")
+    assert {"orders event", "moves campaign", "clicks firing", "countries firing"} <= kinds.keys()
+
+
+def identity(message: Message) -> str:
+    headers = dict(message.headers())
+    return f"{headers['ce_source'].decode()} {headers['ce_id'].decode()}"
 
 
 def check_dead_letters(fleet: Fleet, expected: Expected) -> None:

@@ -7,18 +7,15 @@ import http.client
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "readme"))
-
-from handlers import Fleet  # noqa: E402
-from outside import ROOT  # noqa: E402, F401
-from processes import free_port, header, until  # noqa: E402
+from handlers import Fleet
+from outside import ROOT  # noqa: F401
+from processes import free_port, header, until
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:

@@ -29,10 +29,11 @@ def test_each_handler_has_its_own_role_and_is_refused_the_others(fleet: Fleet) -
     made = psql(fleet, "postgres", statements("CREATE ROLE flotilla_process"))
     assert made.returncode == 0, made.stderr
     url = fleet.environment.pop("DATABASE_URL")
-    for handler in ("process", "aggregate", "notify"):
+    for handler in ("process", "aggregate", "notify", "deadletters"):
         fleet.environment[f"{handler.upper()}_DATABASE_URL"] = url.replace("user=postgres", f"user=flotilla_{handler}")
     assert fleet.run("topics", "apply").returncode == 0
     fleet.start(fleet.worker, "work", "ingest", "process", "aggregate", "notify")
+    fleet.start(fleet.worker, "work", "deadletters")
     now = int(time.time() * 1000)
     events: list[tuple[str, object]] = [
         (f"e{n}", {"event_type": "click", "timestamp": now, "campaign_id": "c"}) for n in range(100)
@@ -45,11 +46,12 @@ def test_each_handler_has_its_own_role_and_is_refused_the_others(fleet: Fleet) -
         return sum(json.loads(line)["count"] for line in lines)
 
     until(lambda: counted() == 100, "the clicks")
+    until(lambda: fleet.run("dlq", "audit").returncode == 0, "the index of dead letters")
     owners = psql(
         fleet, "postgres",
-        "SELECT DISTINCT schemaname || ' ' || tableowner FROM pg_tables WHERE schemaname IN ('process', 'aggregate', 'notify')")
+        "SELECT DISTINCT schemaname || ' ' || tableowner FROM pg_tables WHERE schemaname IN ('process', 'aggregate', 'notify', 'deadletters')")
     assert sorted(owners.stdout.split("\n")[:-1]) == [
-        "aggregate flotilla_aggregate", "notify flotilla_notify", "process flotilla_process"]
+        "aggregate flotilla_aggregate", "deadletters flotilla_deadletters", "notify flotilla_notify", "process flotilla_process"]
 
     # What is another's is refused, for reading and for writing, and nobody makes a schema or a table elsewhere.
     for role, sql in [
@@ -60,11 +62,13 @@ def test_each_handler_has_its_own_role_and_is_refused_the_others(fleet: Fleet) -
         ("flotilla_aggregate", "UPDATE process.flotilla_positions SET next_offset = 0"),
         ("flotilla_aggregate", "SELECT * FROM notify.deliveries"),
         ("flotilla_notify", "SELECT * FROM aggregate.windows"),
+        ("flotilla_notify", "SELECT * FROM deadletters.entries"),
+        ("flotilla_deadletters", "SELECT * FROM notify.deliveries"),
     ]:
         refused = psql(fleet, role, sql)
         assert refused.returncode != 0
-        assert re.search("permission denied for schema (aggregate|process|notify)", refused.stderr), refused.stderr
-    for role in ("flotilla_process", "flotilla_aggregate", "flotilla_notify"):
+        assert re.search("permission denied for schema (aggregate|process|notify|deadletters)", refused.stderr), refused.stderr
+    for role in ("flotilla_process", "flotilla_aggregate", "flotilla_notify", "flotilla_deadletters"):
         assert "permission denied" in psql(fleet, role, "CREATE SCHEMA mine").stderr
         assert "permission denied" in psql(fleet, role, "CREATE TABLE public.mine (n int)").stderr
 

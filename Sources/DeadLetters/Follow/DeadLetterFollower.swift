@@ -1,0 +1,128 @@
+internal import Contracts
+package import Flotilla
+internal import JSON
+package import Kafka
+package import Model
+internal import Platform
+internal import Synchronization
+
+/// Reads every dead-letter topic, and what workers tell of replays, into the index.
+///
+/// It is in no group: the index itself says how far each partition is, in the transaction that takes its records in. So
+/// after any end it goes on exactly there, and whatever fails, it is enough to begin anew from what the index says.
+package final class DeadLetterFollower: Sendable {
+    let index: DeadLetterIndex
+    let client: ClientConfiguration
+    let namespace: Namespace
+    let service: HandlerService
+    let gauges = FollowerGauges()
+
+    /// How often it looks for new topics.
+    private static let look: Int64 = 5000
+
+    package init(
+        _ index: DeadLetterIndex, _ client: ClientConfiguration, _ namespace: Namespace, _ service: HandlerService
+    ) {
+        self.index = index
+        self.client = client
+        self.namespace = namespace
+        self.service = service
+    }
+
+    /// Follows until the service ends or the task is cancelled. Throws what it cannot go on with.
+    package func follow() async throws {
+        let admin = try Admin(client, patience: .seconds(10))
+        let consumer: Consumer
+        do {
+            var configuration = ConsumerConfiguration(client, group: namespace.group(.deadLetters))
+            configuration.maxPrefetchedBytes = 16 << 20
+            consumer = try Consumer(configuration)
+        } catch {
+            await admin.close()
+            throw error
+        }
+        let result: Result<Void, any Error>
+        do { result = .success(try await follow(admin, consumer)) } catch { result = .failure(error) }
+        await consumer.close()
+        await admin.close()
+        try result.get()
+    }
+
+    private func follow(_ admin: Admin, _ consumer: Consumer) async throws {
+        var positions = try await index.positions()
+        var families: [TopicName: TopicFamily] = [:]
+        var assigned: Set<TopicPartition> = []
+        var lookedAt = Int64.min
+        while !service.isEnding, !Task.isCancelled {
+            let now = Time.monotonicMilliseconds
+            if lookedAt == .min || now - lookedAt >= Self.look {
+                lookedAt = now
+                let topics = try await admin.topics(nil)
+                families = [:]
+                for name in topics.keys { families[name] = DeadLetter.family(of: name, namespace) }
+                let wanted = Set(
+                    topics.values.filter { families[$0.name] != nil || $0.name == outcomes }.flatMap { topic in
+                        topic.partitions.map { TopicPartition(topic.name, $0.partition) }
+                    })
+                if wanted != assigned {
+                    let points = wanted.map {
+                        ($0, positions[$0].map { Consumer.StartingPoint.offset($0) } ?? .earliest)
+                    }
+                    try await consumer.assign(Dictionary(points) { first, _ in first })
+                    assigned = wanted
+                    gauges.topics.store(families.count, ordering: .relaxed)
+                }
+            }
+            if service.isPaused || assigned.isEmpty {
+                await service.nap(.milliseconds(500))
+                continue
+            }
+            let batch = try read(try await consumer.nextAll(within: .milliseconds(500)), positions, families)
+            guard !batch.isEmpty else { continue }
+            try await index.take(batch)
+            for (place, moved) in batch.positions { positions[place] = moved.to }
+            gauges.letters.add(batch.letters.count, ordering: .relaxed)
+            gauges.outcomes.add(batch.outcomes.count, ordering: .relaxed)
+        }
+    }
+
+    private var outcomes: TopicName { namespace.topic(.outcomes) }
+
+    private func read(
+        _ events: [ConsumerEvent], _ positions: [TopicPartition: Offset], _ families: [TopicName: TopicFamily]
+    ) throws -> IndexBatch {
+        var batch = IndexBatch()
+        for event in events {
+            switch event {
+            case .records(let records):
+                for record in records {
+                    let place = record.topicPartition
+                    batch.positions[place] = (positions[place], record.offset.next)
+                    if let family = families[record.topic] {
+                        guard !DeadLetter.isOfNamedFleet(record, family) else { continue }
+                        batch.add(DeadLetter(record, of: family))
+                    } else if let outcome = ReplayOutcome(record) {
+                        batch.add(outcome)
+                    }
+                }
+            case .fault(let fault) where fault.isFatal: throw fault
+            case .fault, .assigned, .revoked, .lost, .end: break
+            }
+        }
+        return batch
+    }
+}
+
+extension ReplayOutcome {
+    /// Of a record of `flotilla.outcomes`; nil for what is none.
+    init?(_ record: Record) {
+        guard let value = record.value, value.byteCount <= 65_536,
+            let root = try? JSONDocument(parsing: value.copied).root,
+            let id = root["dlq_id"]?.string.flatMap(UUIDValue.init(text:)), let job = root["job"]?.string,
+            let replays = root["replays"]?.int64, let outcome = root["outcome"]?.string,
+            outcome == "done" || outcome == "repeat" || outcome.hasPrefix("dead:")
+        else { return nil }
+        round = Round(id: id, job: ErrorText.line(job, bytes: 128), replays: replays)
+        self.outcome = ErrorText.line(outcome, bytes: 128)
+    }
+}

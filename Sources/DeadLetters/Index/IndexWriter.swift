@@ -1,0 +1,182 @@
+internal import Flotilla
+internal import Kafka
+package import Model
+package import Platform
+internal import Postgres
+
+/// What has come by the topics since the index last looked, on its way into it.
+package struct IndexBatch: Sendable {
+    /// For each partition: from where, and up to where, it was read; nil at its first time.
+    package var positions: [TopicPartition: (from: Offset?, to: Offset)] = [:]
+    /// The latest copy of each.
+    private(set) package var letters: [UUIDValue: DeadLetter] = [:]
+    private(set) package var outcomes: [ReplayOutcome.Round: ReplayOutcome] = [:]
+
+    package init() {}
+
+    package var isEmpty: Bool { positions.isEmpty }
+
+    package mutating func add(_ letter: DeadLetter) {
+        guard let before = letters[letter.id] else { return letters[letter.id] = letter }
+        let isLater =
+            (letter.copyReplays, letter.copiedAt, letter.offset) > (before.copyReplays, before.copiedAt, before.offset)
+        if isLater { letters[letter.id] = letter }
+    }
+
+    /// The first that is told of a round counts; that it was done before is no more than that.
+    package mutating func add(_ outcome: ReplayOutcome) {
+        guard let before = outcomes[outcome.round], !before.isRepeat || outcome.isRepeat else {
+            return outcomes[outcome.round] = outcome
+        }
+    }
+}
+
+/// What a worker told of a replayed record.
+package struct ReplayOutcome: Sendable, Hashable {
+    package struct Round: Sendable, Hashable {
+        package let id: UUIDValue
+        package let job: String
+        package let replays: Int64
+    }
+
+    package let round: Round
+    package let outcome: String
+
+    /// Done before, as far as whoever was to do it remembers.
+    package var isRepeat: Bool { outcome == "repeat" }
+    package var isResolved: Bool { outcome == "done" || isRepeat }
+}
+
+/// Somebody else moved on what this one was about to: it is to look again where everything stands.
+package struct Overtaken: Error, CustomStringConvertible {
+    package let description = "another process follows the dead letters too"
+}
+
+extension DeadLetterIndex {
+    /// How far each partition is read.
+    package func positions() async throws -> [TopicPartition: Offset] {
+        try await pool.transaction { transaction in
+            var found: [TopicPartition: Offset] = [:]
+            for row in try await transaction.query("SELECT * FROM positions") {
+                let topic = TopicName(try row.value("topic", as: String.self))
+                found[TopicPartition(topic, Partition(try row.value("partition")))] = Offset(
+                    try row.value("next_offset"))
+            }
+            return found
+        }
+    }
+
+    /// Takes a batch in, whole or not at all. Throws `Overtaken` when it does not follow what is there.
+    package func take(_ batch: IndexBatch) async throws {
+        try await change { transaction in
+            try await move(batch.positions, transaction)
+            // In one order, so that two who write the same rows never wait for each other.
+            let letters = batch.letters.values.sorted { $0.id.description < $1.id.description }
+            if !letters.isEmpty { transaction.later(upsert(letters)) }
+            let outcomes = batch.outcomes.values.sorted { $0.round.id.description < $1.round.id.description }
+            if !outcomes.isEmpty { for statement in note(outcomes) { transaction.later(statement) } }
+        }
+    }
+
+    private func move(
+        _ positions: [TopicPartition: (from: Offset?, to: Offset)], _ transaction: PostgresTransaction
+    ) async throws {
+        let places = positions.sorted { $0.key < $1.key }
+        for isFirst in [true, false] {
+            let some = places.filter { ($0.value.from == nil) == isFirst }
+            guard !some.isEmpty else { continue }
+            let topics = BinaryArray(texts: some.map(\.key.topic.rawValue))
+            let partitions = BinaryArray(integers: some.map { Int64($0.key.partition.rawValue) })
+            let to = BinaryArray(integers: some.map(\.value.to.rawValue))
+            let from = BinaryArray(integers: some.map { $0.value.from?.rawValue ?? 0 })
+            let moved = try await transaction.execute(
+                isFirst
+                    ? """
+                    INSERT INTO positions
+                    SELECT * FROM unnest(\(topics)::text[], \(partitions)::bigint[], \(to)::bigint[])
+                    ON CONFLICT DO NOTHING
+                    """
+                    : """
+                    UPDATE positions p SET next_offset = u.b
+                    FROM unnest(\(topics)::text[], \(partitions)::bigint[], \(from)::bigint[], \(to)::bigint[])
+                        AS u (topic, partition, a, b)
+                    WHERE p.topic = u.topic AND p.partition = u.partition AND p.next_offset = u.a
+                    """)
+            guard moved == some.count else { throw Overtaken() }
+        }
+    }
+
+    private func upsert(_ letters: [DeadLetter]) -> SQL {
+        func texts(_ value: (DeadLetter) -> String) -> BinaryArray { BinaryArray(texts: letters.map(value)) }
+        func numbers(_ value: (DeadLetter) -> Int64) -> BinaryArray { BinaryArray(integers: letters.map(value)) }
+        func times(_ value: (DeadLetter) -> Timestamp) -> BinaryArray { BinaryArray(times: letters.map(value)) }
+        return """
+            INSERT INTO entries (
+                id, topic, handler, partition, dlq_offset, src_partition, src_offset, src_timestamp, reason, fingerprint,
+                error_type, error_message, stage, ce_type, event_id, event_source, key, attempts, first_failed, at,
+                copied_at, copy_replays, is_shed, src_topic, replays, state)
+            SELECT u.a::uuid, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, v, w, x, y, w, 'open'
+            FROM unnest(
+                \(texts { $0.id.description })::text[], \(texts { $0.family.source.rawValue })::text[],
+                \(texts { $0.family.handler.rawValue })::text[], \(numbers { Int64($0.partition.rawValue) })::bigint[],
+                \(numbers { $0.offset.rawValue })::bigint[], \(numbers { Int64($0.source.partition.rawValue) })::bigint[],
+                \(numbers { $0.source.offset.rawValue })::bigint[],
+                \(BinaryArray(integers: letters.map(\.source.timestamp)))::bigint[], \(texts(\.reason))::text[],
+                \(texts(\.fingerprint))::text[], \(texts(\.errorType))::text[], \(texts(\.errorMessage))::text[],
+                \(texts(\.stage))::text[], \(texts(\.type))::text[], \(texts(\.eventID))::text[],
+                \(texts(\.eventSource))::text[], \(letters.map(\.key))::text[], \(numbers { Int64($0.attempts) })::bigint[],
+                \(times(\.firstFailed))::timestamptz[], \(times(\.at))::timestamptz[], \(times(\.copiedAt))::timestamptz[],
+                \(numbers(\.copyReplays))::bigint[], \(letters.map(\.isShed))::boolean[],
+                \(texts { $0.source.topic == $0.family.source ? "" : $0.source.topic.rawValue })::text[])
+                AS u (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, v, w, x, y)
+            ON CONFLICT (id) DO UPDATE SET
+                partition = excluded.partition, dlq_offset = excluded.dlq_offset, reason = excluded.reason,
+                fingerprint = excluded.fingerprint, error_type = excluded.error_type,
+                error_message = excluded.error_message, stage = excluded.stage, attempts = excluded.attempts,
+                at = excluded.at, copied_at = excluded.copied_at, copy_replays = excluded.copy_replays,
+                is_shed = excluded.is_shed, replays = greatest(entries.replays, excluded.replays),
+                state = \(Self.stateOfCopy),
+                state_at = CASE WHEN \(Self.stateOfCopy) = entries.state THEN entries.state_at ELSE now() END
+            WHERE (excluded.copy_replays, excluded.copied_at, excluded.dlq_offset)
+                > (entries.copy_replays, entries.copied_at, entries.dlq_offset)
+            """
+    }
+
+    /// A copy of the latest round says that it failed again, and one of an earlier round says nothing new. What was
+    /// resolved and is a dead letter again later is open; what was discarded stays so until somebody restores it.
+    private static let stateOfCopy: SQL = """
+        CASE WHEN excluded.copy_replays > entries.replays THEN 'open'
+            WHEN excluded.copy_replays < entries.replays THEN entries.state
+            WHEN entries.state IN ('replaying', 'replayed', 'expired') THEN 'open'
+            WHEN entries.state = 'resolved' AND excluded.at > entries.state_at THEN 'open'
+            ELSE entries.state END
+        """
+
+    private func note(_ outcomes: [ReplayOutcome]) -> [SQL] {
+        let ids = BinaryArray(texts: outcomes.map(\.round.id.description))
+        let jobs = BinaryArray(texts: outcomes.map(\.round.job))
+        let replays = BinaryArray(integers: outcomes.map(\.round.replays))
+        let told = BinaryArray(texts: outcomes.map(\.outcome))
+        let given: SQL = """
+            unnest(\(ids)::text[], \(jobs)::text[], \(replays)::bigint[], \(told)::text[]) AS o (id, job, replays, told)
+            """
+        return [
+            """
+            UPDATE entries e SET state = CASE WHEN o.told IN ('done', 'repeat') THEN 'resolved' ELSE 'open' END,
+                state_at = now()
+            FROM \(given) WHERE e.id = o.id::uuid AND e.job = o.job AND e.replays = o.replays
+                AND e.state IN ('replaying', 'replayed')
+            """,
+            """
+            WITH noted AS (
+                UPDATE items i SET outcome = o.told, outcome_at = now() FROM \(given)
+                WHERE i.entry = o.id::uuid AND i.job = o.job AND i.replays = o.replays AND i.outcome IS NULL
+                RETURNING i.job, o.told IN ('done', 'repeat') AS is_resolved)
+            UPDATE jobs j SET resolved = resolved + n.good, failed = failed + n.bad
+            FROM (SELECT job, count(*) FILTER (WHERE is_resolved) AS good,
+                count(*) FILTER (WHERE NOT is_resolved) AS bad FROM noted GROUP BY job) n
+            WHERE j.id = n.job
+            """,
+        ]
+    }
+}

@@ -1,0 +1,66 @@
+internal import AdminPort
+internal import Flotilla
+internal import JSON
+internal import Platform
+internal import Synchronization
+
+/// What the worker of the dead letters counts since it began, and what it saw when it last looked.
+final class FollowerGauges: Sendable {
+    let topics = Atomic<Int>(0)
+    let letters = Atomic<Int>(0)
+    let outcomes = Atomic<Int>(0)
+    let published = Atomic<Int>(0)
+    let open = Atomic<Int>(0)
+    let expiring = Atomic<Int>(0)
+    /// When the oldest that is open became a dead letter, in milliseconds; 0 when none is.
+    let oldestOpen = Atomic<Int64>(0)
+
+    /// Records that were taken in.
+    var taken: Int { letters.load(ordering: .relaxed) + outcomes.load(ordering: .relaxed) }
+
+    func write(to text: inout MetricsText) {
+        text.add(
+            "flotilla_deadletters_topics", .gauge, "Dead-letter topics that are followed.",
+            Double(topics.load(ordering: .relaxed)))
+        text.add(
+            "flotilla_deadletters_indexed_total", .counter, "Dead letters that were taken into the index.",
+            Double(letters.load(ordering: .relaxed)))
+        text.add(
+            "flotilla_deadletters_outcomes_total", .counter, "Outcomes of replays that were taken into the index.",
+            Double(outcomes.load(ordering: .relaxed)))
+        text.add(
+            "flotilla_deadletters_replayed_total", .counter, "Records that were published again.",
+            Double(published.load(ordering: .relaxed)))
+        text.add(
+            "flotilla_deadletters_open", .gauge, "Dead letters that are open.", Double(open.load(ordering: .relaxed)))
+        text.add(
+            "flotilla_deadletters_expiring", .gauge,
+            "Open dead letters that their topic's retention deletes within 72 hours.",
+            Double(expiring.load(ordering: .relaxed)))
+        let oldest = oldestOpen.load(ordering: .relaxed)
+        text.add(
+            "flotilla_deadletters_oldest_seconds", .gauge, "How long ago the oldest that is open became a dead letter.",
+            oldest == 0 ? 0 : max(0, Double(Time.wallMilliseconds - oldest) / 1000))
+    }
+
+    /// As every handler's part of a heartbeat.
+    func write(to json: inout JSONWriter, pause: OperatorPause?, obstacle: String?) {
+        json.member("handler", "deadletters")
+        json.member("consumed", taken)
+        json.member("done", taken)
+        json.member("published", Int64(published.load(ordering: .relaxed)))
+        for name in ["repeats", "retried", "dead_lettered", "in_flight"] { json.member(name, 0) }
+        json.array("missing") { list in if let obstacle { list.append(obstacle) } }
+        json.array("floods") { _ in }
+        json.array("partitions") { _ in }
+        json.array("operator") { list in
+            guard let pause else { return }
+            list.object { json in
+                json.member("reason", pause.reason)
+                json.member("by", pause.by)
+                json.member("at", pause.at)
+            }
+        }
+        json.object("paused") { _ in }
+    }
+}

@@ -1,0 +1,129 @@
+package import Kafka
+package import Model
+internal import Platform
+
+/// Reads records by where they lie.
+///
+/// Important: `close()` before the last reference goes.
+package final class RecordReader: Sendable {
+    private let consumer: Consumer
+
+    /// Nothing came for so long although there is something.
+    package struct Silence: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// Offsets that lie closer than this are read in one go.
+    private static let gap: Int64 = 2000
+    private static let patience: Int64 = 30_000
+
+    package init(_ client: ClientConfiguration) throws {
+        var configuration = ConsumerConfiguration(client, group: "flotilla-dlq")
+        configuration.tellsEnds = true
+        configuration.fetchWait = .milliseconds(20)
+        configuration.maxPrefetchedBytes = 8 << 20
+        consumer = try Consumer(configuration)
+    }
+
+    package func close() async { await consumer.close() }
+
+    /// What lies at these offsets, and which of them were not come to before `maxBytes` were read; those in neither are
+    /// no more there.
+    package func read(
+        _ offsets: Set<Offset>, of place: TopicPartition, maxBytes: Int = 16 << 20
+    ) async throws -> (found: [Offset: Record], left: Set<Offset>) {
+        guard !offsets.isEmpty else { return ([:], []) }
+        let marks: Watermarks
+        do throws(KafkaFault) { marks = try await consumer.watermarks(place) } catch {
+            // What is in a topic that is gone is gone.
+            guard error.kind == .unknownTopic || error.kind == .unknownPartition else { throw error }
+            return ([:], [])
+        }
+        var left = offsets.filter { $0 >= marks.low && $0 < marks.high }
+        var found: [Offset: Record] = [:]
+        var bytes = 0
+        while let first = left.min(), bytes < maxBytes {
+            var last = first
+            for offset in left.sorted() {
+                guard offset.rawValue - last.rawValue <= Self.gap else { break }
+                last = offset
+            }
+            try await consumer.assign([place: .offset(first)])
+            var movedAt = Time.monotonicMilliseconds
+            var next = first
+            reading: while next <= last, bytes < maxBytes {
+                guard Time.monotonicMilliseconds - movedAt < Self.patience else {
+                    throw Silence(description: "the broker has brought nothing of \(place) for 30 s")
+                }
+                for event in try await consumer.nextAll(max: 500, maxBytes: 4 << 20, within: .seconds(1)) {
+                    switch event {
+                    case .records(let batch):
+                        movedAt = Time.monotonicMilliseconds
+                        for record in batch where record.topicPartition == place && record.offset >= next {
+                            next = record.offset.next
+                            guard left.contains(record.offset), bytes < maxBytes else { continue }
+                            left.remove(record.offset)
+                            found[record.offset] = record.detached
+                            bytes += record.byteCount
+                        }
+                    case .end(place, let offset) where offset > last: next = max(next, offset)
+                    case .fault(let fault) where fault.isFatal: throw fault
+                    case .end, .fault, .assigned, .revoked, .lost: break
+                    }
+                }
+            }
+            // What was passed and not found is not there: compacted, or never a record.
+            if bytes < maxBytes { left = left.filter { $0 > last } }
+        }
+        try await consumer.assign([:])
+        return (found, left)
+    }
+
+    /// One record; nil when it is no more there.
+    package func read(_ offset: Offset, of place: TopicPartition) async throws -> Record? {
+        try await read([offset], of: place).found[offset]
+    }
+
+    /// The first offset that a partition still has, and the one that its next record gets.
+    package func range(of place: TopicPartition) async throws -> Watermarks { try await consumer.watermarks(place) }
+
+    /// Every record of a partition from its beginning, or from this offset on, to its end of now.
+    package func readAll(
+        _ places: [TopicPartition], from time: Int64? = nil, startingAt starts: [TopicPartition: Offset] = [:],
+        until limit: [TopicPartition: Offset] = [:],
+        _ body: (Record) throws -> Void
+    ) async throws {
+        var (points, ends): ([TopicPartition: Consumer.StartingPoint], [TopicPartition: Offset]) = ([:], [:])
+        for place in places {
+            let marks = try await consumer.watermarks(place)
+            // One beyond the end is of another topic of that name.
+            var start = max(marks.low, starts[place].flatMap { $0 > marks.high ? nil : $0 } ?? marks.low)
+            if let time { start = max(start, try await consumer.offsets(at: time, of: [place])[place] ?? marks.high) }
+            let end = min(marks.high, limit[place] ?? marks.high)
+            if start < end { (points[place], ends[place]) = (.offset(start), end) }
+        }
+        guard !points.isEmpty else { return }
+        try await consumer.assign(points)
+        var movedAt = Time.monotonicMilliseconds
+        while !ends.isEmpty {
+            guard Time.monotonicMilliseconds - movedAt < Self.patience else {
+                throw Silence(description: "the broker has brought nothing for 30 s of \(ends.keys.sorted())")
+            }
+            for event in try await consumer.nextAll(within: .seconds(1)) {
+                switch event {
+                case .records(let batch):
+                    movedAt = Time.monotonicMilliseconds
+                    for record in batch {
+                        guard let end = ends[record.topicPartition] else { continue }
+                        if record.offset < end { try body(record) }
+                        if record.offset.next >= end { ends[record.topicPartition] = nil }
+                    }
+                case .end(let place, let offset): if let end = ends[place], offset >= end { ends[place] = nil }
+                case .fault(let fault) where fault.isFatal: throw fault
+                case .fault, .assigned, .revoked, .lost: break
+                }
+            }
+        }
+        try await consumer.assign([:])
+    }
+}

@@ -1,0 +1,252 @@
+internal import Flotilla
+internal import Kafka
+internal import Model
+internal import Platform
+internal import Postgres
+internal import Synchronization
+
+/// Works off replays, a few records at a time, for as long as it holds the lease.
+///
+/// A record is noted as sent, with where its target ended before, and only then published; as published it is noted after
+/// the log has it. So after a crash those that are sent and not published are known, and the log can tell from there on
+/// which of them it has: those are noted, and the others are published, whatever became of their job meanwhile. Only one
+/// that was thought dead and wakes up may publish one twice, and whoever handles it knows it by its `dlq-replays`, which
+/// are the same. Records go in the order of the job, and the next few after the log has the last.
+final class ReplayRunner: Sendable {
+    let follower: DeadLetterFollower
+    let lease: WorkLease
+
+    var index: DeadLetterIndex { follower.index }
+    var service: HandlerService { follower.service }
+
+    init(_ follower: DeadLetterFollower, _ lease: WorkLease) {
+        self.follower = follower
+        self.lease = lease
+    }
+
+    /// At most so many at a time.
+    static let most = 200
+
+    func run() async throws {
+        var configuration = ProducerConfiguration(follower.client)
+        configuration.maxRecordBytes = 8 << 20
+        configuration.deliveryTimeout = .seconds(30)
+        let producer = try Producer(configuration)
+        let reader: RecordReader
+        do { reader = try RecordReader(follower.client) } catch {
+            await producer.close()
+            throw error
+        }
+        let result: Result<Void, any Error>
+        do {
+            try await run(ReplayPress(follower, producer, reader))
+            result = .success(())
+        } catch { result = .failure(error) }
+        await reader.close()
+        await producer.close()
+        try result.get()
+    }
+
+    private func run(_ press: ReplayPress) async throws {
+        try await recover(press)
+        var dueAt: [String: Int64] = [:]
+        while !service.isEnding, !Task.isCancelled {
+            let jobs = service.isPaused ? [] : try await active()
+            var wait: Int64 = jobs.isEmpty ? 500 : 250
+            for job in jobs where !service.isEnding {
+                let now = Time.monotonicMilliseconds
+                let due = max(dueAt[job.id] ?? now, now - 1000)
+                guard due <= now else {
+                    wait = min(wait, due - now)
+                    continue
+                }
+                let count = try await step(job, press)
+                guard count > 0 else { continue }
+                dueAt[job.id] = due + Int64(count) * 1000 / Int64(max(1, job.rate))
+                wait = 0
+            }
+            dueAt = dueAt.filter { place in jobs.contains { $0.id == place.key } }
+            if wait > 0 { await service.nap(.milliseconds(wait)) }
+        }
+    }
+
+    private func active() async throws -> [ReplayJob] {
+        try await index.pool.transaction { transaction in
+            try await transaction.query(
+                """
+                SELECT * FROM jobs WHERE state IN ('waiting', 'running', 'canary', 'finishing') ORDER BY made_at, id LIMIT 100
+                """
+            ).map { try ReplayJob($0) }
+        }
+    }
+
+    // MARK: A step
+
+    /// Does what is next for a job; how many records went.
+    private func step(_ seen: ReplayJob, _ press: ReplayPress) async throws -> Int {
+        let chosen = try await choose(seen, press)
+        guard let (job, items) = chosen, let first = items.first else { return 0 }
+        let target = first.target(job, follower.namespace)
+        if press.knownEnd(of: target) == nil {
+            guard let end = try await press.end(of: target) else {
+                try await note(press.noTarget(items, target), job)
+                return 0
+            }
+            try await index.change { transaction in
+                try await lease.check(transaction)
+                transaction.later(Self.noteEnd(end, job, items))
+            }
+        }
+        let outcome = try await press.publish(items, job)
+        try await note(outcome, job)
+        return outcome.published.count
+    }
+
+    /// Judges the job, moves it on, and notes as sent what goes next.
+    private func choose(_ seen: ReplayJob, _ press: ReplayPress) async throws -> (ReplayJob, [ReplayItem])? {
+        try await index.change { transaction -> (ReplayJob, [ReplayItem])? in
+            try await lease.check(transaction)
+            guard let row = try await transaction.query("SELECT * FROM jobs WHERE id = \(seen.id) FOR UPDATE").first
+            else { return nil }
+            let job = try ReplayJob(row)
+            switch job.state {
+            case .paused, .stopped, .cancelled, .done: return nil
+            case .finishing:
+                if job.resolved + job.failed + job.skipped >= job.total {
+                    transaction.later(DeadLetterIndex.move(job.id, to: .done))
+                }
+                return nil
+            case .waiting, .running, .canary: break
+            }
+            if let reason = try await self.verdict(on: job, transaction) {
+                transaction.later(DeadLetterIndex.move(job.id, to: .stopped, reason))
+                return nil
+            }
+            var limit = min(Self.most, max(1, job.rate / 2))
+            if job.canary > 0, !job.canaryPassed {
+                let told = job.resolved + job.failed + job.skipped
+                if told >= min(job.canary, job.total) {
+                    transaction.later(
+                        "UPDATE jobs SET canary_passed = true, state = 'running', changed_at = now() WHERE id = \(job.id)"
+                    )
+                } else {
+                    limit = min(limit, job.canary - job.published - job.skipped)
+                    if job.state != .canary { transaction.later(DeadLetterIndex.move(job.id, to: .canary)) }
+                    guard limit > 0 else { return nil }
+                }
+            } else if job.state == .waiting {
+                transaction.later(DeadLetterIndex.move(job.id, to: .running))
+            }
+            var items = try await transaction.query(
+                """
+                SELECT \(ReplayItem.columns) FROM items i \(ReplayItem.join)
+                WHERE i.job = \(job.id) AND i.sent_at IS NULL AND i.outcome IS NULL AND \(ReplayItem.isThere)
+                ORDER BY i.number LIMIT \(limit)
+                """
+            ).map { try ReplayItem($0) }
+            if items.isEmpty, job.isRewind {
+                items = try await index.nextRewound(job, limit: limit, transaction)
+            }
+            guard let first = items.first else {
+                // Those to the source are nobody's to tell of.
+                transaction.later(DeadLetterIndex.move(job.id, to: job.toSource ? .done : .finishing))
+                return nil
+            }
+            let together = Array(
+                items.prefix {
+                    $0.letter.family == first.letter.family && $0.letter.partition == first.letter.partition
+                })
+            transaction.later(
+                """
+                UPDATE items SET sent_at = now() WHERE job = \(job.id) AND number = ANY(\(together.map(\.number))::bigint[])
+                """)
+            if let end = press.knownEnd(of: first.target(job, follower.namespace)) {
+                transaction.later(Self.noteEnd(end, job, together))
+            }
+            return (job, together)
+        }
+    }
+
+    static func noteEnd(_ end: Offset, _ job: ReplayJob, _ items: [ReplayItem]) -> SQL {
+        """
+        UPDATE items SET sent_from = \(end.rawValue)
+        WHERE job = \(job.id) AND number = ANY(\(items.map(\.number))::bigint[]) AND sent_at IS NOT NULL
+        """
+    }
+
+    /// Why it is not to go on; nil when it may.
+    private func verdict(on job: ReplayJob, _ transaction: PostgresTransaction) async throws -> String? {
+        guard !job.toSource else { return nil }
+        if job.canary > 0, !job.canaryPassed {
+            let told = job.resolved + job.failed + job.skipped
+            let first = min(job.canary, job.total)
+            guard told >= first, job.failed * 5 > first else { return nil }
+            return "of the first \(first), \(job.failed) failed again"
+        }
+        let rows = try await transaction.query(
+            """
+            SELECT count(*) FILTER (WHERE outcome LIKE 'dead:%') AS failed, count(*) AS n FROM (
+                SELECT outcome FROM items WHERE job = \(job.id) AND outcome_at IS NOT NULL
+                    AND outcome NOT LIKE 'skipped:%' AND outcome_at >= \(job.judgedFrom ?? job.madeAt)
+                ORDER BY outcome_at DESC, number DESC LIMIT \(ReplayJob.judged)) last
+            """)
+        let (failed, count): (Int, Int) = (try rows.first?.value("failed") ?? 0, try rows.first?.value("n") ?? 0)
+        return ReplayJob.isHopeless(failed: failed, of: count, total: job.total)
+            ? "of the last \(count), \(failed) failed again" : nil
+    }
+
+    /// Notes what became of what was sent.
+    func note(_ outcome: ReplayPress.Outcome, _ job: ReplayJob) async throws {
+        try await index.change { transaction in
+            let published = outcome.published
+            if !published.isEmpty {
+                transaction.later(
+                    """
+                    UPDATE entries e SET state = 'replayed', state_at = now() FROM items i
+                    WHERE i.job = \(job.id) AND i.number = ANY(\(published.map(\.number))::bigint[]) AND e.id = i.entry
+                        AND e.job = i.job AND e.replays = i.replays AND e.state = 'replaying'
+                    """)
+                let count = try await transaction.execute(
+                    """
+                    UPDATE items SET published_at = now() WHERE job = \(job.id) AND published_at IS NULL
+                        AND number = ANY(\(published.map(\.number))::bigint[])
+                    """)
+                transaction.later("UPDATE jobs SET published = published + \(count) WHERE id = \(job.id)")
+            }
+            for (item, reason) in outcome.gone {
+                transaction.later(
+                    """
+                    UPDATE items SET outcome = \("skipped: " + reason), outcome_at = now()
+                    WHERE job = \(job.id) AND number = \(item.number)
+                    """)
+                transaction.later("UPDATE jobs SET skipped = skipped + 1 WHERE id = \(job.id)")
+                transaction.later(
+                    """
+                    UPDATE entries SET state = 'expired', state_at = now()
+                    WHERE id = \(item.letter.id) AND job = \(job.id) AND state = 'replaying'
+                    """)
+            }
+            if !outcome.left.isEmpty {
+                transaction.later(
+                    """
+                    UPDATE items SET sent_at = NULL, sent_from = NULL WHERE job = \(job.id) AND published_at IS NULL AND outcome IS NULL
+                        AND number = ANY(\(outcome.left.map(\.number))::bigint[])
+                    """)
+            }
+            if !outcome.left.isEmpty {
+                // Cancelled while they were under way.
+                let row = try await transaction.query("SELECT state FROM jobs WHERE id = \(job.id) FOR UPDATE").first
+                if try row?.value("state", as: String.self) == ReplayJob.State.cancelled.rawValue {
+                    transaction.later(DeadLetterIndex.open(whatIsLeftOf: job.id))
+                    transaction.later(DeadLetterIndex.forget(whatIsLeftOf: job.id))
+                }
+            }
+            if let fault = outcome.fault, !job.state.isOver {
+                transaction.later(
+                    "UPDATE jobs SET state = 'stopped', reason = \(fault), changed_at = now() WHERE id = \(job.id) AND state NOT IN ('cancelled', 'done')"
+                )
+            }
+        }
+        follower.gauges.published.add(outcome.published.count, ordering: .relaxed)
+    }
+}

@@ -1,0 +1,88 @@
+internal import Contracts
+package import Kafka
+internal import Model
+internal import Platform
+internal import Synchronization
+
+/// Asks how far handlers are behind, again and again: what each has committed, what is there, and how old the oldest record is
+/// that waits.
+///
+/// Each handler's group is asked by a consumer of its own that joins nothing and commits nothing, and is kept from one look
+/// to the next. librdkafka's call for the offsets of any group would need none, but the library ends the process when the
+/// broker goes away while that call is under way (seen with 2.0.2), and who watches does so when brokers go away.
+///
+/// Important: `close()` before the last reference goes.
+package final class LagProbe: Sendable {
+    private let client: ClientConfiguration
+    private let admin: Admin
+    private let consumers = Mutex<[HandlerName: Consumer]>([:])
+    private static let patience: Duration = .seconds(5)
+
+    /// `admin` stays the caller's.
+    package init(_ client: ClientConfiguration, _ admin: Admin) {
+        self.client = client
+        self.admin = admin
+    }
+
+    package func close() async {
+        let all = consumers.withLock { consumers in
+            defer { consumers = [:] }
+            return Array(consumers.values)
+        }
+        for consumer in all { await consumer.close() }
+    }
+
+    func figures(of handler: HandlerName, _ catalog: TopicCatalog) async throws -> HandlerFigures {
+        var figures = HandlerFigures("\(handler)")
+        let topics = Set(catalog.subscriptions(of: handler).map { catalog.namespace.topic($0.topic.name) })
+        let places = try await admin.topics(topics).values.flatMap { topic in
+            topic.partitions.map { TopicPartition(topic.name, $0.partition) }
+        }
+        guard !places.isEmpty else { return figures }
+        let consumer = try consumer(for: handler, catalog.namespace.group(handler))
+        let committed = try await consumer.committed(places.sorted(), within: Self.patience)
+        var waiting: [TopicPartition: Offset] = [:]
+        for place in places {
+            let marks = try await consumer.watermarks(place, within: Self.patience)
+            // What was never committed all counts.
+            let next = max(committed[place]?.offset ?? marks.low, marks.low)
+            figures.partitions = max(figures.partitions, Int(place.partition.rawValue) + 1)
+            guard next < marks.high else { continue }
+            figures.waiting[place.partition.rawValue, default: 0] += marks.high.rawValue - next.rawValue
+            waiting[place] = next
+        }
+        figures.behind = waiting.isEmpty ? 0 : try await age(of: waiting, consumer)
+        return figures
+    }
+
+    private func consumer(for handler: HandlerName, _ group: GroupID) throws -> Consumer {
+        try consumers.withLock { consumers in
+            if let known = consumers[handler] { return known }
+            var configuration = ConsumerConfiguration(client, group: group)
+            // One record of each partition is enough.
+            configuration.maxPrefetchedBytes = 1 << 20
+            let consumer = try Consumer(configuration)
+            consumers[handler] = consumer
+            return consumer
+        }
+    }
+
+    /// How many seconds ago the oldest of these records was written; nil when none came in time.
+    private func age(of records: [TopicPartition: Offset], _ consumer: Consumer) async throws -> Double? {
+        try await consumer.assign(records.mapValues { .offset($0) })
+        var left = Set(records.keys)
+        var oldest: Int64?
+        let limit = Time.monotonicMilliseconds + 2000
+        while !left.isEmpty, Time.monotonicMilliseconds < limit {
+            for event in try await consumer.nextAll(within: .milliseconds(200)) {
+                guard case .records(let batch) = event else { continue }
+                for record in batch {
+                    guard left.remove(record.topicPartition) != nil else { continue }
+                    if let time = record.timestamp { oldest = min(oldest ?? time, time) }
+                }
+            }
+        }
+        try await consumer.assign([:])
+        return oldest.map { Double(max(0, Time.wallMilliseconds - $0)) / 1000 }
+    }
+}

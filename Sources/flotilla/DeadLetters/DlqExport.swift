@@ -1,0 +1,127 @@
+internal import Commands
+internal import Contracts
+internal import DeadLetters
+internal import Glibc
+internal import JSON
+internal import Kafka
+internal import Model
+internal import Platform
+
+extension Command {
+    /// `dlq export`: dead letters whole, for other tools.
+    static let dlqExport = Command(
+        name: "dlq export", summary: "dead letters with headers and bodies, one JSON object a line",
+        details: """
+            Bodies are JSON where they are JSON, else text, else base 64. What topic files call personal is masked, and
+            bodies of which nobody can tell are left out, unless --unmasked. A body that is gone is told as `body_gone`.
+            """,
+        options: DlqOptions.filters + [
+            DlqOptions.limit(100_000), DlqOptions.unmasked,
+            Option(
+                name: "file", value: "F",
+                help: "to this new file, that only its owner reads, instead of the standard output"),
+        ],
+        run: { arguments in
+            let filter = try arguments.filter()
+            let limit = try arguments.number("limit", in: 1...100_000_000) ?? 100_000
+            let isUnmasked = arguments.has("unmasked")
+            let place = try DlqPlace(needsIndex: true, needsBroker: true)
+            var descriptor: Int32 = 1
+            if let file = arguments["file"] {
+                descriptor = unsafe open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+                guard descriptor >= 0 else { throw SystemError.last("open", file) }
+            }
+            let output = descriptor
+            return try finish {
+                let count = try await place.withIndex { index in
+                    if isUnmasked {
+                        try await index.noteUnmasked(
+                            filter, "export", count: try await index.count(filter), who: DlqPlace.user)
+                    }
+                    return try await place.withReader { reader in
+                        try await Export(place: place, output: output, isUnmasked: isUnmasked)
+                            .run(index, reader, filter, limit: limit)
+                    }
+                }
+                if output != 1 { print("\(count) exported") }
+                return .ok
+            }
+        })
+}
+
+private struct Export {
+    let place: DlqPlace
+    let output: Int32
+    let isUnmasked: Bool
+
+    private static let page = 200
+
+    func run(
+        _ index: DeadLetterIndex, _ reader: RecordReader, _ filter: DeadLetterFilter, limit: Int
+    ) async throws -> Int {
+        let topics = try await place.topics()
+        var count = 0
+        var after: DeadLetterIndex.Place?
+        while count < limit {
+            let letters = try await index.list(filter, limit: min(Self.page, limit - count), after: after)
+            guard let last = letters.last else { break }
+            after = DeadLetterIndex.Place(at: last.letter.at, id: last.letter.id)
+            for (partition, together) in Dictionary(grouping: letters, by: { place(of: $0.letter) }) {
+                var left = topics.contains(partition.topic) ? Set(together.map(\.letter.offset)) : []
+                var records: [Offset: Record] = [:]
+                var written: Set<UUIDValue> = []
+                repeat {
+                    (records, left) = try await reader.read(left, of: partition)
+                    for letter in together where !left.contains(letter.letter.offset) {
+                        guard written.insert(letter.letter.id).inserted else { continue }
+                        let record = records[letter.letter.offset].flatMap { letter.letter.isIn($0) ? $0 : nil }
+                        try await write(letter, record, reader)
+                    }
+                } while !left.isEmpty
+            }
+            count += letters.count
+        }
+        return count
+    }
+
+    private func place(of letter: DeadLetter) -> TopicPartition {
+        TopicPartition(place.namespace.topic(letter.family.deadLetters), letter.partition)
+    }
+
+    private func write(_ indexed: IndexedLetter, _ record: Record?, _ reader: RecordReader) async throws {
+        let letter = indexed.letter
+        var value = record?.valueBytes
+        var isGone = record == nil
+        if letter.isShed, let record {
+            value = try await reader.shedBody(of: record, letter, place.namespace)?.valueBytes
+            isGone = value == nil
+        }
+        let view = BodyView(value, personal: place.catalog?[letter.family.source]?.pii, unmasked: isUnmasked)
+        var writer = JSONWriter()
+        writer.object { json in
+            indexed.write(to: &json)
+            json.object("headers") { json in
+                for header in record?.headers ?? [] { json.member(header.name, header.shown) }
+            }
+            if isGone {
+                json.member("body_gone", true)
+            } else if case .binary = view, let value {
+                json.member("body_base64", Base64.encode(value))
+            } else {
+                view.write(to: &json)
+            }
+        }
+        try put(writer.text + "\n")
+    }
+
+    private func put(_ line: String) throws {
+        let bytes = Array(line.utf8)
+        var done = 0
+        while done < bytes.count {
+            let count = unsafe bytes[done...].withUnsafeBytes { unsafe Glibc.write(output, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw SystemError.last("write") }
+            done += count
+        }
+    }
+}
