@@ -70,7 +70,7 @@ let package = Package(
         .target(name: "Transfers", dependencies: ["Platform", "CCurl"], swiftSettings: strict),
 
         // Spans, and their way to a collector.
-        .target(name: "Tracing", dependencies: ["Platform", "Transfers"], swiftSettings: strict),
+        .target(name: "Tracing", dependencies: ["Model", "Platform", "Transfers"], swiftSettings: strict),
 
         // libmicrohttpd in Swift.
         .target(name: "HTTP", dependencies: ["Platform", "CMicrohttpd"], swiftSettings: lending),
@@ -79,7 +79,7 @@ let package = Package(
         .target(name: "WebAPI", dependencies: ["HTTP", "JSON"], swiftSettings: strict),
 
         // The port for those who watch over a process: health and metrics.
-        .target(name: "AdminPort", dependencies: ["HTTP", "JSON", "Platform"], swiftSettings: strict),
+        .target(name: "AdminPort", dependencies: ["HTTP", "JSON", "Platform", "Tracing"], swiftSettings: strict),
 
         // What topics/ says: topics, schemas, policies; and how it gets to a broker.
         .target(
@@ -93,6 +93,7 @@ let package = Package(
             name: "Flotilla",
             dependencies: [
                 "AdminPort", "Commands", "Model", "Platform", "JSON", "Kafka", "Redis", "Postgres", "Contracts",
+                "Tracing",
             ],
             swiftSettings: lending
         ),
@@ -119,7 +120,7 @@ let package = Package(
         ),
         .target(
             name: "Notify",
-            dependencies: ["Flotilla", "Contracts", "JSON", "Model", "Platform", "Postgres", "Transfers"],
+            dependencies: ["Flotilla", "Contracts", "JSON", "Model", "Platform", "Postgres", "Tracing", "Transfers"],
             swiftSettings: strict
         ),
 
@@ -129,6 +130,7 @@ let package = Package(
             name: "DeadLetters",
             dependencies: [
                 "AdminPort", "Flotilla", "Contracts", "JSON", "Kafka", "Model", "Platform", "Postgres", "Redis",
+                "Tracing",
             ],
             swiftSettings: strict
         ),
@@ -148,7 +150,7 @@ let package = Package(
             name: "Edge",
             dependencies: [
                 "AdminPort", "CCompression", "Contracts", "HTTP", "JOSE", "JSON", "Kafka", "Model", "Platform", "Redis",
-                "Transfers", "WebAPI",
+                "Tracing", "Transfers", "WebAPI",
             ],
             swiftSettings: lending
         ),
@@ -191,7 +193,7 @@ let package = Package(
                 "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
                 "Contracts",
                 "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "DeadLetters", "Fleet",
-                "Console", "Stack", "Transfers", "WebAPI",
+                "Console", "Stack", "Tracing", "Transfers", "WebAPI",
             ],
             swiftSettings: strict
         ),
@@ -268,7 +270,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "TracingTests", dependencies: ["HTTP", "Platform", "Tracing", "TestSupport"],
+            name: "TracingTests", dependencies: ["HTTP", "Model", "Platform", "Tracing", "TestSupport"],
             swiftSettings: strict),
         // Real servers for tests, each private and on a socket of its own.
         .target(name: "TestServers", dependencies: ["TestSupport"], path: "Tests/Servers", swiftSettings: strict),

@@ -1,4 +1,8 @@
+public import Model
+
 /// Something that takes time, as a tracing backend shows it: a request, the handling of an event, a statement.
+///
+/// Of a span that nobody keeps nothing is written down: `set`, `link` and `fail` do not even look at what they are given.
 public struct Span: Sendable {
     public enum Kind: UInt64, Sendable {
         case `internal` = 1
@@ -9,14 +13,16 @@ public struct Span: Sendable {
     }
 
     public enum Value: Hashable, Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
-        ExpressibleByBooleanLiteral
+        ExpressibleByBooleanLiteral, ExpressibleByFloatLiteral
     {
         case text(String)
         case integer(Int64)
+        case decimal(Double)
         case flag(Bool)
 
         public init(stringLiteral value: String) { self = .text(value) }
         public init(integerLiteral value: Int64) { self = .integer(value) }
+        public init(floatLiteral value: Double) { self = .decimal(value) }
         public init(booleanLiteral value: Bool) { self = .flag(value) }
     }
 
@@ -47,9 +53,15 @@ public struct Span: Sendable {
         self.start = start
     }
 
+    /// A span that nobody keeps, where nothing is traced.
+    package static let none = Span(
+        "", .internal, place: TraceParent(trace: TraceID(high: 0, low: 1), span: 1, isSampled: false), parent: nil,
+        start: 0)
+
     /// Whether it is kept. Where it is not, all that is said of it costs nothing.
     public var isRecording: Bool { place.isSampled }
 
+    /// Says something of it, under a name of OpenTelemetry's where there is one. No secrets and no payloads.
     public mutating func set(_ name: String, _ value: @autoclosure () -> Value) {
         guard isRecording else { return }
         if let place = attributes.firstIndex(where: { $0.name == name }) {
@@ -70,6 +82,12 @@ public struct Span: Sendable {
     /// Marks it failed.
     public mutating func fail(_ reason: @autoclosure () -> String) {
         if isRecording { failure = reason() }
+    }
+
+    /// As above, with what kind of error it was: a type or a status, of which there are few.
+    public mutating func fail(_ reason: @autoclosure () -> String, type: @autoclosure () -> String) {
+        fail(reason())
+        set("error.type", .text(type()))
     }
 
     /// The span as OTLP has it, as a member of `scope_spans`.
@@ -102,21 +120,25 @@ public struct Span: Sendable {
         }
     }
 
-    /// By bytes, and never through a character.
+    /// As much as one text of a span may have, never through a character.
     static func cut(_ text: String) -> String {
-        text.utf8.count <= longestText ? text : String(decoding: Array(text.utf8.prefix(longestText)), as: UTF8.self)
+        guard text.utf8.count > longestText else { return text }
+        var end = text.utf8.index(text.startIndex, offsetBy: longestText)
+        while end.samePosition(in: text.unicodeScalars) == nil { end = text.utf8.index(before: end) }
+        return String(text[..<end])
     }
 }
 
 extension ProtobufWriter {
     /// The members of a `KeyValue`.
     mutating func add(_ name: String, _ value: Span.Value) {
-        add(1, text: name)
+        add(1, text: Span.cut(name))
         add(2) { writer in
             switch value {
             case .text(let text): writer.add(1, text: Span.cut(text))
-            case .integer(let number): writer.add(3, number: UInt64(bitPattern: number))
             case .flag(let flag): writer.add(2, number: flag ? 1 : 0)
+            case .integer(let number): writer.add(3, number: UInt64(bitPattern: number))
+            case .decimal(let number): writer.add(4, fixed64: number.bitPattern)
             }
         }
     }
