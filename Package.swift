@@ -270,7 +270,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
-            name: "TracingTests", dependencies: ["HTTP", "Model", "Platform", "Tracing", "TestSupport"],
+            name: "TracingTests", dependencies: ["Model", "Platform", "Tracing", "Transfers"],
             swiftSettings: strict),
         // Real servers for tests, each private and on a socket of its own.
         .target(name: "TestServers", dependencies: ["TestSupport"], path: "Tests/Servers", swiftSettings: strict),

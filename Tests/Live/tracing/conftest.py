@@ -6,6 +6,7 @@ import http.server
 import json
 import socketserver
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import pytest
 
 from collector import Collector
 from fleet import Fleet
-from ports import listens
 from site_of_letters import WORKER
 
 # In front of the fleet: a client's way in, with a retry topic before the dead letters.
@@ -95,6 +95,14 @@ class Traced(Fleet):
         self.collector.end()
 
 
+def post(edge: str, path: str, body: object, **headers: str) -> None:
+    request = urllib.request.Request(
+        edge + path, json.dumps(body).encode(),
+        {"content-type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 202
+
+
 @pytest.fixture
 def traced(tmp_path: Path) -> Iterator[Traced]:
     traced = Traced(tmp_path)
@@ -102,4 +110,4 @@ def traced(tmp_path: Path) -> Iterator[Traced]:
     traced.end()
 
 
-__all__ = ["Traced", "listens"]
+__all__ = ["Traced", "post"]

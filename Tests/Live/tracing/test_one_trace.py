@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.request
 
 from collector import Span, shown
-from conftest import Traced
+from conftest import Traced, post
 from processes import until
 
 TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-01")
-
-
-def post(edge: str, path: str, body: object, **headers: str) -> None:
-    request = urllib.request.Request(
-        edge + path, json.dumps(body).encode(),
-        {"content-type": "application/json"} | {name.replace("_", "-"): text for name, text in headers.items()})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        assert answer.status == 202
 
 
 def tip(number: int) -> dict:
