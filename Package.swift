@@ -225,7 +225,7 @@ let package = Package(
         // A worker with handlers that do little, so that what is measured is the runtime.
         .executableTarget(
             name: "WorkerBench",
-            dependencies: ["Contracts", "Flotilla", "Kafka", "Model", "Platform", "Redis"],
+            dependencies: ["Contracts", "Flotilla", "Kafka", "Model", "Platform", "Redis", "Tracing"],
             path: "Benchmarks/WorkerBench",
             swiftSettings: strict
         ),

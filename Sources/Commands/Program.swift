@@ -37,7 +37,11 @@ package struct Program: Sendable {
                     return .ok
                 }
                 if command.joinsStack { RunningStack.adopt(from: RunningStack.folder(arguments)) }
-                return try command.run(arguments)
+                guard command.serves else { return try command.run(arguments) }
+                do { return try command.run(arguments) } catch let fault as UsageFault { throw fault } catch {
+                    Self.lament(error, of: command)
+                    return .failed
+                }
             }
             return try runWord(word, line.dropFirst())
         } catch let fault as UsageFault {
@@ -79,6 +83,12 @@ package struct Program: Sendable {
 
         \(Self.name) COMMAND --help tells more.
         """
+    }
+
+    /// Tells why something that serves cannot go on: as a line of its log where that is read by machines.
+    private static func lament(_ error: any Error, of command: Command) {
+        guard let log = try? Log.fromEnvironment(), log.format == .json else { return complain("\(name): \(error)") }
+        log.error("cannot go on", [("command", command.name), ("error", error)])
     }
 
     /// Writes a line to standard error.

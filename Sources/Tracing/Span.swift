@@ -58,6 +58,9 @@ public struct Span: Sendable {
         "", .internal, place: TraceParent(trace: TraceID(high: 0, low: 1), span: 1, isSampled: false), parent: nil,
         start: 0)
 
+    /// What it continues; of one that begins a trace, itself.
+    package var origin: TraceParent { parent ?? place }
+
     /// Whether it is kept. Where it is not, all that is said of it costs nothing.
     public var isRecording: Bool { place.isSampled }
 

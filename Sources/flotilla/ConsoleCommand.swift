@@ -25,6 +25,7 @@ extension Command {
                 help: "where health and metrics are, or HOST:PORT; 0 is any"),
             data,
         ],
+        serves: true,
         run: { arguments in
             var configuration = try ConsoleConfiguration(Settings.fromEnvironment())
             let log = try Log.fromEnvironment()

@@ -22,7 +22,7 @@ extension Command {
                 name: "admin", value: "PORT", fallback: "9464",
                 help: "where health and metrics are, or HOST:PORT; 0 is any"),
         ],
-        run: runEdge
+        serves: true, run: runEdge
     )
 
     @Sendable private static func runEdge(_ arguments: Arguments) throws -> ExitCode {

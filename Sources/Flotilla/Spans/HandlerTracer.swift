@@ -45,7 +45,7 @@ final class HandlerTracer: Sendable {
             return CallTrace(self, calls: calls, batch: nil)
         }
         var batch = tracer.begin(
-            "process \(event.topic)", .consumer, linkedTo: calls.lazy.filter(\.span.isRecording).map(\.span.place))
+            "process \(event.topic)", .consumer, linkedTo: calls.lazy.filter(\.span.isRecording).map(\.span.origin))
         describe(&batch, event)
         batch.set("messaging.batch.message_count", .integer(Int64(jobs.count)))
         for place in calls.indices { calls[place].span.link(batch.place) }

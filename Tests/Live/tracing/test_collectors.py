@@ -188,3 +188,15 @@ def test_no_header_forges_a_trace(edge: Edge) -> None:
     others = [one for one in requests if one.trace != real]
     assert len({one.trace for one in others}) == 6 and {one.parent for one in others} == {""}
     assert edge.collector.faults == []
+
+
+def test_the_last_words_are_a_line_of_the_log(edge: Edge) -> None:
+    edge.fleet.environment |= {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_TRACES_SAMPLER": "sometimes"}
+    told = edge.fleet.run("edge", "--http", "0", "--admin", "0")
+    assert told.returncode == 1
+    (line,) = map(json.loads, told.stderr.splitlines())
+    assert (line["level"], line["message"], line["command"]) == ("error", "cannot go on", "edge")
+    assert "OTEL_EXPORTER_OTLP_PROTOCOL=grpc" in line["error"] and "OTEL_TRACES_SAMPLER=sometimes" in line["error"]
+    edge.fleet.environment |= {"LOG_FORMAT": "text"}
+    told = edge.fleet.run("edge", "--http", "0", "--admin", "0")
+    assert told.stderr.splitlines()[0] == "flotilla: 2 wrong settings:"
