@@ -199,7 +199,8 @@ enum BenchEnvelope: String {
         if self == .usual { return headers }
         return headers + [
             Header("ce_subject", "c\(number % 1000)"), Header("ce_recordedtime", "2026-01-01T00:00:00.123Z"),
-            Header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-\(isKept(number) ? "01" : "00")"),
+            Header(
+                "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-\(isKept(number) ? "01" : "00")"),
         ]
     }
 }

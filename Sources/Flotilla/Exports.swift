@@ -3,6 +3,6 @@
 @_exported public import Model
 @_exported public import Postgres
 
-@_exported public import struct Tracing.Span
 @_exported public import struct Platform.Log
 @_exported public import struct Platform.Timestamp
+@_exported public import struct Tracing.Span

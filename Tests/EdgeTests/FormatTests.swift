@@ -169,8 +169,11 @@ import Testing
                 #expect(answer.status == 202)
             }
             let records = try await site.read("events.raw", count: cases.count + 2)
-            let found = Dictionary(uniqueKeysWithValues: records.map { ($0.text("ce_id") ?? "", $0.text("traceparent")) })
-            for (number, (given, expected)) in cases.enumerated() { #expect(found["\(number)"] == expected, "\(given)") }
+            let found = Dictionary(
+                uniqueKeysWithValues: records.map { ($0.text("ce_id") ?? "", $0.text("traceparent")) })
+            for (number, (given, expected)) in cases.enumerated() {
+                #expect(found["\(number)"] == expected, "\(given)")
+            }
             #expect(found["own"] == own)
             #expect(found["bad"] == trace)
         }

@@ -23,7 +23,9 @@ import Testing
     @Test func noBytesTrapIt() {
         var random = SystemRandomNumberGenerator()
         for _ in 0..<20_000 {
-            var bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            var bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             if !bytes.isEmpty { bytes[0] = 0x0a }
             #expect(PartialSuccess.read(bytes).unwanted >= 0)
         }

@@ -38,7 +38,9 @@ final class HandlerTracer: Sendable {
     func begin(_ jobs: some Collection<EventJob>) -> CallTrace? {
         var calls: [(offset: Offset, span: Span)] = []
         for job in jobs where !(tracer.isParentBased && job.event.isSurelyUnsampled) {
-            if let span = process(job.event, attempts: job.attempts, job.state) { calls.append((job.event.offset, span)) }
+            if let span = process(job.event, attempts: job.attempts, job.state) {
+                calls.append((job.event.offset, span))
+            }
         }
         guard let event = jobs.first?.event, !calls.isEmpty else { return nil }
         guard jobs.count > 1, calls.contains(where: { $0.span.isRecording }) else {

@@ -211,7 +211,8 @@ final class Sender: Sendable {
                 ("Content-Type", "application/json"), ("User-Agent", "flotilla"), ("webhook-id", leased.id),
                 ("webhook-timestamp", "\(seconds)"), ("webhook-signature", signatures.joined(separator: " ")),
                 ("Expect", ""),
-            ] + (trace.map { [("traceparent", "\($0)")] } ?? []), body: body, within: timeout, mayBePrivate: webhook.mayBePrivate)
+            ] + (trace.map { [("traceparent", "\($0)")] } ?? []), body: body, within: timeout,
+            mayBePrivate: webhook.mayBePrivate)
     }
 
     /// What an answer means. What is not 2xx is tried again, also what looks final: a receiver that is being deployed says

@@ -213,7 +213,8 @@ extension SenderStore.Leased {
         self.init(
             id: try row.value("id"), rule: try row.value("rule"), kind: try row.value("kind"),
             recipient: try row.value("recipient"), subject: try row.value("subject"), body: try row.value("body"),
-            madeAt: try row.value("made_at"), trace: try row.optional("trace_parent"), attempt: try row.value("attempts"))
+            madeAt: try row.value("made_at"), trace: try row.optional("trace_parent"),
+            attempt: try row.value("attempts"))
     }
 }
 
