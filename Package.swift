@@ -69,6 +69,9 @@ let package = Package(
         // libcurl in Swift: requests that wait, and many transfers at once, mails among them.
         .target(name: "Transfers", dependencies: ["Platform", "CCurl"], swiftSettings: strict),
 
+        // Spans, and their way to a collector.
+        .target(name: "Tracing", dependencies: ["Model", "Platform", "Transfers"], swiftSettings: strict),
+
         // libmicrohttpd in Swift.
         .target(name: "HTTP", dependencies: ["Platform", "CMicrohttpd"], swiftSettings: lending),
 
@@ -76,7 +79,7 @@ let package = Package(
         .target(name: "WebAPI", dependencies: ["HTTP", "JSON"], swiftSettings: strict),
 
         // The port for those who watch over a process: health and metrics.
-        .target(name: "AdminPort", dependencies: ["HTTP", "JSON", "Platform"], swiftSettings: strict),
+        .target(name: "AdminPort", dependencies: ["HTTP", "JSON", "Platform", "Tracing"], swiftSettings: strict),
 
         // What topics/ says: topics, schemas, policies; and how it gets to a broker.
         .target(
@@ -90,6 +93,7 @@ let package = Package(
             name: "Flotilla",
             dependencies: [
                 "AdminPort", "Commands", "Model", "Platform", "JSON", "Kafka", "Redis", "Postgres", "Contracts",
+                "Tracing",
             ],
             swiftSettings: lending
         ),
@@ -116,7 +120,7 @@ let package = Package(
         ),
         .target(
             name: "Notify",
-            dependencies: ["Flotilla", "Contracts", "JSON", "Model", "Platform", "Postgres", "Transfers"],
+            dependencies: ["Flotilla", "Contracts", "JSON", "Model", "Platform", "Postgres", "Tracing", "Transfers"],
             swiftSettings: strict
         ),
 
@@ -126,6 +130,7 @@ let package = Package(
             name: "DeadLetters",
             dependencies: [
                 "AdminPort", "Flotilla", "Contracts", "JSON", "Kafka", "Model", "Platform", "Postgres", "Redis",
+                "Tracing",
             ],
             swiftSettings: strict
         ),
@@ -145,7 +150,7 @@ let package = Package(
             name: "Edge",
             dependencies: [
                 "AdminPort", "CCompression", "Contracts", "HTTP", "JOSE", "JSON", "Kafka", "Model", "Platform", "Redis",
-                "Transfers", "WebAPI",
+                "Tracing", "Transfers", "WebAPI",
             ],
             swiftSettings: lending
         ),
@@ -188,7 +193,7 @@ let package = Package(
                 "Commands", "Platform", "Model", "JSON", "Kafka", "Redis", "Postgres", "HTTP", "LocalBroker",
                 "Contracts",
                 "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "DeadLetters", "Fleet",
-                "Console", "Stack", "Transfers", "WebAPI",
+                "Console", "Stack", "Tracing", "Transfers", "WebAPI",
             ],
             swiftSettings: strict
         ),
@@ -220,7 +225,7 @@ let package = Package(
         // A worker with handlers that do little, so that what is measured is the runtime.
         .executableTarget(
             name: "WorkerBench",
-            dependencies: ["Contracts", "Flotilla", "Kafka", "Model", "Platform", "Redis"],
+            dependencies: ["Contracts", "Flotilla", "Kafka", "Model", "Platform", "Redis", "Tracing"],
             path: "Benchmarks/WorkerBench",
             swiftSettings: strict
         ),
@@ -264,6 +269,9 @@ let package = Package(
             dependencies: ["Kafka", "LocalBroker", "Model", "Platform", "MockCluster", "TestSupport"],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "TracingTests", dependencies: ["Model", "Platform", "Tracing", "Transfers"],
+            swiftSettings: strict),
         // Real servers for tests, each private and on a socket of its own.
         .target(name: "TestServers", dependencies: ["TestSupport"], path: "Tests/Servers", swiftSettings: strict),
         .testTarget(name: "JSONTests", dependencies: ["JSON"], swiftSettings: strict),

@@ -6,8 +6,9 @@
 //   worker-bench BROKERS transform COUNT [ENVELOPE]  … that reads two fields and publishes one output for each
 //
 // ENVELOPE: `minimal` for the four attributes that CloudEvents requires, in bench.minimal; `edge` for the nine headers
-// that the edge writes, in bench.edge; by default six, those four with time and content type.
-// With REDIS_URL set, the handler remembers there what it has done.
+// that the edge writes, in bench.edge; `hundredth` for the same with a trace that is kept in one of a hundred only, in
+// bench.hundredth; by default six, those four with time and content type.
+// With REDIS_URL set, the handler remembers there what it has done; with OTEL_EXPORTER_OTLP_ENDPOINT set, it is traced.
 // Prints: records, seconds, and the milliseconds from the partitions' assignment until a first event was done
 
 import Contracts
@@ -17,6 +18,7 @@ import Kafka
 import Platform
 import Redis
 import Synchronization
+import Tracing
 
 @main
 enum WorkerBench {
@@ -128,11 +130,16 @@ enum WorkerBench {
                     client, handler: handler.name, namespace: Namespace(), ttl: .seconds(1200), lease: .seconds(40)),
                 onStoreDown: .pause)
         }
+        var settings = Settings.fromEnvironment()
+        let plan = Tracing.plan(&settings, service: "bench")
+        try settings.check()
+        let log = Log(level: .warning, format: .text)
+        let tracing = plan.flatMap { Tracing.start($0, version: "bench", instance: "bench", log: log) }
         let worker = HandlerWorker(
             job, source: try Consumer(HandlerWorker.consuming(client, group: Namespace().group(handler.name))),
             sink: producer,
             once: gate,
-            log: Log(level: .warning, format: .text), identity: WorkerIdentity(id: "bench", build: "bench"))
+            log: log, identity: WorkerIdentity(id: "bench", build: "bench"), tracer: tracing?.tracer)
         if let redis, let unfit = await RedisOnceMemory.unfitness(of: redis) { throw unfit }
         let running = Task { try await worker.run() }
         defer { redis?.close() }
@@ -148,6 +155,7 @@ enum WorkerBench {
         worker.stop()
         try await running.value
         await producer.close()
+        await tracing?.close()
         return (seconds, Double((first ?? 0) - (assigned ?? 0)) / 1e6)
     }
 
@@ -160,7 +168,7 @@ enum WorkerBench {
 
 /// How much envelope the events have, and the topic that has such.
 enum BenchEnvelope: String {
-    case minimal, usual, edge
+    case minimal, usual, edge, hundredth
 
     init?(_ name: String?) {
         guard let name else {
@@ -175,8 +183,11 @@ enum BenchEnvelope: String {
         case .minimal: "bench.minimal"
         case .usual: "bench.events"
         case .edge: "bench.edge"
+        case .hundredth: "bench.hundredth"
         }
     }
+
+    private func isKept(_ number: Int) -> Bool { self == .edge || number % 100 == 0 }
 
     func headers(_ number: Int) -> [Header] {
         var headers = [
@@ -188,7 +199,8 @@ enum BenchEnvelope: String {
         if self == .usual { return headers }
         return headers + [
             Header("ce_subject", "c\(number % 1000)"), Header("ce_recordedtime", "2026-01-01T00:00:00.123Z"),
-            Header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            Header(
+                "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-\(isKept(number) ? "01" : "00")"),
         ]
     }
 }

@@ -10,11 +10,13 @@ package struct Command: Sendable {
     package var options: [Option] = []
     /// Whether it is about the stack that runs on this machine, when no settings say otherwise.
     package var joinsStack = true
+    /// Whether it works until it is told to end: then its last words belong to its log.
+    package var serves = false
     package let run: @Sendable (Arguments) throws -> ExitCode
 
     package init(
         name: String, summary: String, details: String = "", operands: [Operand] = [], options: [Option] = [],
-        joinsStack: Bool = true, run: @escaping @Sendable (Arguments) throws -> ExitCode
+        joinsStack: Bool = true, serves: Bool = false, run: @escaping @Sendable (Arguments) throws -> ExitCode
     ) {
         self.name = name
         self.summary = summary
@@ -22,6 +24,7 @@ package struct Command: Sendable {
         self.operands = operands
         self.options = options
         self.joinsStack = joinsStack
+        self.serves = serves
         self.run = run
     }
 

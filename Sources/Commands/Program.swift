@@ -99,6 +99,12 @@ package struct Program: Sendable {
         """
     }
 
+    /// Tells why something that serves cannot go on: as a line of its log where that is read by machines.
+    private static func lament(_ error: any Error, of command: Command) {
+        guard let log = try? Log.fromEnvironment(), log.format == .json else { return complain("\(name): \(error)") }
+        log.error("cannot go on", [("command", command.name), ("error", "\(error)")])
+    }
+
     /// Writes a line to standard error.
     package static func complain(_ text: String) {
         var line = text + "\n"

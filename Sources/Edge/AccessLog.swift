@@ -9,7 +9,7 @@ final class AccessLog: Sendable {
 
     init(_ log: Log) { self.log = log }
 
-    func note(_ request: HTTPRequest, _ status: Int?, milliseconds: Int64, now: Int64) {
+    func note(_ request: HTTPRequest, _ status: Int?, milliseconds: Int64, now: Int64, _ trace: RequestTrace?) {
         let count = state.withLock { state -> Int? in
             state.passed += 1
             guard state.last == .min || now - state.last >= 1000 else { return nil }
@@ -17,11 +17,11 @@ final class AccessLog: Sendable {
             return state.passed
         }
         guard let count else { return }
-        log.info(
-            "request",
-            [
-                ("method", request.method.prefix(16)), ("path", request.path.prefix(200)),
-                ("status", status.map { "\($0)" } ?? "broken"), ("ms", milliseconds), ("of", count),
-            ])
+        var fields: [Log.Field] = [
+            ("method", request.method.prefix(16)), ("path", request.path.prefix(200)),
+            ("status", status.map { "\($0)" } ?? "broken"), ("ms", milliseconds), ("of", count),
+        ]
+        if let trace { fields.append(("trace", trace.id)) }
+        log.info("request", fields)
     }
 }

@@ -103,12 +103,14 @@ struct CloudEvent {
             headers.append(Header("ce_dataschema", schema))
         }
         if let type = attributes["datacontenttype"] { headers.append(Header("content-type", type)) }
-        var trace = context.traceParent
+        var trace: String?
         for (name, value) in extensions {
             // Kafka has it without a prefix, as whoever traces expects it.
             if name == "traceparent" { trace = value } else { headers.append(Header("ce_\(name)", value)) }
         }
-        if let trace { headers.append(Header("traceparent", trace)) }
+        if let trace = context.place(of: id, own: trace, batch.count) {
+            headers.append(Header("traceparent", "\(trace)"))
+        }
         let key = key.map { Array($0.utf8) }
         let target = context.topic.target
         switch data {

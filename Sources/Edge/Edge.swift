@@ -7,6 +7,7 @@ internal import Model
 internal import Platform
 internal import Redis
 internal import Synchronization
+internal import Tracing
 internal import WebAPI
 
 /// The door: takes events over HTTP and publishes them. A 2xx means that the log has acknowledged them.
@@ -24,8 +25,14 @@ final class Edge: RequestHandler {
     private let openAPI: [UInt8]
     private let limiter: RateLimiter?
     private let memory: IdempotencyMemory?
+    /// Nil where nothing is traced.
+    let tracer: Tracer?
 
-    init(_ configuration: EdgeConfiguration, producer: Producer, health: Health, redis: RedisClient?, log: Log) {
+    init(
+        _ configuration: EdgeConfiguration, producer: Producer, health: Health, redis: RedisClient?, log: Log,
+        tracer: Tracer? = nil
+    ) {
+        self.tracer = tracer
         access = AccessLog(log)
         self.configuration = configuration
         publisher = Publisher(producer: producer)
@@ -57,6 +64,7 @@ final class Edge: RequestHandler {
             problem.headers = [HTTPRequest.Field("Allow", route.method == "GET" ? "GET, HEAD" : route.method)]
             return .answer(problem.response)
         }
+        if let tracer, route.method == "POST" { exchange.companion = RequestTrace(tracer, request, route) }
         switch route {
         case .events: return publish(exchange, to: Self.raw)
         case .topicEvents: return publish(exchange, to: TopicName(topic))
@@ -84,7 +92,9 @@ final class Edge: RequestHandler {
     func finished(_ exchange: Exchange, status: Int?) {
         let now = Time.monotonicMilliseconds
         counts.note(status, milliseconds: now - exchange.began)
-        access.note(exchange.request, status, milliseconds: now - exchange.began, now: now)
+        let trace = exchange.trace
+        access.note(exchange.request, status, milliseconds: now - exchange.began, now: now, trace)
+        trace?.end(status)
     }
 
     // MARK: Publishing
@@ -104,10 +114,11 @@ final class Edge: RequestHandler {
                 guard form == .binaryCloudEvent else { throw Refused(Problem(400, "the body is empty: send an event")) }
             }
             let context = PublishContext(
-                topic, caller: caller, now: Time.wallMilliseconds, traceParent: request.header("traceparent"),
-                key: try Self.key(request))
+                topic, caller: caller, now: Time.wallMilliseconds, traceParent: RequestTrace.parent(request),
+                key: try Self.key(request), trace: exchange.trace)
             let isGzip = try Self.isGzip(request)
             if form == .lines {
+                context.trace?.becomeMany()
                 if isGzip, !exchange.keep(Gunzip.memory) {
                     _ = exchange.keep(0)
                     throw Refused(LineReader.overload)
@@ -176,6 +187,7 @@ final class Edge: RequestHandler {
             throw EventRefusal(
                 .tooLarge, "", "the list has \(root.count) events, more than the \(Limits.listCount) allowed")
         }
+        context.trace?.becomeMany()
         let list = EventList(root, form, context)
         if list.refusedCount > 0, !Self.isLenient(exchange.request) {
             exchange.answer(list.problem.response)

@@ -6,6 +6,7 @@ package import Kafka
 internal import Model
 package import Platform
 package import Redis
+package import Tracing
 
 /// An edge with all that it needs: a producer, what asks after health, and the servers.
 ///
@@ -26,7 +27,7 @@ package final class EdgeServer: Sendable {
     /// nowhere. `fatal` is called once when the edge can never publish again, and is to have the process end.
     package init(
         _ configuration: EdgeConfiguration, client: ClientConfiguration, redis: RedisClient? = nil,
-        admin place: (host: String, port: UInt16)? = nil, log: Log,
+        admin place: (host: String, port: UInt16)? = nil, log: Log, tracer: Tracer? = nil,
         fatal: @escaping @Sendable (KafkaFault) -> Void = { _ in }
     ) async throws {
         var producing = ProducerConfiguration(client)
@@ -54,7 +55,7 @@ package final class EdgeServer: Sendable {
         let namespace = configuration.catalog.namespace
         let open = configuration.catalog.topics.filter { $0.publish != .no }.map { namespace.topic($0.name) }
         let health = Health.edge(admin, topics: Set(open), redis: redis, version: configuration.version)
-        let edge = Edge(configuration, producer: producer, health: health, redis: redis, log: log)
+        let edge = Edge(configuration, producer: producer, health: health, redis: redis, log: log, tracer: tracer)
         self.edge = edge
         self.producer = producer
         self.admin = admin
@@ -68,6 +69,7 @@ package final class EdgeServer: Sendable {
                         edge.counts.write(
                             to: &text, connections: server.connectionCount, held: server.heldBytes,
                             streamed: edge.share.bytes)
+                        text.add(edge.tracer)
                     }
                 }
             } catch {

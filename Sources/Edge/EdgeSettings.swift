@@ -4,6 +4,7 @@ package import Kafka
 package import Model
 package import Platform
 package import Redis
+package import Tracing
 
 /// What an edge is told by its environment.
 package struct EdgeSettings: Sendable {
@@ -20,6 +21,8 @@ package struct EdgeSettings: Sendable {
     package let grants: String?
     /// Where Idempotency-Keys are remembered, if anywhere.
     package let redis: RedisConfiguration?
+    /// Where traces go, if anywhere.
+    package let traces: Tracing.Plan?
     /// Requests a second of each caller, if it is set.
     package let rate: Int?
 
@@ -34,6 +37,7 @@ package struct EdgeSettings: Sendable {
         }
         tls = Self.tls(&settings)
         redis = Self.redis(&settings)
+        traces = Tracing.plan(&settings, service: "flotilla-edge")
         tokens = Self.tokens(&settings)
         // A path, so `FLOTILLA_KEYS_FILE` would be the path of a path.
         keys = settings.all["FLOTILLA_KEYS"]

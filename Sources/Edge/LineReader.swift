@@ -76,7 +76,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
         self.exchange = exchange
         context = PublishContext(
             topic, caller: context.caller, now: Time.wallMilliseconds, traceParent: context.traceParent,
-            key: context.key)
+            key: context.key, trace: context.trace)
         var taken = piece.byteCount
         if let gunzip {
             do throws(Gunzip.Fault) {
@@ -271,6 +271,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
     private func submit(_ exchange: Exchange) {
         guard !batch.isEmpty else { return }
         let (full, numbers) = (batch, lines)
+        let traced = context.trace?.takeEvents() ?? []
         // A single large event says nothing of the next ones.
         if full.byteCount < 2 * Self.batchBytes {
             room = (
@@ -288,10 +289,12 @@ final class LineReader: BodyReader, @unchecked Sendable {
         guard let isFirst else { return }
         share.take(full.byteCount, isFirst: isFirst)
         do throws(KafkaFault) {
-            try publisher.producer.enqueue(full) { [self] report in
+            try publisher.producer.enqueue(full) { [self, trace = context.trace] report in
+                trace?.end(traced, report)
                 reported(report, numbers, full.byteCount, exchange)
             }
         } catch {
+            context.trace?.end(traced, error)
             let problem = Publisher.problem(error, topic)
             let isLast = state.withLock { state in
                 state.bytesUnderWay -= full.byteCount

@@ -78,7 +78,7 @@ struct PlainEvent {
         batch.addHeader("ce_recordedtime", context.recordedText)
         if let schema = context.topic.schema?.id { batch.addHeader("ce_dataschema", schema) }
         batch.addHeader("content-type", "application/json")
-        if let trace = context.traceParent { batch.addHeader("traceparent", trace) }
+        if let trace = context.place(of: id, batch.count) { trace.withBytes { batch.addHeader("traceparent", $0) } }
         let target = context.topic.target
         document.withSource { whole in
             let source = whole.extracting(range)

@@ -12,23 +12,26 @@ final class PublishContext: Sendable {
     /// When the edge got them: `ce_recordedtime`.
     let recorded: Timestamp
     let recordedText: String
-    /// The request's own, for events that bring none.
-    let traceParent: String?
+    /// The client's own, for events that bring none: where nothing is traced it is passed on.
+    let traceParent: TraceParent?
+    /// Nil where nothing is traced.
+    let trace: RequestTrace?
     /// The client's Idempotency-Key: events without an id get one that follows from it, so that a repeat has the same.
     let key: String?
 
-    init(_ topic: EdgeTopic, caller: Caller, now: Int64, traceParent: String?, key: String?) {
+    init(
+        _ topic: EdgeTopic, caller: Caller, now: Int64, traceParent: TraceParent?, key: String?, trace: RequestTrace?
+    ) {
         self.topic = topic
         self.caller = caller
         recorded = Timestamp(milliseconds: now)
         recordedText = Self.lastText.text(now)
-        self.traceParent = traceParent.flatMap { $0.utf8.count == 55 && $0.utf8.allSatisfy(Self.isVisible) ? $0 : nil }
+        self.traceParent = traceParent
+        self.trace = trace
         self.key = key
     }
 
     private static let lastText = LastTimestamp()
-
-    private static func isVisible(_ byte: UInt8) -> Bool { byte > 0x20 && byte < 0x7f }
 
     var source: String { caller.source }
 
@@ -36,6 +39,12 @@ final class PublishContext: Sendable {
     func source(_ own: String) -> String {
         if own == source || own.hasPrefix(source + "/") { return own }
         return own.hasPrefix("/") ? source + own : "\(source)/\(own)"
+    }
+
+    /// Where the trace of an event stands, if it has one; `own` is what it brings itself, `number` its place in the batch.
+    func place(of id: String, own: String? = nil, _ number: Int) -> TraceParent? {
+        let own = own.flatMap { TraceParent($0) }
+        return trace?.begin(id, to: topic.target, own: own, number) ?? own ?? traceParent
     }
 
     /// The id of an event that brings none.

@@ -51,9 +51,18 @@ struct Publisher: Sendable {
         _ batch: OutgoingBatch, _ topic: EdgeTopic, _ exchange: Exchange,
         _ completion: @escaping @Sendable (DeliveryReport) -> Void
     ) {
+        let trace = exchange.trace
+        let traced = trace?.takeEvents() ?? []
         do throws(KafkaFault) {
-            try producer.enqueue(batch, completion: completion)
-        } catch { exchange.answer(Self.problem(error, topic).response) }
+            guard let trace, !traced.isEmpty else { return try producer.enqueue(batch, completion: completion) }
+            try producer.enqueue(batch) { report in
+                trace.end(traced, report)
+                completion(report)
+            }
+        } catch {
+            trace?.end(traced, error)
+            exchange.answer(Self.problem(error, topic).response)
+        }
     }
 
     /// What a request is told whose events the log does not acknowledge.

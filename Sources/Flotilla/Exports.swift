@@ -5,3 +5,4 @@
 
 @_exported public import struct Platform.Log
 @_exported public import struct Platform.Timestamp
+@_exported public import struct Tracing.Span

@@ -21,6 +21,8 @@ internal import Synchronization
     /// When the headers were there, by the monotonic clock.
     package let began: Int64
     let connection: Connection
+    /// What whoever handles the request wants to find again; set in `begin` alone, when nobody else has the exchange yet.
+    package var companion: AnyObject?
     private let native: OpaquePointer
     private let bodyTimeout: Int64
     private let memory: HeldBytes

@@ -30,6 +30,12 @@ public struct Event: Sendable {
     /// W3C's `traceparent`, nil when there is none.
     public var traceParent: String? { optionalText(envelope.traceParent) }
 
+    /// Where the event's trace stands, nil when it has none that can be read.
+    package var trace: TraceParent? {
+        guard let text = traceParentBytes else { return nil }
+        return TraceParent(text)
+    }
+
     /// The bytes of `ce_id` and `ce_source`, where they lie.
     public var idBytes: RawSpan {
         @_lifetime(borrow self)

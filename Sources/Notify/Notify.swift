@@ -13,7 +13,7 @@ internal import Transfers
 /// from what they are about. `Sender` works them off beside the events, and a `tick` tells of those that have ended.
 package struct Notify: ServingHandler {
     package let name: HandlerName = "notify"
-    package let migrations = [Migration.notifications]
+    package let migrations = Migration.notifications
     package let ticks = true
     private let rules: Rules
     private let secrets: NotifySecrets
@@ -63,7 +63,8 @@ package struct Notify: ServingHandler {
             var row = match.key.flatMap { rows[$0] }
             row?.heardAt = context.now
             for notification in try judge(match, &row, context.now) {
-                deliveries += notification.deliveries(rules, because: match.event)
+                deliveries += notification.deliveries(
+                    rules, because: match.event, in: context.traceParent(of: match.event))
             }
             if let row { rows[row.key] = row }
             // Many events, each for many people, are not all in memory at once.
@@ -186,7 +187,7 @@ package struct Notify: ServingHandler {
             Outgoing(
                 to: Self.output, named: "delivery \(ended.id)", type: "notification.sent", key: ended.campaign,
                 json: ended.json
-            ).keeping(to: "https://flotilla.dev/schemas/notification.sent/1")
+            ).keeping(to: "https://flotilla.dev/schemas/notification.sent/1").continuing(traceParent: ended.trace)
         }
     }
 

@@ -3,7 +3,8 @@ internal import Glibc
 /// Structured lines on standard error: a constant message, and data in named fields.
 ///
 /// Text on a terminal, one JSON object a line elsewhere, unless `LOG_FORMAT` decides. A line is one write(2), so lines
-/// of several threads never mix.
+/// of several threads never mix. Of a warning or an error that comes again and again some lines are left out, and
+/// counted: `leftOut` says how many, see `LogRepeats`.
 public struct Log: Sendable {
     public enum Level: Int, Sendable, Comparable, CaseIterable {
         case debug, info, warning, error
@@ -19,20 +20,38 @@ public struct Log: Sendable {
     public var level: Level
     public var format: Format
     private let sink: @Sendable (_ line: String) -> Void
+    private let repeats: LogRepeats?
+    /// What all lines of it say.
+    private var common: (@Sendable () -> [Field])?
 
     /// A log on standard error.
     public init(level: Level = .info, format: Format) {
-        self.init(level: level, format: format) { line in
+        self.init(level: level, format: format, repeats: LogRepeats()) { line in
             var text = line
             text.withUTF8 { unsafe _ = Glibc.write(2, $0.baseAddress, $0.count) }
         }
     }
 
     /// A log whose finished lines, each with its newline, go to `sink`; it may be called on any thread.
-    public init(level: Level, format: Format, sink: @escaping @Sendable (_ line: String) -> Void) {
+    public init(
+        level: Level, format: Format, repeats: LogRepeats? = nil, sink: @escaping @Sendable (_ line: String) -> Void
+    ) {
         self.level = level
         self.format = format
         self.sink = sink
+        self.repeats = repeats
+    }
+
+    /// The same log, whose lines also say these. They are asked for only when a line is written.
+    public func with(_ fields: @escaping @Sendable () -> [Field]) -> Log {
+        var log = self
+        log.common = { [common] in (common?() ?? []) + fields() }
+        return log
+    }
+
+    /// Tells of what was left out so far: for the end of a process.
+    public func tellLeftOut() {
+        for (level, message, count) in repeats?.takeAll() ?? [] { line(level, message, [], leftOut: count) }
     }
 
     /// The log that `LOG_LEVEL` (debug, info, warning, error) and `LOG_FORMAT` (json, text) ask for; what is wrong with
@@ -77,15 +96,34 @@ public struct Log: Sendable {
 
     private func write(_ level: Level, _ message: StaticString, _ fields: () -> [Field]) {
         guard level >= self.level else { return }
+        var leftOut = 0
+        if let repeats {
+            for (level, message, count) in repeats.takeOld() { line(level, message, [], leftOut: count) }
+            if level >= .warning {
+                guard let count = repeats.pass(level, message) else { return }
+                leftOut = count
+            }
+        }
+        var fields = fields()
+        if let common {
+            // What a line says by itself is not said twice.
+            let own = Set(fields.map { "\($0.name)" })
+            fields += common().filter { !own.contains("\($0.name)") }
+        }
+        line(level, message, fields, leftOut: leftOut)
+    }
+
+    private func line(_ level: Level, _ message: StaticString, _ fields: [Field], leftOut: Int) {
         let at = Timestamp(milliseconds: Time.wallMilliseconds)
+        let fields = leftOut > 0 ? fields + [("leftOut", leftOut)] : fields
         switch format {
         case .text:
             var line = "\(at.clockTime) \("\(level)".uppercased()) \(message)"
-            for field in fields() { line += "  \(field.name)=\(Self.printable("\(field.value)"))" }
+            for field in fields { line += "  \(field.name)=\(Self.printable("\(field.value)"))" }
             sink(line + "\n")
         case .json:
             var line = "{\"time\":\"\(at)\",\"level\":\"\(level)\",\"message\":\(Self.quoted("\(message)"))"
-            for field in fields() { line += ",\(Self.quoted("\(field.name)")):\(Self.quoted("\(field.value)"))" }
+            for field in fields { line += ",\(Self.quoted("\(field.name)")):\(Self.quoted("\(field.value)"))" }
             sink(line + "}\n")
         }
     }

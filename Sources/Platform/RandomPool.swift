@@ -3,14 +3,14 @@ internal import Synchronization
 
 /// The system's random numbers, fetched some at a time: one alone costs a system call. For ids; for what must stay secret
 /// ask the system itself, because what waits here lies in memory.
-final class RandomPool: Sendable {
-    static let shared = RandomPool()
+package final class RandomPool: Sendable {
+    package static let shared = RandomPool()
 
     private static let size = 128
     private let kept = Mutex<[UInt64]>([])
 
     /// Two that nobody else gets.
-    func next() -> (UInt64, UInt64) {
+    package func next() -> (UInt64, UInt64) {
         kept.withLock { kept in
             if kept.count < 2 {
                 kept = unsafe [UInt64](unsafeUninitializedCapacity: Self.size) { buffer, count in

@@ -7,6 +7,9 @@ public enum Time {
 
     public static var monotonicMilliseconds: Int64 { flotilla_monotonic_nanoseconds() / 1_000_000 }
 
+    /// Nanoseconds since 1970.
+    public static var wallNanoseconds: Int64 { flotilla_wall_nanoseconds() }
+
     /// Milliseconds since 1970, as Kafka's timestamps count.
     public static var wallMilliseconds: Int64 { flotilla_wall_nanoseconds() / 1_000_000 }
 }

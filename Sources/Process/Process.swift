@@ -73,12 +73,11 @@ public struct Process: StatefulHandler {
         let store = CampaignStore(transaction: transaction)
         var outputs: [Outgoing] = []
         let due = try await store.due(now, partition.partition)
-        if now.milliseconds / 1000 % 60 == 0 || unreadable.isNew(due.unreadable.map(\.id), partition) {
-            for one in due.unreadable {
-                context.log.error(
-                    "a campaign cannot be read: its dates do nothing until its row is mended",
-                    [("campaign", one.id), ("error", one.reason)])
-            }
+        let log = context.log
+        for one in unreadable.toTell(due.unreadable, partition, now) {
+            log.error(
+                "a campaign cannot be read: its dates do nothing until its row is mended",
+                [("campaign", one.id), ("error", one.reason)])
         }
         for var campaign in due.campaigns {
             let before = campaign.state
@@ -100,15 +99,25 @@ public struct Process: StatefulHandler {
     }
 }
 
-/// Which campaigns could not be read, so that a new one is told of at once.
+/// Which campaigns could not be read: a new one is told of at once, all of them again once a minute.
 private final class Unreadable: Sendable {
-    private let known = Mutex<[TopicPartition: Set<ByteText>]>([:])
+    private let known = Mutex<[TopicPartition: (ids: Set<ByteText>, toldAt: Timestamp)]>([:])
 
-    func isNew(_ ids: [String], _ partition: TopicPartition) -> Bool {
-        let ids = Set(ids.map { ByteText($0) })
+    func toTell(
+        _ found: [(id: String, reason: String)], _ partition: TopicPartition, _ now: Timestamp
+    ) -> [(id: String, reason: String)] {
+        let ids = Set(found.map { ByteText($0.id) })
         return known.withLock { known in
-            let before = known.updateValue(ids, forKey: partition) ?? []
-            return !ids.isSubset(of: before)
+            guard !ids.isEmpty else {
+                known[partition] = nil
+                return []
+            }
+            guard let before = known[partition], now.milliseconds - before.toldAt.milliseconds < 60_000 else {
+                known[partition] = (ids, now)
+                return found
+            }
+            known[partition] = (ids, before.toldAt)
+            return found.filter { !before.ids.contains(ByteText($0.id)) }
         }
     }
 }

@@ -78,7 +78,9 @@ internal import Synchronization
         /// Seconds.
         package let retryAfter: Int
         /// The beginning of the body.
-        package let beginning: String
+        package let bytes: [UInt8]
+
+        package var beginning: String { String(decoding: bytes, as: UTF8.self) }
     }
 
     package init(authorities: String? = nil, names: [String] = []) throws(TransferFault) {
@@ -244,11 +246,11 @@ internal import Synchronization
     ) -> Result<Answer, TransferFault> {
         let status = unsafe flotilla_transfer_status(transfer)
         let beginning = unsafe withUnsafeBytes(of: &transfer.pointee.reply) { bytes in
-            unsafe String(decoding: bytes.prefix(transfer.pointee.reply_count), as: UTF8.self)
+            unsafe Array(bytes.prefix(transfer.pointee.reply_count))
         }
         let answer = Answer(
             status: status, retryAfter: Int(clamping: unsafe flotilla_transfer_retry_after(transfer)),
-            beginning: beginning)
+            bytes: beginning)
         // What was answered stands in the headers; a body without end, or one that never comes, changes nothing of it.
         let isAnswered = unsafe transfer.pointee.has_headers == 1
         if code == 0 || isAnswered && status >= 200 { return .success(answer) }

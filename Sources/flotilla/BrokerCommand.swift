@@ -22,7 +22,7 @@ extension Command {
                 help: "force to the disk before each acknowledgement, every second, or when the system sees fit"),
             Option(name: "insecure", help: "allow an address that other machines reach"),
         ],
-        joinsStack: false, run: runBroker
+        joinsStack: false, serves: true, run: runBroker
     )
 
     /// Serves until SIGINT or SIGTERM, or until the broker ends by itself.

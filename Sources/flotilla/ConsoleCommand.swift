@@ -25,6 +25,7 @@ extension Command {
                 help: "where health and metrics are, or HOST:PORT; 0 is any"),
             data,
         ],
+        serves: true,
         run: { arguments in
             FreedMemory.giveBack()
             var configuration = try ConsoleConfiguration(Settings.fromEnvironment())

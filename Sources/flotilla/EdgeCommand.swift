@@ -5,6 +5,7 @@ internal import HTTP
 internal import Kafka
 internal import Platform
 internal import Redis
+internal import Tracing
 internal import WebAPI
 
 extension Command {
@@ -21,7 +22,7 @@ extension Command {
                 name: "admin", value: "PORT", fallback: "9464",
                 help: "where health and metrics are, or HOST:PORT; 0 is any"),
         ],
-        run: runEdge
+        serves: true, run: runEdge
     )
 
     @Sendable private static func runEdge(_ arguments: Arguments) throws -> ExitCode {
@@ -79,12 +80,18 @@ extension Command {
     ) throws -> ExitCode {
         try serve { fatal in
             let redis = try settings.redis.map { try RedisClient($0) }
+            let tracing = settings.traces.flatMap {
+                Tracing.start(
+                    $0, version: configuration.version, instance: UUIDValue.version7().description, log: log)
+            }
             let server: EdgeServer
             do {
                 server = try await EdgeServer(
-                    configuration, client: settings.client, redis: redis, admin: admin, log: log, fatal: fatal)
+                    configuration, client: settings.client, redis: redis, admin: admin, log: log,
+                    tracer: tracing?.tracer, fatal: fatal)
             } catch {
                 redis?.close()
+                await tracing?.close()
                 throw error
             }
             log.info(
@@ -93,6 +100,8 @@ extension Command {
             return {
                 log.info("edge is stopping")
                 await server.stop()
+                await tracing?.close()
+                log.tellLeftOut()
                 log.info("edge has stopped")
                 redis?.close()
             }

@@ -142,6 +142,43 @@ import Testing
         }
     }
 
+    /// What is no trace goes no further; of a later version what is known does.
+    @Test func aTraceIsPassedOnIfItIsOne() async throws {
+        try await EdgeSite.with { site in
+            let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            let client = try site.client()
+            let cases: [([String], String?)] = [
+                ([trace], trace), ([trace, trace], nil), (["01" + trace.dropFirst(2) + "-more"], trace),
+                ([trace.replacing("0af7651916cd43dd8448eb211c80319c", with: String(repeating: "0", count: 32))], nil),
+                ([String(repeating: "x", count: 55)], nil), ([trace.uppercased()], nil), ([trace + "-x"], nil),
+                (["ff" + trace.dropFirst(2)], nil), ([String(repeating: "0", count: 10_000)], nil), ([""], nil),
+            ]
+            for (number, (given, _)) in cases.enumerated() {
+                let answer = try await client.publish(
+                    "application/json", #"{"event_type":"t","event_id":"\#(number)"}"#, to: "/v1/events",
+                    given.map { ("traceparent", $0) })
+                #expect(answer.status == 202, "\(given)")
+            }
+            // One that an event brings itself counts before the request's.
+            let own = trace.replacing("b7ad6b7169203331", with: "00f067aa0ba902b7")
+            for (id, text) in [("own", own), ("bad", "nonsense")] {
+                let answer = try await client.publish(
+                    "application/cloudevents+json",
+                    #"{"specversion":"1.0","id":"\#(id)","source":"a","type":"t","traceparent":"\#(text)"}"#,
+                    to: "/v1/events", [("traceparent", trace)])
+                #expect(answer.status == 202)
+            }
+            let records = try await site.read("events.raw", count: cases.count + 2)
+            let found = Dictionary(
+                uniqueKeysWithValues: records.map { ($0.text("ce_id") ?? "", $0.text("traceparent")) })
+            for (number, (given, expected)) in cases.enumerated() {
+                #expect(found["\(number)"] == expected, "\(given)")
+            }
+            #expect(found["own"] == own)
+            #expect(found["bad"] == trace)
+        }
+    }
+
     @Test func cloudEventsMayComeInBatches() async throws {
         try await EdgeSite.with { site in
             let client = try site.client()

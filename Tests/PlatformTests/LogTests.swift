@@ -39,4 +39,71 @@ import Testing
         #expect(written.isEmpty)
         #expect(!evaluated)
     }
+
+    @Test func everyLineIsAnObjectOfItsOwn() {
+        let written = lines(.debug, .json) { log in
+            log.debug("one")
+            log.with { [("handler", "ingest"), ("event", "e")] }.info("two", [("event", "other"), ("offset", 7)])
+        }
+        #expect(written.count == 2 && written.allSatisfy { $0.hasPrefix("{\"time\":\"") && $0.hasSuffix("}\n") })
+        // What a line says by itself is not said twice.
+        #expect(
+            written[1].hasSuffix(
+                #""level":"info","message":"two","event":"other","offset":"7","handler":"ingest"}"# + "\n"))
+    }
+
+    @Test func whatAllLinesSayIsAskedForOnlyWhenOneIsWritten() {
+        let written = lines(.warning, .text) { log in
+            log.with {
+                Issue.record("was asked for")
+                return []
+            }.info("quiet")
+        }
+        #expect(written.isEmpty)
+    }
+
+    /// A clock that a test moves.
+    private final class Clock: Sendable {
+        private let milliseconds = Atomic<Int64>(1000)
+        var now: Int64 { milliseconds.load(ordering: .relaxed) }
+        func move(by more: Int64) { milliseconds.add(more, ordering: .relaxed) }
+    }
+
+    @Test func whatIsSaidAgainAndAgainIsCounted() {
+        let (lines, clock) = (Lines(), Clock())
+        let repeats = LogRepeats(burst: 3, window: .seconds(10)) { clock.now }
+        let log = Log(level: .info, format: .text, repeats: repeats) { lines.add($0) }
+        for number in 0..<10 { log.warning("away", [("try", number)]) }
+        #expect(lines.all.count == 3)
+        // Another message is another matter, and so is what is no trouble.
+        log.error("broken")
+        for _ in 0..<10 { log.info("request") }
+        #expect(lines.all.count == 14)
+        clock.move(by: 10_000)
+        log.warning("away", [("try", 10)])
+        #expect(lines.all.last?.hasSuffix("WARNING away  try=10\n") == true)
+        #expect(lines.all.dropLast().last?.hasSuffix("WARNING away  leftOut=7\n") == true)
+        // Whoever writes next tells of what is over, whatever it writes; and the end tells the rest.
+        for number in 0..<5 { log.warning("away", [("try", number)]) }
+        clock.move(by: 10_000)
+        log.info("request")
+        #expect(lines.all.suffix(2).first?.hasSuffix("WARNING away  leftOut=3\n") == true)
+        for number in 0..<5 { log.warning("away", [("try", number)]) }
+        log.tellLeftOut()
+        #expect(lines.all.last?.hasSuffix("WARNING away  leftOut=2\n") == true)
+        log.tellLeftOut()
+        #expect(lines.all.last?.hasSuffix("WARNING away  leftOut=2\n") == true)
+    }
+
+    @Test func nothingIsLostInTheCountOfManyThreads() async {
+        let (lines, clock) = (Lines(), Clock())
+        let repeats = LogRepeats(burst: 5, window: .seconds(10)) { clock.now }
+        let log = Log(level: .info, format: .text, repeats: repeats) { lines.add($0) }
+        await withTaskGroup { group in
+            for _ in 0..<8 { group.addTask { for _ in 0..<1000 { log.error("broken") } } }
+        }
+        log.tellLeftOut()
+        #expect(lines.all.count == 6)
+        #expect(lines.all.last?.hasSuffix("leftOut=7995\n") == true)
+    }
 }

@@ -52,7 +52,7 @@ package enum CopyWriter {
     package static func retry(
         of record: Record, to topic: TopicName, tier: String, due: Int64, countsAttempt: Bool, _ report: FailureReport
     ) -> OutgoingRecord {
-        var headers = others(of: record)
+        var headers = others(of: record, report)
         headers += [
             Header(HeaderName.retryAttempt, "\(countsAttempt ? report.attempts : max(0, report.attempts - 1))"),
             Header(HeaderName.retryTier, tier),
@@ -133,8 +133,11 @@ package enum CopyWriter {
             timestamp: report.now)
     }
 
-    private static func others(of record: Record) -> [Header] {
-        record.headers.filter { !HeaderName.isOurs($0.name) }
+    /// A record that has no trace goes on in that of its first attempt, so that all of them are in one.
+    private static func others(of record: Record, _ report: FailureReport) -> [Header] {
+        let others = record.headers.filter { !HeaderName.isOurs($0.name) }
+        guard let trace = report.trace, !others.contains(where: { $0.name == "traceparent" }) else { return others }
+        return others + [Header("traceparent", trace)]
     }
 
     private static func source(_ report: FailureReport) -> [Header] {

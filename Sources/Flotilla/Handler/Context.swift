@@ -1,5 +1,6 @@
 package import Model
 public import Platform
+public import Tracing
 
 /// What a handler is told beside the event.
 public struct Context: Sendable {
@@ -13,6 +14,8 @@ public struct Context: Sendable {
     private let until: Int64
     private let event: Event?
     private let scope: HandlerScope
+    /// Within a span of the author's own, that.
+    private var inner: TraceParent?
 
     init(
         attempt: Int, until monotonic: Int64, event: Event?, scope: HandlerScope, quietSince: Timestamp? = nil,
@@ -52,10 +55,42 @@ public struct Context: Sendable {
         Timestamp(milliseconds: scope.clock.wallMilliseconds &+ (until &- scope.clock.monotonicMilliseconds))
     }
 
-    /// A log for the handler's own lines.
-    public var log: Log { scope.log }
+    /// A log for the handler's own lines, which say by themselves which handler, event and trace they are about.
+    public var log: Log {
+        scope.log.with { [handler = scope.handler.name, event, trace = place] in
+            var fields: [Log.Field] = [("handler", handler)]
+            if let event { fields.append(("event", event.id)) }
+            if let trace { fields.append(("trace", trace.trace)) }
+            return fields
+        }
+    }
 
-    /// The trace that the call belongs to, as W3C's `traceparent`: that of the event, or of a batch's first one.
-    /// Outputs carry it on by themselves.
-    public var traceParent: String? { event?.traceParent }
+    /// The trace that the call belongs to, as W3C's `traceparent`; nil where there is none. It is for requests that the
+    /// handler makes; outputs carry it on by themselves.
+    public var traceParent: String? { place?.description }
+
+    /// The same of one event of the call: for what is kept, to be done later.
+    public func traceParent(of event: Event) -> String? {
+        (scope.call?.place(of: event) ?? event.trace)?.description
+    }
+
+    /// Measures a part of what the handler does, as a span of the call's trace. `body` says in the span what is to be
+    /// known of it; what it throws marks the span as failed. With the context that it gets, spans go into spans.
+    ///
+    /// Where nothing is traced, or nobody keeps this trace, `body` is called and nothing else is done.
+    public func withSpan<Value>(
+        _ name: String, _ kind: Span.Kind = .internal, _ body: (inout Span, Context) async throws -> Value
+    ) async rethrows -> Value {
+        guard let tracer = scope.tracer?.tracer else {
+            var none = Span.none
+            return try await body(&none, self)
+        }
+        var within = self
+        return try await tracer.withSpan(name, kind, below: place) { span in
+            within.inner = span.place
+            return try await body(&span, within)
+        }
+    }
+
+    private var place: TraceParent? { inner ?? scope.call?.place ?? event?.trace }
 }

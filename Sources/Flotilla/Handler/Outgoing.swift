@@ -15,6 +15,8 @@ public struct Outgoing: Sendable {
     package var time: Attribute
     package var schema: String?
     package var contentType: String
+    /// The trace that it belongs to, where that is not the cause's.
+    package var trace: TraceParent?
     package let value: [UInt8]
 
     package enum Cause: Sendable {
@@ -85,6 +87,13 @@ public struct Outgoing: Sendable {
 
     /// The same with another `content-type`.
     public func of(contentType: String) -> Outgoing { with { $0.contentType = contentType } }
+
+    /// The same as a part of another trace than its cause's: of the `traceparent` that something was kept with. What is
+    /// none is passed over.
+    public func continuing(traceParent: String?) -> Outgoing {
+        guard let trace = traceParent.flatMap({ TraceParent($0) }) else { return self }
+        return with { $0.trace = trace }
+    }
 
     private func with(_ change: (inout Outgoing) -> Void) -> Outgoing {
         var changed = self

@@ -1,6 +1,8 @@
+internal import Model
 internal import Platform
 public import Postgres
 internal import Synchronization
+public import Tracing
 
 /// A handler that also works beside its events: it sends what its transactions have left in its tables, for one.
 ///
@@ -28,6 +30,7 @@ public final class HandlerService: Sendable {
     /// The process, for whoever has to tell several apart.
     public let worker: String
     private let standsStill: @Sendable () -> Bool
+    private let tracer: Tracer?
     private let state = Mutex(State())
 
     private struct State {
@@ -37,10 +40,12 @@ public final class HandlerService: Sendable {
     }
 
     package init(
-        _ database: PostgresPool, log: Log, worker: String, standsStill: @escaping @Sendable () -> Bool = { false }
+        _ database: PostgresPool, log: Log, worker: String, tracer: Tracer? = nil,
+        standsStill: @escaping @Sendable () -> Bool = { false }
     ) {
         self.database = database
         self.log = log
+        self.tracer = tracer
         self.worker = worker
         self.standsStill = standsStill
     }
@@ -50,6 +55,19 @@ public final class HandlerService: Sendable {
 
     /// Whether an operator wants the handler to stand still: begin nothing new.
     public var isPaused: Bool { standsStill() }
+
+    /// Measures something that is done for an event of before, as a span of the trace that was kept with it. Nothing else
+    /// is done where there is no such trace: what serves begins none by itself.
+    public func withSpan<Value>(
+        _ name: String, _ kind: Span.Kind = .internal, in traceParent: String?,
+        _ body: (inout Span) async throws -> Value
+    ) async rethrows -> Value {
+        guard let tracer, let parent = traceParent.flatMap({ TraceParent($0) }) else {
+            var none = Span.none
+            return try await body(&none)
+        }
+        return try await tracer.withSpan(name, kind, below: parent, body)
+    }
 
     /// Waits, but not beyond the end.
     public func nap(_ duration: Duration) async {

@@ -46,7 +46,7 @@ extension Command {
                     name: "admin", value: "PORT",
                     help: "where health and metrics are told, or HOST:PORT; 0 is any, without it nowhere"),
             ],
-            run: { try runWork($0, handlers, build, make) }
+            serves: true, run: { try runWork($0, handlers, build, make) }
         )
     }
 

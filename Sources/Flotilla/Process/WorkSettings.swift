@@ -3,6 +3,7 @@ package import Model
 package import Platform
 package import Postgres
 internal import Redis
+internal import Tracing
 
 /// What a worker process is told by its environment.
 package struct WorkSettings: Sendable {
@@ -13,6 +14,8 @@ package struct WorkSettings: Sendable {
     package let topicsFolder: String
     package let namespace: Namespace
     package let log: Log
+    /// Nil where nobody is to be told of traces.
+    let traces: Tracing.Plan?
 
     /// Reads them, or throws all that is wrong. `remembering`: the handlers that cannot work without a Redis.
     package init(
@@ -20,6 +23,8 @@ package struct WorkSettings: Sendable {
     ) throws(SettingFaults) {
         var settings = settings
         log = Log.from(&settings)
+        traces = Tracing.plan(
+            &settings, service: handlers.count == 1 ? "flotilla-\(handlers[0].name)" : "flotilla-worker")
         databases = Self.databases(handlers, &settings)
         let client = ClientConfiguration.from(&settings)
         redisURL = settings.text("REDIS_URL")

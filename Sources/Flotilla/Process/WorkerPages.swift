@@ -27,7 +27,10 @@ final class WorkerPages: Sendable {
             server = try AdminServer(
                 host: place.host, port: place.port, health: health,
                 stuck: { process.workers.lazy.compactMap(\.stuck).first },
-                metrics: { $0.add(process.workers) })
+                metrics: {
+                    $0.add(process.workers)
+                    $0.add(process.tracer)
+                })
         } catch {
             await admin.close()
             throw error

@@ -29,7 +29,9 @@ extension WorkerProcess {
                 configuration.applicationName += " service"
                 configuration.connections = max(1, serving.connections)
                 let worker = workers.first { $0.job.name == handler.name }
-                let service = HandlerService(try PostgresPool(configuration), log: log, worker: identity.id) {
+                let service = HandlerService(
+                    try PostgresPool(configuration), log: log, worker: identity.id, tracer: tracer
+                ) {
                     worker?.standing.contains { $0.partition == nil } == true
                 }
                 services.append(ServiceRun(serving, service))

@@ -5,6 +5,7 @@ package import Platform
 internal import Postgres
 internal import Redis
 internal import Synchronization
+internal import Tracing
 
 /// A process that works for some handlers: it opens what they need, runs a `HandlerWorker` for each, tells of itself,
 /// and ends in order.
@@ -27,6 +28,7 @@ package final class WorkerProcess: Sendable {
         /// What the start waits for.
         var opening: Task<Void, any Error>?
         var isStopping = false
+        var tracing: Tracing?
     }
 
     /// Somebody wants the process to end that has not begun to work.
@@ -56,8 +58,22 @@ package final class WorkerProcess: Sendable {
 
     /// Works until `stop`. Throws what kept it from starting, or from going on.
     package func run() async throws {
-        do { try await work() } catch is Stopped { log.info("stopped", [("worker", identity.id)]) }
+        let tracing = settings.traces.flatMap {
+            Tracing.start($0, version: identity.build, instance: identity.id, log: log)
+        }
+        state.withLock { $0.tracing = tracing }
+        let result: Result<Void, any Error>
+        do {
+            do { try await work() } catch is Stopped { log.info("stopped", [("worker", identity.id)]) }
+            result = .success(())
+        } catch { result = .failure(error) }
+        await tracing?.close()
+        log.tellLeftOut()
+        try result.get()
     }
+
+    /// Nil where nothing is traced.
+    var tracer: Tracer? { state.withLock { $0.tracing?.tracer } }
 
     private func work() async throws {
         let redis = try await openRedis()
@@ -296,7 +312,7 @@ package final class WorkerProcess: Sendable {
         }
         return HandlerWorker(
             job, source: try Consumer(consuming), sink: producer, once: gate(handler, policies, redis),
-            store: store, log: log, identity: identity)
+            store: store, log: log, identity: identity, tracer: tracer)
     }
 
     private func gate(

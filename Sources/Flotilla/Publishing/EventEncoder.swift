@@ -27,18 +27,19 @@ package struct EventEncoder: Sendable {
         Array("\u{0}\(handler)\u{0}\(number)".utf8)
     }
 
-    /// Appends what one call of the handler returned, all of it or nothing. `sha1` derives the ids: whoever makes many
+    /// Appends what one call of the handler returned, all of it or nothing; `call` is its trace. `sha1` derives the ids: whoever makes many
     /// calls brings one of their own, because it costs more to make than to use.
     package func append(
-        _ outputs: [Outgoing], to batch: inout OutgoingBatch, by sha1: Digest = Digest(.sha1)
+        _ outputs: [Outgoing], to batch: inout OutgoingBatch, by sha1: Digest = Digest(.sha1),
+        in call: CallTrace? = nil, as verb: StaticString = "send"
     ) throws(Refusal) {
         guard !outputs.isEmpty else { return }
         let before = batch.count
         do throws(Refusal) {
-            if outputs.count == 1 { return try append(outputs[0], number: 0, to: &batch, sha1) }
+            if outputs.count == 1 { return try append(outputs[0], number: 0, to: &batch, sha1, call, verb) }
             var numbers = OutputNumbers()
             for output in outputs {
-                try append(output, number: numbers.next(for: output.cause), to: &batch, sha1)
+                try append(output, number: numbers.next(for: output.cause), to: &batch, sha1, call, verb)
             }
         } catch {
             batch.keep(before)
@@ -47,7 +48,8 @@ package struct EventEncoder: Sendable {
     }
 
     private func append(
-        _ output: Outgoing, number: Int, to batch: inout OutgoingBatch, _ sha1: Digest
+        _ output: Outgoing, number: Int, to batch: inout OutgoingBatch, _ sha1: Digest, _ call: CallTrace?,
+        _ verb: StaticString
     ) throws(Refusal) {
         guard let target = targets.first(where: { $0.name == output.topic })?.target else {
             throw .permanent(
@@ -72,7 +74,13 @@ package struct EventEncoder: Sendable {
         }
         if let schema = output.schema { batch.addHeader("ce_dataschema", schema) }
         batch.addHeader("content-type", output.contentType)
-        if let trace = cause?.traceParentBytes { batch.addHeader("traceparent", trace) }
+        let given = output.trace
+        let place = call?.output(to: target, from: cause, in: given, place: batch.count, verb: verb) ?? given
+        if let place {
+            place.withBytes { batch.addHeader("traceparent", $0) }
+        } else if let trace = cause?.traceParentBytes {
+            batch.addHeader("traceparent", trace)
+        }
         switch output.key {
         case .bytes(let key):
             unsafe batch.append(topic: target, key: key.span.bytes, value: output.value.span.bytes, headersFrom: mark)

@@ -12,6 +12,8 @@ final class HandlerRun: @unchecked Sendable {
     private(set) var outcomes: [CallOutcome] = []
     /// The outputs of all that went well.
     private(set) var outputs = OutgoingBatch()
+    /// The traces of calls that went well: their outputs are still on their way.
+    private(set) var traces: [CallTrace] = []
 
     private let jobs: ArraySlice<EventJob>
     private let scope: HandlerScope
@@ -75,19 +77,24 @@ final class HandlerRun: @unchecked Sendable {
             let until = arm()
             // Not the whole job, whose copy would count its references.
             let (event, attempts) = (jobs[place].event, jobs[place].attempts)
+            let call = scope.tracer == nil ? nil : scope.tracer?.begin(jobs[place])
+            let scope = call == nil ? self.scope : self.scope.in(call)
             do {
                 let produced = try await handler.handle(event, scope.context(event, attempts: attempts, until: until))
                 let isOver = watch.disarm()
                 if !produced.isEmpty {
-                    try scope.encoder.append(produced, to: &outputs, by: sha1)
+                    try scope.encoder.append(produced, to: &outputs, by: sha1, in: call)
                     if outcomes.isEmpty { outputs.reserve(like: outputs.count * jobs.count) }
                 }
                 outcomes.append(.done(outputsEnd: outputs.count))
+                if let call { noteDone(call) }
                 if isOver { return }
             } catch {
                 let isOver = watch.disarm()
                 let failure = Failure(error, isOverdue: isOver, isStopping: !isOpen())
-                outcomes.append(.failed(failure, ErrorStory(error)))
+                let story = ErrorStory(error, in: call)
+                call?.end(story)
+                outcomes.append(.failed(failure, story))
                 if isOver || failure.stopsTheRow || policy.ordering == .partition { return }
             }
         }
@@ -96,20 +103,30 @@ final class HandlerRun: @unchecked Sendable {
     /// One call for all of them. They stand or fall together, and so do their outputs: the last event answers for all.
     private func runTogether(_ handler: some BatchHandler) async {
         let until = arm()
+        let call = scope.tracer?.begin(jobs)
+        let scope = call == nil ? self.scope : self.scope.in(call)
         do {
             let first = jobs[jobs.startIndex]
             let context = scope.context(first.event, attempts: first.attempts, until: until)
             let produced = try await handler.handle(jobs.map(\.event), context)
             _ = watch.disarm()
-            try scope.encoder.append(produced, to: &outputs, by: sha1)
+            try scope.encoder.append(produced, to: &outputs, by: sha1, in: call)
+            if let call { noteDone(call) }
             for index in jobs.indices {
                 outcomes.append(.done(outputsEnd: index == jobs.endIndex - 1 ? outputs.count : 0))
             }
         } catch {
             let isOver = watch.disarm()
             let failure = Failure(error, isOverdue: isOver, isStopping: !isOpen())
-            if failure.stopsTheRow { outcomes.append(.failed(failure, ErrorStory(error))) }
+            let story = ErrorStory(error, in: call)
+            call?.end(story)
+            if failure.stopsTheRow { outcomes.append(.failed(failure, story)) }
         }
+    }
+
+    private func noteDone(_ call: CallTrace) {
+        call.end()
+        traces.append(call)
     }
 
     /// Notes that a call begins, and when it has to be over.
@@ -136,12 +153,26 @@ final class HandlerScope: Sendable {
     let encoder: EventEncoder
     let log: Log
     let clock: any WorkerClock
+    /// Nil where nothing is traced.
+    let tracer: HandlerTracer?
+    /// Of one call alone, whose trace this is.
+    let call: CallTrace?
 
-    init(handler: AnyHandler, encoder: EventEncoder, log: Log, clock: any WorkerClock) {
+    init(
+        handler: AnyHandler, encoder: EventEncoder, log: Log, clock: any WorkerClock, tracer: HandlerTracer? = nil,
+        call: CallTrace? = nil
+    ) {
         self.handler = handler
         self.encoder = encoder
         self.log = log
         self.clock = clock
+        self.tracer = tracer
+        self.call = call
+    }
+
+    /// The same for one call, which is traced: few are, so that others need to carry nothing for it.
+    func `in`(_ call: CallTrace?) -> HandlerScope {
+        HandlerScope(handler: handler, encoder: encoder, log: log, clock: clock, tracer: tracer, call: call)
     }
 
     /// `attempts`: how many there have been.

@@ -2,6 +2,7 @@ internal import Contracts
 package import Kafka
 package import Platform
 internal import Synchronization
+package import Tracing
 
 /// Reads a handler's topics as a member of its group and has the handler work them off, until it is stopped.
 ///
@@ -46,7 +47,7 @@ package final class HandlerWorker: Sendable {
     package init(
         _ job: HandlerJob, source: any RecordSource, sink: any RecordSink, once: OnceGate?, store: StateStore? = nil,
         clock: any WorkerClock = SystemClock(), log: Log, identity: WorkerIdentity,
-        settings: WorkerSettings = WorkerSettings()
+        settings: WorkerSettings = WorkerSettings(), tracer: Tracer? = nil
     ) {
         self.job = job
         self.settings = settings
@@ -60,7 +61,10 @@ package final class HandlerWorker: Sendable {
             ending.end(fault)
         }
         core = WorkerCore(
-            job: job, scope: HandlerScope(handler: job.handler, encoder: encoder, log: log, clock: clock),
+            job: job,
+            scope: HandlerScope(
+                handler: job.handler, encoder: encoder, log: log, clock: clock,
+                tracer: tracer.map { HandlerTracer($0, job.name, job.namespace.group(job.name)) }),
             source: source, publisher: publisher, once: once, store: store, identity: identity)
     }
 

@@ -74,6 +74,6 @@ extension Disposal {
         self.init(
             record: job.event.record, ticket: job.ticket, hold: job.hold, attempts: job.attempts,
             state: job.state ?? RetryState(job.event.record, role: role), target: target, story: story, stage: stage,
-            trace: job.event.traceParent)
+            trace: story.trace?.description ?? job.event.traceParent)
     }
 }

@@ -2,6 +2,7 @@ internal import Contracts
 internal import Kafka
 internal import Model
 internal import Platform
+internal import Tracing
 
 // What goes out: outputs, copies for retry topics and dead letters, and what became of replays.
 extension PartitionRunner {
@@ -33,7 +34,9 @@ extension PartitionRunner {
     /// Waits until a run's outputs are out and finishes the events that they come from.
     func finish(_ publication: Publication, _ run: HandlerRun, _ judgement: Judgement) async -> Published {
         guard !judgement.done.isEmpty else { return .published(tooLarge: []) }
-        guard let refused = await delivered(publication) else { return .givenUp }
+        let refused = await delivered(publication)
+        for call in run.traces { call.sent(refused) }
+        guard let refused else { return .givenUp }
         core.gauges.published.count(run.outputs.count)
         guard !refused.isEmpty else {
             core.gauges.done.count(judgement.done.count)
@@ -72,8 +75,10 @@ extension PartitionRunner {
                 batch.append(copy)
                 sent.append(disposal)
             }
+            let spans = sent.indices.map { copySpan(of: sent[$0], to: batch.topics[Int(batch.entries[$0].topic)]) }
             for disposal in sent { addOutcome(of: disposal, to: &batch) }
             guard let refused = await delivered(core.publisher.begin(batch)) else { return false }
+            for (place, span) in spans.enumerated() { end(span, refused[place]) }
             let passed = sent.indices.filter { refused[$0] == nil }.map { sent[$0] }
             guard await conclude(passed.map { ($0.ticket, $0.ending) }) else { return false }
             count(passed)
@@ -93,6 +98,18 @@ extension PartitionRunner {
             guard isOpen else { return false }
         }
         return true
+    }
+
+    /// The span of a copy on its way, below the attempt that failed; nil where nobody keeps that.
+    func copySpan(of disposal: Disposal, to topic: TopicName, _ verb: StaticString = "send") -> Span? {
+        guard let tracer = core.scope.tracer, let trace = disposal.story.trace, trace.isSampled else { return nil }
+        return tracer.publishing(verb, topic, below: trace)
+    }
+
+    func end(_ span: Span?, _ fault: KafkaFault? = nil) {
+        guard var span else { return }
+        if let fault { span.fail("\(fault)", type: "\(fault.kind)") }
+        core.scope.tracer?.tracer.end(span)
     }
 
     func copy(of disposal: Disposal, room: Int) -> OutgoingRecord? {
@@ -131,7 +148,7 @@ extension PartitionRunner {
                         ("handler", core.job.name), ("reason", reason.rawValue), ("topic", disposal.state.source.topic),
                         ("partition", disposal.state.source.partition), ("offset", disposal.state.source.offset),
                         ("error", ErrorText.line(disposal.story.message, bytes: 512)),
-                    ])
+                    ] + disposal.names)
             }
         }
     }
@@ -168,6 +185,14 @@ extension PartitionRunner {
 }
 
 extension Disposal {
+    /// What a line of the log knows it by, beside where it was first: what is no event has no id.
+    var names: [Log.Field] {
+        guard let event = try? Event(record) else { return [] }
+        var fields: [Log.Field] = [("event", event.id)]
+        if let trace = trace.flatMap({ TraceParent($0) }) { fields.append(("trace", trace.trace)) }
+        return fields
+    }
+
     /// What the once-only memory keeps of it.
     var ending: OnceEnding {
         switch target {

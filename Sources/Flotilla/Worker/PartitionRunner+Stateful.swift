@@ -326,10 +326,11 @@ extension PartitionRunner {
         }
         let quietSince = look(true)
         let readThrough = lane.readThrough(next: book.next)
-        let scope = core.scope
+        let call = core.scope.tracer?.beginTick()
+        let scope = call == nil ? core.scope : core.scope.in(call)
         let source = TopicPartition(role.family.source, place.partition)
         let result = await core.aloneness.shared {
-            await transaction(lane, book, next: book.next) { transaction, until in
+            await transaction(lane, book, next: book.next, call) { transaction, until in
                 let context = Context(
                     attempt: 1, until: until, event: nil, scope: scope, quietSince: quietSince,
                     readThrough: {

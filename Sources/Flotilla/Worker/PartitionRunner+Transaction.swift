@@ -3,6 +3,7 @@ internal import Kafka
 internal import Model
 internal import Platform
 internal import Postgres
+internal import Tracing
 
 // One transaction of a handler with state: begun, the handler called under its deadline, committed with the position and
 // the outputs. What its end means for the events is decided in the lane.
@@ -47,7 +48,9 @@ extension PartitionRunner {
     ) async -> Transacted {
         let (scope, isReplay, store) = (core.scope, role.kind == .replay, lane.store)
         let next = (piece.last?.offset ?? book.next - 1) + 1
-        return await transaction(lane, book, next: next) { transaction, until in
+        let call = scope.tracer?.begin(jobs)
+        let own = call == nil ? scope : scope.in(call)
+        let result = await transaction(lane, book, next: next, call) { transaction, until in
             var fresh = jobs
             if isReplay {
                 fresh = []
@@ -57,7 +60,7 @@ extension PartitionRunner {
                 }
             }
             guard let first = fresh.first else { return [] }
-            let context = scope.context(first.event, attempts: first.attempts, until: until)
+            let context = own.context(first.event, attempts: first.attempts, until: until)
             return try await handler.apply(fresh.map(\.event), transaction, context)
         } adding: { batch in
             for row in piece {
@@ -73,11 +76,15 @@ extension PartitionRunner {
                 }
             }
         }
+        guard case .committed = result, core.scope.tracer != nil else { return result }
+        let letters = core.job.namespace.topic(role.family.deadLetters)
+        for case .dead(let disposal) in piece.lazy.map(\.kind) { end(copySpan(of: disposal, to: letters, "create")) }
+        return result
     }
 
     /// Begins, has `body` do its part under the handler's deadline, and commits.
     func transaction(
-        _ lane: StatefulLane, _ book: PartitionBook, next: Int64,
+        _ lane: StatefulLane, _ book: PartitionBook, next: Int64, _ call: CallTrace? = nil,
         _ body: @escaping @Sendable (PostgresTransaction, _ until: Int64) async throws -> [Outgoing],
         adding: (inout OutgoingBatch) throws -> Void = { _ in }
     ) async -> Transacted {
@@ -85,31 +92,42 @@ extension PartitionRunner {
         do {
             transaction = try await unlessAbandoned { try await lane.store.begin(book) }
         } catch {
-            return mayFinish ? .lost(ErrorStory(error)) : .givenUp
+            let story = ErrorStory(error, in: call)
+            call?.end(story)
+            return mayFinish ? .lost(story) : .givenUp
         }
         let (result, isOver) = await called { until in try await body(transaction, until) }
         do {
             var batch = OutgoingBatch()
-            try core.scope.encoder.append(try result.get(), to: &batch)
-            if let tooLarge = tooLarge(batch) {
+            // What is published after a crash is published by somebody else, so the span ends with the transaction.
+            try core.scope.encoder.append(try result.get(), to: &batch, in: call, as: "create")
+            if var tooLarge = tooLarge(batch) {
+                tooLarge.trace = call?.failing
+                call?.end(tooLarge)
                 await rollBack(transaction)
                 return .failed(.tooLarge, tooLarge)
             }
             try adding(&batch)
             guard mayFinish else {
+                call?.end(Self.givenUp)
                 await rollBack(transaction)
                 return .givenUp
             }
             let published = lane.published
+            let commit = commitSpan(call)
             let sequence = try await unlessAbandoned { [batch] in
                 try await lane.store.commit(transaction, book, next: next, outputs: batch, published: published)
             }
+            if let commit { core.scope.tracer?.tracer.end(commit) }
+            call?.end()
+            call?.sent([:])
             lane.forgot(through: published)
             lane.book?.next = next
             return .committed(outputs: batch, sequence: sequence)
         } catch {
             await rollBack(transaction)
-            let story = ErrorStory(error)
+            let story = ErrorStory(error, in: call)
+            call?.end(story)
             if let unwritable = error as? Unwritable { return .unwritable(unwritable.offset) }
             if let fault = error as? PostgresFault {
                 if fault.state == StateStore.takenOver { return .fenced }
@@ -120,6 +138,16 @@ extension PartitionRunner {
             return error is PostgresFault && failure == .unavailable(dependency: Failure.postgres)
                 ? .lost(story) : .failed(failure, story)
         }
+    }
+
+    private static let givenUp = ErrorStory(type: "cancelled", message: "given up: the partition is somebody else's")
+
+    private func commitSpan(_ call: CallTrace?) -> Span? {
+        guard let place = call?.place, place.isSampled, let tracer = core.scope.tracer?.tracer else { return nil }
+        var span = tracer.begin("COMMIT", .client, below: place)
+        span.set("db.system.name", "postgresql")
+        span.set("db.operation.name", "COMMIT")
+        return span
     }
 
     private func rollBack(_ transaction: PostgresTransaction) async {

@@ -55,6 +55,7 @@ struct Disposal: Sendable {
     let target: Target
     let story: ErrorStory
     let stage: String
+    /// Where the event's trace stands: the failed attempt, if it has a span.
     let trace: String?
 }
 
@@ -69,13 +70,16 @@ enum CallOutcome: Sendable {
 struct ErrorStory: Sendable, Hashable {
     let type: String
     let message: String
+    /// The span that failed, where there is one.
+    var trace: TraceParent?
 
     init(type: String, message: String) {
         self.type = type
         self.message = message
     }
 
-    init(_ error: any Error) {
+    init(_ error: any Error, in call: CallTrace? = nil) {
         self.init(type: "\(Swift.type(of: error))", message: "\(error)")
+        trace = call?.failing
     }
 }

@@ -31,13 +31,14 @@ struct DeliveryStore: Sendable {
         try await transaction.execute(
             """
             INSERT INTO deliveries
-                (id, rule, channel, kind, campaign, recipient, subject, body, expires_at, event_source, event_id)
-            SELECT i, r, c, k, p, t, s, b, now() + g * interval '1 millisecond', o, e
+                (id, rule, channel, kind, campaign, recipient, subject, body, expires_at, event_source, event_id,
+                trace_parent)
+            SELECT i, r, c, k, p, t, s, b, now() + g * interval '1 millisecond', o, e, w
             FROM unnest(\(all.map(\.id))::uuid[], \(all.map(\.rule))::text[], \(all.map(\.channel))::text[],
                 \(all.map(\.kind))::text[], \(all.map(\.campaign))::text[], \(all.map(\.recipient))::text[],
                 \(all.map(\.subject))::text[], \(all.map(\.body))::text[],
                 \(all.map { $0.giveUpAfter.milliseconds })::bigint[], \(all.map(\.eventSource))::text[],
-                \(all.map(\.eventID))::text[]) AS new (i, r, c, k, p, t, s, b, g, o, e)
+                \(all.map(\.eventID))::text[], \(all.map(\.trace))::text[]) AS new (i, r, c, k, p, t, s, b, g, o, e, w)
             ON CONFLICT (id) DO NOTHING
             """)
     }
@@ -49,7 +50,8 @@ struct DeliveryStore: Sendable {
             UPDATE deliveries SET told_at = now() WHERE id IN (
                 SELECT id FROM deliveries WHERE ended_at IS NOT NULL AND told_at IS NULL
                 ORDER BY ended_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
-            RETURNING id, rule, channel, kind, campaign, outcome, attempts, status, reason, made_at, ended_at
+            RETURNING id, rule, channel, kind, campaign, outcome, attempts, status, reason, made_at, ended_at,
+                trace_parent
             """
         ).map(Ended.init)
     }
@@ -70,6 +72,8 @@ struct Ended: Sendable {
     let id: String
     let campaign: String?
     let json: [UInt8]
+    /// Its `traceparent`.
+    let trace: String?
 
     init(_ row: PostgresRow) throws {
         let id: String = try row.value("id")
@@ -92,6 +96,7 @@ struct Ended: Sendable {
             if let reason { json.member("reason", reason) }
             for (name, time) in times { json.member(name, time.milliseconds) }
         }
+        trace = try row.optional("trace_parent")
         (self.id, self.campaign, json) = (id, campaign, writer.bytes)
     }
 }

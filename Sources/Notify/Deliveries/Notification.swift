@@ -79,8 +79,8 @@ struct Notification: Sendable {
     }
 
     /// A delivery for each channel of the rule and each of its recipients.
-    /// `event`: what they follow from, nil where it is that nothing came.
-    func deliveries(_ rules: Rules, because event: Event?) -> [NewDelivery] {
+    /// `event`: what they follow from, nil where it is that nothing came; `trace`: the `traceparent` of its handling.
+    func deliveries(_ rules: Rules, because event: Event?, in trace: String? = nil) -> [NewDelivery] {
         let subject = Self.line(rule.subject.render(computed, fact.root, limit: Template.subjectLimit))
         let text = rule.template.render(computed, fact.root)
         return Set(rule.channels).sorted().compactMap(rules.channel).flatMap { channel in
@@ -90,7 +90,8 @@ struct Notification: Sendable {
                 return NewDelivery(
                     id: id, rule: rule.name, channel: channel.name, kind: kind, campaign: fact.campaign,
                     recipient: recipient, subject: subject, body: body(channel, id, subject, text),
-                    giveUpAfter: channel.giveUpAfter, eventSource: event?.source, eventID: event?.id)
+                    giveUpAfter: channel.giveUpAfter, eventSource: event?.source, eventID: event?.id,
+                    trace: trace)
             }
         }
     }
@@ -153,6 +154,7 @@ struct NewDelivery: Sendable {
     let recipient, subject, body: String
     let giveUpAfter: Duration
     var eventSource, eventID: String?
+    var trace: String?
 
     /// About how many it takes.
     var bytes: Int { 500 + subject.utf8.count + body.utf8.count }

@@ -7,7 +7,12 @@ internal import Postgres
 //   the end of a try counts only while no other has begun.
 // endpoints: how each channel fares, for all workers together.
 extension Migration {
-    static let notifications = Migration(
+    static let notifications = [tables, traces]
+
+    /// The trace that a delivery belongs to: W3C's `traceparent`.
+    private static let traces = Migration("2 traces", "ALTER TABLE deliveries ADD COLUMN trace_parent text")
+
+    private static let tables = Migration(
         "1 alarms, deliveries, endpoints",
         """
         CREATE TABLE alarms (

@@ -1,7 +1,9 @@
 internal import Flotilla
+internal import Model
 internal import Platform
 internal import Postgres
 internal import Synchronization
+internal import Tracing
 internal import Transfers
 
 /// Works off deliveries, beside the events and in every worker: takes what is due, sends it, writes down how it ended.
@@ -106,12 +108,12 @@ final class Sender: Sendable {
     private func attempt(_ leased: SenderStore.Leased, _ channel: Channel, _ transfers: Transfers) async {
         guard let attempt = await send(leased, channel, transfers) else { return }
         if attempt.verdict != .sent {
-            service.log.warning(
-                "a notification did not get through",
-                [
-                    ("delivery", leased.id), ("channel", channel.name), ("attempt", leased.attempt),
-                    ("reason", attempt.reason ?? ""),
-                ])
+            var fields: [Log.Field] = [
+                ("delivery", leased.id), ("channel", channel.name), ("attempt", leased.attempt),
+                ("reason", attempt.reason ?? ""),
+            ]
+            if let trace = leased.trace.flatMap({ TraceParent($0) }) { fields.append(("trace", trace.trace)) }
+            service.log.warning("a notification did not get through", fields)
         }
         // Within the lease's grace; after it another try begins, under the same id.
         let random = Double.random(in: 0...1)
@@ -157,7 +159,7 @@ final class Sender: Sendable {
                     ])
                 return SenderStore.Attempt(verdict: .sent)
             case .webhook(let webhook):
-                return verdict(try await transfers.post(post(leased, webhook, channel.timeout)))
+                return try await send(leased, webhook, channel, transfers)
             case .mail(let from, _):
                 guard let server = secrets.mailServer, let to = MailAddress(leased.recipient) else {
                     return SenderStore.Attempt(verdict: .never, reason: "there is no mail server, or no such address")
@@ -171,8 +173,34 @@ final class Sender: Sendable {
         } catch { return Self.verdict(error) }
     }
 
+    /// The receiver gets to see the trace: it goes on there. Where nothing is traced it is that of the event.
+    private func send(
+        _ leased: SenderStore.Leased, _ webhook: Channel.Webhook, _ channel: Channel, _ transfers: Transfers
+    ) async throws(TransferFault) -> SenderStore.Attempt {
+        let result = await service.withSpan("POST", .client, in: leased.trace) {
+            span -> Result<SenderStore.Attempt, TransferFault> in
+            // No path: of a hook it is as good as a password.
+            span.set("http.request.method", "POST")
+            span.set("server.address", .text(webhook.url.host))
+            span.set("flotilla.delivery", .text(leased.id))
+            span.set("flotilla.channel", .text(channel.name))
+            if leased.attempt > 1 { span.set("http.request.resend_count", .integer(Int64(leased.attempt - 1))) }
+            let trace = span.isRecording ? span.place : leased.trace.flatMap { TraceParent($0) }
+            do throws(TransferFault) {
+                let answer = try await transfers.post(post(leased, webhook, channel.timeout, trace))
+                span.set("http.response.status_code", .integer(Int64(answer.status)))
+                if answer.status >= 300 { span.fail("HTTP \(answer.status)", type: "\(answer.status)") }
+                return .success(verdict(answer))
+            } catch {
+                span.fail(error.reason, type: "\(error.kind)")
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
     private func post(
-        _ leased: SenderStore.Leased, _ webhook: Channel.Webhook, _ timeout: Duration
+        _ leased: SenderStore.Leased, _ webhook: Channel.Webhook, _ timeout: Duration, _ trace: TraceParent?
     ) -> Transfers.Post {
         let body = Array(leased.body.utf8)
         let seconds = Time.wallMilliseconds / 1000
@@ -183,7 +211,8 @@ final class Sender: Sendable {
                 ("Content-Type", "application/json"), ("User-Agent", "flotilla"), ("webhook-id", leased.id),
                 ("webhook-timestamp", "\(seconds)"), ("webhook-signature", signatures.joined(separator: " ")),
                 ("Expect", ""),
-            ], body: body, within: timeout, mayBePrivate: webhook.mayBePrivate)
+            ] + (trace.map { [("traceparent", "\($0)")] } ?? []), body: body, within: timeout,
+            mayBePrivate: webhook.mayBePrivate)
     }
 
     /// What an answer means. What is not 2xx is tried again, also what looks final: a receiver that is being deployed says

@@ -16,6 +16,8 @@ struct SenderStore: Sendable {
         let subject: String
         let body: String
         let madeAt: Timestamp
+        /// The `traceparent` of what it follows from.
+        let trace: String?
         /// Which try this is: also what its end is known by.
         let attempt: Int
     }
@@ -97,7 +99,7 @@ struct SenderStore: Sendable {
                 UPDATE deliveries SET attempts = attempts + 1, worker = \(worker),
                     due_at = clock_timestamp() + \(lease)::bigint * interval '1 millisecond'
                 WHERE id = ANY(\(ids)::uuid[])
-                RETURNING id, rule, kind, recipient, subject, body, made_at, attempts
+                RETURNING id, rule, kind, recipient, subject, body, made_at, attempts, trace_parent
                 """
             ).map(Leased.init)
         }
@@ -211,7 +213,8 @@ extension SenderStore.Leased {
         self.init(
             id: try row.value("id"), rule: try row.value("rule"), kind: try row.value("kind"),
             recipient: try row.value("recipient"), subject: try row.value("subject"), body: try row.value("body"),
-            madeAt: try row.value("made_at"), attempt: try row.value("attempts"))
+            madeAt: try row.value("made_at"), trace: try row.optional("trace_parent"),
+            attempt: try row.value("attempts"))
     }
 }
 

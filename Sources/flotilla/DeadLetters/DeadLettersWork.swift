@@ -19,7 +19,7 @@ extension Command {
                 `work deadletters` is a process of its own: it keeps the index of dead letters and replays them. More than
                 one stand by for each other.
                 """,
-            operands: handlers.operands, options: handlers.options,
+            operands: handlers.operands, options: handlers.options, serves: handlers.serves,
             run: { arguments in
                 guard arguments.operands.contains(HandlerName.deadLetters.rawValue) else {
                     return try handlers.run(arguments)

@@ -3,7 +3,7 @@ import Glibc
 
 /// Handlers that fail for as long as the file FAIL_WHILE is there: a release that broke something, until it is mended.
 @main enum FailingWorker {
-    static func main() { Flotilla.main([Pricer(), Totals(), Shipper(), Clerk()]) }
+    static func main() { Flotilla.main([Pricer(), Totals(), Shipper(), Clerk(), Relay()]) }
 }
 
 /// Whether it is broken at the moment; a customer whose key is in the file alone, or everybody's when it is empty.
@@ -78,5 +78,22 @@ struct Clerk: Handler {
     func handle(_ event: Event, _ context: Context) async throws -> [Outgoing] {
         guard !fails(try event.json()) else { throw Refusal.unavailable("office", "it is closed") }
         return [try Outgoing(to: "orders.filed", from: event, ["filed": true])]
+    }
+}
+
+/// Hands tips on to the fleet that ships with Flotilla, and tells traces of how it asked for them.
+struct Relay: BatchHandler {
+    let name: HandlerName = "relay"
+
+    func handle(_ events: [Event], _ context: Context) async throws -> [Outgoing] {
+        let isBroken = try events.contains { fails(try $0.json()) }
+        try await context.withSpan("ask the bureau", .client) { span, context in
+            span.set("peer.service", "bureau")
+            context.log.info("asked the bureau")
+            if isBroken { throw Refusal.retry("the bureau does not answer") }
+        }
+        return events.map { event in
+            Outgoing(to: "events.raw", from: event, json: event.record.valueBytes ?? [])
+        }
     }
 }
