@@ -51,10 +51,13 @@ private struct AdminPages: RequestHandler {
         case "/readyz", "/ready": return report(exchange) { $0.readiness }
         case "/healthz", "/health": return report(exchange) { $0.response }
         default:
-            var text = MetricsText()
+            let accepted = exchange.request.header("accept") ?? ""
+            let format = accepted.contains("application/openmetrics-text") ? MetricsText.Format.openMetrics : .plain
+            var text = MetricsText(format)
             metrics(&text)
             text.addProcess()
-            return .answer(HTTPResponse(200, "text/plain; version=0.0.4; charset=utf-8", Array(text.text.utf8)))
+            text.end()
+            return .answer(HTTPResponse(200, format.contentType, Array(text.text.utf8)))
         }
     }
 

@@ -289,6 +289,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
         share.take(full.byteCount, isFirst: isFirst)
         do throws(KafkaFault) {
             try publisher.producer.enqueue(full) { [self] report in
+                topic.heard(report)
                 reported(report, numbers, full.byteCount, exchange)
             }
         } catch {

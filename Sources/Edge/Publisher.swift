@@ -52,7 +52,10 @@ struct Publisher: Sendable {
         _ completion: @escaping @Sendable (DeliveryReport) -> Void
     ) {
         do throws(KafkaFault) {
-            try producer.enqueue(batch, completion: completion)
+            try producer.enqueue(batch) { report in
+                topic.heard(report)
+                completion(report)
+            }
         } catch { exchange.answer(Self.problem(error, topic).response) }
     }
 

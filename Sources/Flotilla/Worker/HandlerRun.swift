@@ -12,6 +12,8 @@ final class HandlerRun: @unchecked Sendable {
     private(set) var outcomes: [CallOutcome] = []
     /// The outputs of all that went well.
     private(set) var outputs = OutgoingBatch()
+    /// How long the calls took.
+    private(set) var tally = Durations.Tally()
 
     private let jobs: ArraySlice<EventJob>
     private let scope: HandlerScope
@@ -68,11 +70,21 @@ final class HandlerRun: @unchecked Sendable {
     private func runEach(_ handler: some Handler) async {
         // Filled here and not where they stand, whose every use is checked.
         var (outcomes, outputs): ([CallOutcome], OutgoingBatch) = ([], OutgoingBatch())
+        // A call is over when the next begins: a clock for its end would cost more than the least of handlers do.
+        var (began, tally): (Int64?, Durations.Tally) = (nil, self.tally)
         defer { (self.outcomes, self.outputs) = (outcomes, outputs) }
+        let start = Time.monotonicNanoseconds
+        defer {
+            if let began { tally.note(milliseconds: scope.clock.monotonicMilliseconds - began) }
+            tally.nanoseconds += Time.monotonicNanoseconds - start
+            self.tally = tally
+        }
         outcomes.reserveCapacity(jobs.count)
         for place in jobs.indices {
             guard isOpen() else { return }
             let until = arm()
+            if let began { tally.note(milliseconds: until &- deadline &- began) }
+            began = until &- deadline
             // Not the whole job, whose copy would count its references.
             let (event, attempts) = (jobs[place].event, jobs[place].attempts)
             do {
@@ -96,6 +108,11 @@ final class HandlerRun: @unchecked Sendable {
     /// One call for all of them. They stand or fall together, and so do their outputs: the last event answers for all.
     private func runTogether(_ handler: some BatchHandler) async {
         let until = arm()
+        let start = Time.monotonicNanoseconds
+        defer {
+            tally.note(milliseconds: scope.clock.monotonicMilliseconds - (until &- deadline))
+            tally.nanoseconds += Time.monotonicNanoseconds - start
+        }
         do {
             let first = jobs[jobs.startIndex]
             let context = scope.context(first.event, attempts: first.attempts, until: until)
