@@ -107,9 +107,9 @@ package struct OffsetLedger: Sendable {
         return first..<next
     }
 
-    package mutating func admit(_ offset: Offset, bytes: Int) -> Ticket {
+    package mutating func admit(_ offset: Offset, at timestamp: Int64 = -1, bytes: Int) -> Ticket {
         reserve(1)
-        add(offset, -1, bytes: bytes)
+        add(offset, timestamp, bytes: bytes)
         return next - 1
     }
 
