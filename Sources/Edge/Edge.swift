@@ -20,7 +20,7 @@ final class Edge: RequestHandler {
     let health: Health
     let counts = EdgeCounts()
     let share: StreamShare
-    private let topics: [TopicName: EdgeTopic]
+    let topics: [TopicName: EdgeTopic]
     private let access: AccessLog
     private let openAPI: [UInt8]
     private let limiter: RateLimiter?

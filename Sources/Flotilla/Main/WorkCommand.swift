@@ -77,6 +77,10 @@ extension Command {
         var policies: [HandlerName: [TopicName: ConsumerPolicy]] = [:]
         let largest = Dictionary(
             catalog.topics.map { ($0.name, $0.maxMessageBytes) }, uniquingKeysWith: { first, _ in first })
+        let retentions = Dictionary(
+            catalog.topics.compactMap { topic in
+                if case .time(let time) = topic.retention { (topic.name, time) } else { nil }
+            }, uniquingKeysWith: { first, _ in first })
         for handler in chosen {
             for subscription in catalog.subscriptions(of: handler.name) {
                 var policy = subscription.policy
@@ -86,7 +90,8 @@ extension Command {
         }
         let admin = try arguments["admin"].map { _ in try arguments.place("admin") }
         let process = WorkerProcess(
-            chosen, work, policies: policies, largest: largest, admin: admin, log: work.log, build: build)
+            chosen, work, policies: policies, largest: largest, retentions: retentions, admin: admin, log: work.log,
+            build: build)
         return try finish(process, catalog, work, Set(chosen.map(\.name)))
     }
 

@@ -70,11 +70,21 @@ final class HandlerRun: @unchecked Sendable {
     private func runEach(_ handler: some Handler) async {
         // Filled here and not where they stand, whose every use is checked.
         var (outcomes, outputs): ([CallOutcome], OutgoingBatch) = ([], OutgoingBatch())
+        // A call is over when the next begins: a clock for its end would cost more than the least of handlers do.
+        var (began, tally): (Int64?, Durations.Tally) = (nil, self.tally)
         defer { (self.outcomes, self.outputs) = (outcomes, outputs) }
+        let start = Time.monotonicNanoseconds
+        defer {
+            if let began { tally.note(milliseconds: scope.clock.monotonicMilliseconds - began) }
+            tally.nanoseconds += Time.monotonicNanoseconds - start
+            self.tally = tally
+        }
         outcomes.reserveCapacity(jobs.count)
         for place in jobs.indices {
             guard isOpen() else { return }
             let until = arm()
+            if let began { tally.note(milliseconds: until &- deadline &- began) }
+            began = until &- deadline
             // Not the whole job, whose copy would count its references.
             let (event, attempts) = (jobs[place].event, jobs[place].attempts)
             let call = scope.tracer == nil ? nil : scope.tracer?.begin(jobs[place])
