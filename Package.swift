@@ -179,7 +179,8 @@ let package = Package(
         .target(
             name: "Stack",
             dependencies: [
-                "AdminPort", "CLinux", "Contracts", "Flotilla", "HTTP", "JSON", "Kafka", "Model", "Platform", "Postgres",
+                "AdminPort", "CLinux", "Contracts", "Flotilla", "HTTP", "JSON", "Kafka", "Model", "Platform",
+                "Postgres",
                 "Redis",
                 "Transfers",
             ],

@@ -39,11 +39,9 @@ package struct Program: Sendable {
                     print(command.help)
                     return .ok
                 }
-                guard command.joinsStack else { return try command.run(arguments) }
-                join(RunningStack.folder(arguments))
+                if command.joinsStack { join(RunningStack.folder(arguments)) }
                 do { return try command.run(arguments) } catch  where !(error is UsageFault) {
-                    Self.complain("\(Self.name): \(error)")
-                    if let advice = RunningStack.advice(arguments) { Self.complain("\(Self.name): \(advice)") }
+                    Self.lament(error, of: command, command.joinsStack ? RunningStack.advice(arguments) : nil)
                     return .failed
                 }
             }
@@ -99,10 +97,14 @@ package struct Program: Sendable {
         """
     }
 
-    /// Tells why something that serves cannot go on: as a line of its log where that is read by machines.
-    private static func lament(_ error: any Error, of command: Command) {
-        guard let log = try? Log.fromEnvironment(), log.format == .json else { return complain("\(name): \(error)") }
-        log.error("cannot go on", [("command", command.name), ("error", "\(error)")])
+    /// Tells why a command has ended, and what to do: of one that serves as a line of its log, where that is read by
+    /// machines.
+    private static func lament(_ error: any Error, of command: Command, _ advice: String?) {
+        if command.serves, let log = try? Log.fromEnvironment(), log.format == .json {
+            return log.error("cannot go on", [("command", command.name), ("error", "\(error)")])
+        }
+        complain("\(name): \(error)")
+        if let advice { complain("\(name): \(advice)") }
     }
 
     /// Writes a line to standard error.

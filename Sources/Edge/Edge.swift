@@ -91,7 +91,7 @@ final class Edge: RequestHandler {
 
     func finished(_ exchange: Exchange, status: Int?) {
         let now = Time.monotonicMilliseconds
-        counts.note(status, milliseconds: now - exchange.began)
+        counts.note(exchange.request, status, milliseconds: now - exchange.began)
         let trace = exchange.trace
         access.note(exchange.request, status, milliseconds: now - exchange.began, now: now, trace)
         trace?.end(status)

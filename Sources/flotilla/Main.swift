@@ -1,4 +1,5 @@
 internal import Commands
+internal import Contracts
 internal import Flotilla
 
 /// `flotilla`, the command line: the only place where ports meet adapters.
@@ -15,7 +16,9 @@ enum Main {
                 .fleetWork(.work(FleetHandlers.names, build: version, make: FleetHandlers.make), build: version),
                 .topicsPlan, .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query,
                 .pause(noting: notePause), .resume(noting: notePause), .skip, .rewind, .workers, .keysCreate, .keysList,
-                .keysRevoke, .endpointsList, .endpointsEnable, .new, .doctor([], and: FleetHandlers.findings),
+                .keysRevoke, .endpointsList, .endpointsEnable, .new,
+                .doctor(
+                    [], keeping: FleetHandlers.stateful.union([.deadLetters]).sorted(), and: FleetHandlers.findings),
             ] + Command.dlq
         ).main()
     }

@@ -29,6 +29,9 @@ public struct WantedTopic: Hashable, Sendable {
     /// What our headers may add to a record on its way to a retry or dead-letter topic.
     package static let headerBytes = 65_536
 
+    /// The largest record that any of our topics may take; brokers stop there too.
+    package static let largestBytes = 16 << 20
+
     init(_ topic: Topic, _ namespace: Namespace, isAssumed: Bool = false) {
         name = namespace.topic(topic.name)
         role = .source

@@ -125,7 +125,7 @@ package enum CopyWriter {
             ]
             value = nil
         }
-        let everybodys = others(of: record)
+        let everybodys = others(of: record, report)
         let foreign = everybodys.filter { rung < .withoutLargeHeaders || !$0.maySlipAway }
         if foreign.count < everybodys.count { headers.append(Header(HeaderName.dlqHeaders, "omitted")) }
         return OutgoingRecord(

@@ -11,10 +11,11 @@ extension Command {
     /// `doctor`: asks everything that work depends on, and says what to do next.
     package static func doctor(_ handlers: [AnyHandler]) -> Command { doctor(handlers) { _, _ in [] } }
 
-    /// The same with what stands beside the topic files and `others` knows to read.
+    /// The same for handlers that others run: those of them that keep state, and what stands beside the topic files and
+    /// `others` knows to read.
     package static func doctor(
-        _ handlers: [AnyHandler],
-        and others: @escaping @Sendable (_ folder: String, _ catalog: TopicCatalog) -> [Finding]
+        _ handlers: [AnyHandler], keeping stateful: [HandlerName] = [],
+        and others: @escaping @Sendable (_ folder: String, _ catalog: TopicCatalog) async -> [Finding]
     ) -> Command {
         Command(
             name: "doctor", summary: "ask everything that work depends on, and say what to do",
@@ -27,7 +28,7 @@ extension Command {
             run: { arguments in
                 let asJSON = arguments.has("json")
                 return try finish {
-                    let findings = await Doctor(handlers, others).examine()
+                    let findings = await Doctor(handlers, stateful, others).examine()
                     print(asJSON ? Finding.json(findings) : Finding.text(findings, colours: isatty(1) == 1))
                     return findings.contains { $0.state == .failed } ? .failed : .ok
                 }
@@ -39,19 +40,26 @@ extension Command {
 /// known.
 private struct Doctor: Sendable {
     private let handlers: [AnyHandler]
-    private let others: @Sendable (_ folder: String, _ catalog: TopicCatalog) -> [Finding]
+    private let stateful: [HandlerName]
+    private let others: @Sendable (_ folder: String, _ catalog: TopicCatalog) async -> [Finding]
 
     init(
-        _ handlers: [AnyHandler], _ others: @escaping @Sendable (_ folder: String, _ catalog: TopicCatalog) -> [Finding]
+        _ handlers: [AnyHandler], _ stateful: [HandlerName],
+        _ others: @escaping @Sendable (_ folder: String, _ catalog: TopicCatalog) async -> [Finding]
     ) {
-        (self.handlers, self.others) = (handlers, others)
+        (self.handlers, self.stateful, self.others) = (handlers, stateful, others)
     }
 
     func examine() async -> [Finding] {
         var settings = Settings.fromEnvironment()
         let (folder, namespace) = TopicsPlace.files(&settings)
         let redis = settings.text("REDIS_URL")
-        let databases = WorkSettings.databases(handlers, &settings)
+        var databases = WorkSettings.databases(handlers, &settings)
+        // Who only looks at handlers need not say where they keep what they keep.
+        let isTold = settings.text("DATABASE_URL") != nil
+        for name in stateful where isTold || settings.text(WorkSettings.databaseName(of: name)) != nil {
+            databases[name] = WorkSettings.database(of: name, &settings)
+        }
         let client = ClientConfiguration.from(&settings)
         var findings: [Finding] = []
         do {
@@ -63,9 +71,16 @@ private struct Doctor: Sendable {
             findings.append(Finding(subject: "settings", state: .failed, detail: list, advice: advice))
         }
         let catalog = topicFiles(folder, namespace, &findings)
-        if let catalog { findings += others(folder, catalog) }
-        if let client { findings += await broker(client, catalog) }
+        if let catalog { findings += await others(folder, catalog) }
+        if let client { findings += await broker(client, catalog, redis) }
         findings += await memory(redis)
+        if databases.isEmpty, !stateful.isEmpty {
+            let list = stateful.map(\.rawValue).joined(separator: ", ")
+            findings.append(
+                Finding(
+                    subject: "databases", state: .warning, detail: "DATABASE_URL is not set",
+                    advice: "where \(list) work it has to be: postgresql://USER@HOST/DATABASE"))
+        }
         for (name, place) in databases.sorted(by: { $0.key < $1.key }) {
             findings.append(await database(name, place, namespace))
         }
@@ -97,11 +112,11 @@ private struct Doctor: Sendable {
 
     // MARK: The broker
 
-    private func broker(_ client: ClientConfiguration, _ catalog: TopicCatalog?) async -> [Finding] {
+    private func broker(_ client: ClientConfiguration, _ catalog: TopicCatalog?, _ redis: String?) async -> [Finding] {
         let name = client.brokers.joined(separator: ",")
         do throws(KafkaFault) {
             let admin = try Admin(client, patience: .seconds(5))
-            let findings = await asked(admin, name, catalog)
+            let findings = await asked(admin, name, catalog, redis)
             await admin.close()
             return findings
         } catch {
@@ -109,7 +124,9 @@ private struct Doctor: Sendable {
         }
     }
 
-    private func asked(_ admin: Admin, _ name: String, _ catalog: TopicCatalog?) async -> [Finding] {
+    private func asked(
+        _ admin: Admin, _ name: String, _ catalog: TopicCatalog?, _ redis: String?
+    ) async -> [Finding] {
         var findings: [Finding] = []
         do throws(KafkaFault) {
             let began = Time.monotonicMilliseconds
@@ -131,7 +148,7 @@ private struct Doctor: Sendable {
                         detail: list.isEmpty ? "as the files say" : list, advice: list.isEmpty ? nil : apply)
                     : Finding(subject: "topics", state: .failed, detail: list, advice: apply))
             guard readiness.isReady else { return findings }
-            for name in names.sorted() { findings.append(try await group(name, catalog, admin)) }
+            findings += try await groups(names.sorted(), catalog, admin, redis)
         } catch {
             findings.append(
                 Finding(
@@ -141,34 +158,49 @@ private struct Doctor: Sendable {
         return findings
     }
 
-    /// Whether somebody works for a handler, and how far behind that is.
-    private func group(_ name: HandlerName, _ catalog: TopicCatalog, _ admin: Admin) async throws(KafkaFault) -> Finding
-    {
-        let group = catalog.namespace.group(name)
-        let subject = "handler \(name)"
-        let described = try await admin.describe(group)
-        var places: [TopicPartition] = []
-        for subscription in catalog.subscriptions(of: name) {
-            let topic = catalog.namespace.topic(subscription.topic.name)
-            places += (0..<Int32(subscription.topic.partitions)).map { TopicPartition(topic, Partition($0)) }
+    /// Whether somebody works for each handler, how far behind that is, and whether it gets on.
+    private func groups(
+        _ names: [HandlerName], _ catalog: TopicCatalog, _ admin: Admin, _ redis: String?
+    ) async throws(KafkaFault) -> [Finding] {
+        var looks: [GroupLook] = []
+        for name in names { looks.append(try await GroupLook(name, catalog, admin)) }
+        guard looks.contains(where: \.shouldGetOn) else { return looks.map { $0.finding } }
+        // Workers commit once a second: where nothing moves in three, nothing is finished.
+        try? await Task.sleep(for: .seconds(3))
+        let words = await standing(catalog.namespace, redis)
+        var findings: [Finding] = []
+        for look in looks {
+            guard look.shouldGetOn else {
+                findings.append(look.finding)
+                continue
+            }
+            let later = try await GroupLook(look.name, catalog, admin)
+            findings.append(later.finding(since: look, words[look.name] ?? []))
         }
-        let lags = try await admin.lag(of: group, on: Set(places.map(\.topic)))
-        let behind = lags.values.reduce(0) { $0 + max(0, $1.records) }
-        let detail =
-            "\(Words.count(described.members.count, "worker")), group \(described.state), \(Words.count(behind, "record")) behind"
-        if described.members.isEmpty {
-            return Finding(
-                subject: subject, state: .warning, detail: detail, advice: "nobody works: \(Program.name) work \(name)")
+        return findings
+    }
+
+    /// Why workers stand still, in their own words, by handler.
+    private func standing(_ namespace: Namespace, _ redis: String?) async -> [HandlerName: Set<String>] {
+        guard let redis, let configuration = try? RedisConfiguration(url: redis),
+            let client = try? RedisClient(configuration)
+        else { return [:] }
+        defer { client.close() }
+        var words: [HandlerName: Set<String>] = [:]
+        for text in (try? await ControlBoard(client, namespace).workers()) ?? [] {
+            guard let root = try? JSONDocument(parsing: text).root, let handlers = root["handlers"] else { continue }
+            for handler in handlers.elements {
+                guard let name = handler["handler"]?.string else { continue }
+                for missing in handler["missing"]?.elements.compactMap(\.string) ?? [] {
+                    words[HandlerName(name), default: []].insert("\(missing) is missing")
+                }
+                for pause in handler["operator"]?.elements.map({ $0 }) ?? [] {
+                    let (by, reason) = (pause["by"]?.string ?? "somebody", pause["reason"]?.string ?? "")
+                    words[HandlerName(name), default: []].insert("\(by) paused it: \(reason)")
+                }
+            }
         }
-        let owned = Set(described.members.flatMap(\.partitions))
-        let orphans = places.filter { !owned.contains($0) }
-        guard orphans.isEmpty || "\(described.state)" != "stable" else {
-            return Finding(
-                subject: subject, state: .failed,
-                detail: "\(detail); nobody has \(Words.count(orphans.count, "partition"))",
-                advice: "restart its workers one after the other")
-        }
-        return Finding(subject: subject, state: .ok, detail: detail)
+        return words
     }
 
     // MARK: Redis

@@ -14,6 +14,8 @@ final class HandlerRun: @unchecked Sendable {
     private(set) var outputs = OutgoingBatch()
     /// The traces of calls that went well: their outputs are still on their way.
     private(set) var traces: [CallTrace] = []
+    /// How long the calls took.
+    private(set) var tally = Durations.Tally()
 
     private let jobs: ArraySlice<EventJob>
     private let scope: HandlerScope
@@ -113,6 +115,11 @@ final class HandlerRun: @unchecked Sendable {
     /// One call for all of them. They stand or fall together, and so do their outputs: the last event answers for all.
     private func runTogether(_ handler: some BatchHandler) async {
         let until = arm()
+        let start = Time.monotonicNanoseconds
+        defer {
+            tally.note(milliseconds: scope.clock.monotonicMilliseconds - (until &- deadline))
+            tally.nanoseconds += Time.monotonicNanoseconds - start
+        }
         let call = scope.tracer?.begin(jobs)
         let scope = call == nil ? self.scope : self.scope.in(call)
         do {

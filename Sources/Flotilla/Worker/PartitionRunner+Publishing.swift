@@ -37,7 +37,7 @@ extension PartitionRunner {
         let refused = await delivered(publication)
         for call in run.traces { call.sent(refused) }
         guard let refused else { return .givenUp }
-        core.gauges.published.count(run.outputs.count)
+        core.figures.published(run.outputs)
         guard !refused.isEmpty else {
             figures.done.add(judgement.done.count)
             guard await conclude(judgement.doneTickets.map { ($0, .done) }) else { return .givenUp }

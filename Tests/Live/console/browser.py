@@ -16,6 +16,24 @@ from websockets.sync.client import connect
 
 from processes import launch
 
+# Each link remembers where on the page's source it was made, and each that is clicked is told to the test.
+WATCH = """(() => {
+  const set = Element.prototype.setAttribute, sites = new WeakMap();
+  window.linkSites = new Set(); window.clickedSites = new Set();
+  Element.prototype.setAttribute = function (name, value) {
+    if (name === "href") {
+      const frame = new Error().stack.split("\\n").slice(1).find(line => /\\w+\\.js:/.test(line) && !/dom\\.js:/.test(line));
+      const site = /(\\w+\\.js:\\d+):\\d+\\)?$/.exec(frame)?.[1];
+      sites.set(this, site); window.linkSites.add(site);
+    }
+    return set.call(this, name, value);
+  };
+  addEventListener("click", event => {
+    const link = event.target.closest?.("a");
+    if (link) window.clickedSites.add(sites.get(link) ?? `index.html:${link.getAttribute("href")}`);
+  }, true);
+})()"""
+
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowDown": 40}
 
 
