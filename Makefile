@@ -5,7 +5,7 @@ PACKAGES := librdkafka-dev libisal-dev zlib1g-dev libsnappy-dev liblz4-dev libzs
             libsimdjson-dev libyaml-dev libpcre2-dev libssl-dev libpq-dev libmicrohttpd-dev \
             libcurl4-openssl-dev libcjose-dev pkg-config \
             redis-server postgresql-15 curl kcat
-TESTED_WITH := openssl nginx-light wrk python3-venv bubblewrap chromium docker-compose iproute2 mmdebstrap prometheus
+TESTED_WITH := openssl nginx-light wrk python3-venv bubblewrap chromium docker-compose iproute2 mmdebstrap prometheus faketime
 VENV     := .build/venv
 PYTHON   := $(VENV)/bin/python
 SOURCES  := Package.swift Sources Tests Benchmarks
