@@ -18,13 +18,14 @@ import Testing
             let (topic, letter) = (TopicName("orders.pricer.retry.10s"), TestLetters.letter(5))
             try await publish([copy(of: letter, to: topic)] + (0..<200).map { _ in noise(topic) }, to: topic, client)
             let reader = try RecordReader(client)
-            let whole = try await reader.attempts(of: letter, Namespace(), topics: [topic])
+            let whole = try await reader.attempts(of: letter, Namespace(), topics: [topic], within: .seconds(60))
             #expect(
                 whole.map(\.what) == [
                     "attempts 1 to 3 in orders/0/5 by worker w, in 4s: Refusal: no port; waits 10s until 1970-01-01T00:00:14.000Z"
                 ], "\(whole)")
             // The first few are looked at, and the rest is not.
-            let some = try await reader.attempts(of: letter, Namespace(), topics: [topic], maxBytes: 50_000)
+            let some = try await reader.attempts(
+                of: letter, Namespace(), topics: [topic], within: .seconds(60), maxBytes: 50_000)
             #expect(some.count == 2 && some.last?.what.contains("not all of its attempts were looked for") == true)
             let none = try await reader.attempts(of: letter, Namespace(), topics: [topic], within: .zero)
             #expect(none.map(\.what) == some.suffix(1).map(\.what))
@@ -48,7 +49,7 @@ import Testing
                 try await publish([copy], to: topic, client)
             }
             let reader = try RecordReader(client)
-            let lines = try await reader.attempts(of: letter, Namespace(), topics: Set(tiers))
+            let lines = try await reader.attempts(of: letter, Namespace(), topics: Set(tiers), within: .seconds(60))
             #expect(
                 lines.map { String($0.what.prefix { $0 != ":" }) } == [
                     "attempts 1 to 3 in orders/0/5 by worker w, in 4s",

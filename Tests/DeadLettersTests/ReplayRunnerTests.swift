@@ -81,6 +81,33 @@ import Testing
         }
     }
 
+    /// What was passed over says nothing of the others, however much of it there is.
+    @Test func aCanaryIsJudgedByWhatWasHandled() async throws {
+        try await withIndex { index in
+            try await index.take(TestLetters.batch((0..<6).map(letter)))
+            var order = DeadLetterIndex.ReplayOrder(DeadLetterFilter(), confirmed: 6, who: "ada")
+            order.canary = 2
+            let job = try await index.replay(order)
+            let runner = index.runner(try #require(try await WorkLease.take(index, for: "a")))
+            let press = try await press(runner)
+            let (_, first) = try #require(try await runner.choose(job, press))
+            #expect(first.count == 2)
+            try await runner.note(.init(refused: first.map { ($0, "too large") }), job)
+            #expect(try await runner.active().map(\.id) == [job.id])
+            let (_, second) = try #require(try await runner.choose(job, press))
+            #expect(second.count == 2)
+            #expect(try await index.job(job.id)?.canaryPassed == false)
+            try await runner.note(.init(published: second), job)
+            #expect(try await runner.choose(job, press) == nil, "it waits for what becomes of them")
+            let told = second.map { (letter($0.letter.source.offset.rawValue), job.id, Int64(1), "done") }
+            try await index.take(TestLetters.batch(from: 1, told: told))
+            let (_, third) = try #require(try await runner.choose(job, press))
+            #expect(third.count == 2)
+            #expect(try await index.job(job.id)?.canaryPassed == true)
+            await close(press)
+        }
+    }
+
     @Test func oneThatCannotBePublishedIsOpenAndTheJobGoesOn() async throws {
         try await withIndex { index in
             try await index.take(TestLetters.batch((0..<3).map(letter)))

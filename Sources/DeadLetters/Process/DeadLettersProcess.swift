@@ -162,6 +162,7 @@ package final class DeadLettersProcess: Sendable {
                     try result.get()
                 } else {
                     note(nil, standsBy: true)
+                    follower.gauges.forgetLook()
                     await service.nap(.seconds(1))
                     continue
                 }

@@ -52,6 +52,14 @@ final class FollowerGauges: Sendable {
             oldest == 0 ? 0 : max(0, Double(Time.wallMilliseconds - oldest) / 1000))
     }
 
+    /// Another process looks from now on: what was seen here last is nobody's figure any more.
+    func forgetLook() {
+        open.store(0, ordering: .relaxed)
+        expiring.store(0, ordering: .relaxed)
+        standing.store(0, ordering: .relaxed)
+        oldestOpen.store(0, ordering: .relaxed)
+    }
+
     /// As every handler's part of a heartbeat.
     func write(to json: inout JSONWriter, pause: OperatorPause?, obstacles: [String], standsBy: Bool) {
         json.member("handler", "deadletters")

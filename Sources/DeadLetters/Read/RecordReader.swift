@@ -118,7 +118,7 @@ package final class RecordReader: Sendable {
                 case .records(let batch):
                     movedAt = Time.monotonicMilliseconds
                     for record in batch {
-                        guard let end = ends[record.topicPartition] else { continue }
+                        guard bytes <= maxBytes, let end = ends[record.topicPartition] else { continue }
                         bytes += record.byteCount
                         if record.offset < end { try body(record) }
                         if record.offset.next >= end { ends[record.topicPartition] = nil }

@@ -58,6 +58,11 @@ extension RecordReader {
             return false
         }
         let there = Set(source.headers)
-        return copy.headers.allSatisfy { HeaderName.isOurs($0.name) || there.contains($0) }
+        // A record that came without a trace has that of its first attempt in its copies.
+        let brought = there.contains { $0.name == "traceparent" }
+        return copy.headers.allSatisfy { header in
+            HeaderName.isOurs(header.name) || there.contains(header)
+                || !brought && header.name == "traceparent"
+        }
     }
 }

@@ -90,8 +90,8 @@ final class ReplayRunner: Sendable {
             try await transaction.query(
                 """
                 SELECT * FROM jobs WHERE state IN ('waiting', 'running', 'canary') AND NOT (
-                    state = 'canary' AND NOT canary_passed AND published + skipped >= least(canary, total)
-                        AND resolved + failed + skipped < least(canary, total))
+                    state = 'canary' AND NOT canary_passed AND skipped = 0 AND published >= least(canary, total)
+                        AND resolved + failed < least(canary, total))
                 ORDER BY made_at, id LIMIT \(Self.mostJobs)
                 """
             ).map { try ReplayJob($0) }
@@ -141,13 +141,15 @@ final class ReplayRunner: Sendable {
             }
             var limit = min(Self.most, max(1, job.rate / 2))
             if job.canary > 0, !job.canaryPassed {
-                let told = job.resolved + job.failed + job.skipped
-                if told >= min(job.canary, job.total) {
+                // What was passed over says nothing of the others: more are sent in its place.
+                let judged = job.resolved + job.failed
+                let needed = Self.canary(of: job)
+                if needed > 0, judged >= needed {
                     transaction.later(
                         "UPDATE jobs SET canary_passed = true, state = 'running', changed_at = now() WHERE id = \(job.id)"
                     )
                 } else {
-                    limit = min(limit, job.canary - job.published - job.skipped)
+                    limit = min(limit, needed - judged - (try await index.underWay(job.id, transaction)))
                     if job.state != .canary { transaction.later(DeadLetterIndex.move(job.id, to: .canary)) }
                     guard limit > 0 else { return nil }
                 }
@@ -189,13 +191,15 @@ final class ReplayRunner: Sendable {
         """
     }
 
+    /// How many have to be told of before the others go: of those that are not passed over.
+    private static func canary(of job: ReplayJob) -> Int { min(job.canary, job.total - job.skipped) }
+
     /// Why it is not to go on; nil when it may.
     private func verdict(on job: ReplayJob, _ transaction: PostgresTransaction) async throws -> String? {
         guard !job.toSource else { return nil }
         if job.canary > 0, !job.canaryPassed {
-            let told = job.resolved + job.failed + job.skipped
-            let first = min(job.canary, job.total)
-            guard told >= first, job.failed * 5 > first else { return nil }
+            let first = Self.canary(of: job)
+            guard first > 0, job.resolved + job.failed >= first, job.failed * 5 > first else { return nil }
             return "of the first \(first), \(job.failed) failed again"
         }
         let rows = try await transaction.query(

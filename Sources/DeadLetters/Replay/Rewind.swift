@@ -85,6 +85,16 @@ extension DeadLetterIndex {
         }
     }
 
+    /// How many of a job's items are on their way, and nobody has told how they ended.
+    func underWay(_ job: String, _ transaction: PostgresTransaction) async throws -> Int {
+        let rows = try await transaction.query(
+            """
+            SELECT count(*) AS n FROM items
+            WHERE job = \(job) AND outcome IS NULL AND (sent_at IS NOT NULL OR published_at IS NOT NULL)
+            """)
+        return try rows[0].value("n")
+    }
+
     /// Makes the next items of a rewind, which are about to be sent. What is a dead letter that nobody has resolved is
     /// left to its replay; where that cannot be any more, this is it.
     func nextRewound(

@@ -124,7 +124,7 @@ extension MetricsText {
                 }
             })
         add(
-            "flotilla_commit_age_seconds", .gauge, "For how long something finished has not been committed.",
+            "flotilla_commit_age_seconds", .gauge, "For how long something could have been committed and was not.",
             workers.flatMap { worker in
                 worker.commitAges.sorted { $0.key < $1.key }.map { (worker.labels($0.key), Double($0.value) / 1000) }
             })

@@ -32,8 +32,8 @@ final class PartitionRunner: Sendable {
         var ledger: OffsetLedger
         var queues: [LaneQueue]
         var mode = Mode.open
-        /// When the group last heard how far it is, or the partition was begun.
-        var committedAt: Int64
+        /// Since when there is something to commit.
+        var committableSince: Int64?
         /// Lanes and retries at work.
         var busy = 0
         var sleepers: [UInt64: Task<Void, Never>] = [:]
@@ -59,9 +59,7 @@ final class PartitionRunner: Sendable {
         stateful = core.store.map { StatefulLane($0) }
         let lanes = role.policy.ordering == .partition ? 1 : max(1, role.policy.concurrency)
         state = Mutex(
-            State(
-                ledger: OffsetLedger(limits), queues: Array(repeating: LaneQueue(), count: lanes), committedAt: core.now
-            ))
+            State(ledger: OffsetLedger(limits), queues: Array(repeating: LaneQueue(), count: lanes)))
     }
 
     var mode: Mode { state.withLock { $0.mode } }
@@ -144,8 +142,10 @@ final class PartitionRunner: Sendable {
 
     /// Notes records as finished; goes on fetching when there is room again.
     func finish(_ tickets: some Sequence<UInt64>) {
+        let now = core.now
         let hasRoom = state.withLock { state in
             for ticket in tickets { _ = state.ledger.finish(ticket) }
+            if state.committableSince == nil, state.ledger.committable != nil { state.committableSince = now }
             return state.ledger.hasRoom
         }
         if hasRoom { core.clear(.window, place) }
@@ -161,14 +161,14 @@ final class PartitionRunner: Sendable {
         let now = core.now
         state.withLock { state in
             state.ledger.committed(offset)
-            state.committedAt = now
+            state.committableSince = state.ledger.committable == nil ? nil : now
         }
     }
 
-    /// For how long something finished has not been committed, in milliseconds.
+    /// For how long something could have been committed and was not, in milliseconds.
     var commitAge: Int64 {
         let now = core.now
-        return state.withLock { $0.ledger.finishedSinceCommit > 0 ? max(0, now - $0.committedAt) : 0 }
+        return state.withLock { state in state.committableSince.map { max(0, now - $0) } ?? 0 }
     }
 
     /// Where its work stands: from where on something is left to do, and when the first of it was written.
