@@ -1,10 +1,11 @@
 # Flotilla's entry points. `make` builds the release binary; `make help` lists the rest.
 
+# What `make up` takes, and what the tests and the bench take beside it.
 PACKAGES := librdkafka-dev libisal-dev zlib1g-dev libsnappy-dev liblz4-dev libzstd-dev libhiredis-dev \
             libsimdjson-dev libyaml-dev libpcre2-dev libssl-dev libpq-dev libmicrohttpd-dev \
             libcurl4-openssl-dev libcjose-dev pkg-config \
-            redis-server postgresql-15 curl openssl kcat nginx-light wrk python3-venv \
-            bubblewrap chromium docker-compose iproute2 mmdebstrap
+            redis-server postgresql-15 curl kcat
+TESTED_WITH := openssl nginx-light wrk python3-venv bubblewrap chromium docker-compose iproute2 mmdebstrap prometheus faketime
 VENV     := .build/venv
 PYTHON   := $(VENV)/bin/python
 SOURCES  := Package.swift Sources Tests Benchmarks
@@ -15,7 +16,8 @@ CHECKED  := --explicit-target-dependency-import-check error
 .PHONY: release up help setup build test unit live faults prove bench fmt lint clean
 .DEFAULT_GOAL := release
 
-release: .build/setup  ## build the release binary as bin/flotilla
+release: .build/packages  ## build the release binary as bin/flotilla
+	@[ -x bin/flotilla ] || echo "building: the first time takes minutes"
 	swift build -c release --product flotilla $(CHECKED)
 	@mkdir -p bin && ln -sf ../.build/release/flotilla bin/flotilla
 
@@ -25,21 +27,21 @@ up: release  ## set up and build what is missing, then the whole fleet on this m
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z]+:.*##/ { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup:  ## install the Debian packages and Python clients that building, running and testing need
-	@rm -f .build/setup && $(MAKE) --no-print-directory .build/setup
+setup:  ## install the Debian packages and Python clients that building, running and testing need; starts no service
+	@rm -f .build/packages .build/setup && $(MAKE) --no-print-directory .build/setup
 
-# Made anew when this file or the pinned clients change.
-.build/setup: Makefile Tests/Live/requirements.txt
-	@missing="$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)"; \
-	if [ -n "$$missing" ]; then \
-	    if [ "$$(id -u)" = 0 ]; then run=; elif sudo -n true 2>/dev/null; then run='sudo -n'; else \
-	        echo "setup: cannot install" $$missing": run 'make setup' as root, or: sudo apt-get install" $$missing >&2; exit 1; fi; \
-	    echo "setup: installing" $$missing; \
-	    $$run apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$run apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
-	fi
+# Made anew when this file changes; the second when the pinned clients do.
+.build/packages: Makefile deploy/install-packages.sh
+	@echo "setup: looking for what building and running take"
+	@deploy/install-packages.sh $(PACKAGES)
 	@command -v swift >/dev/null || { echo "setup: no swift on PATH: install the Swift 6.3 toolchain (https://www.swift.org/install/linux/)" >&2; exit 1; }
-	@mkdir -p .build
-	@[ -x $(PYTHON) ] || /usr/bin/python3 -m venv $(VENV)
+	@mkdir -p .build && touch $@
+
+.build/setup: .build/packages Tests/Live/requirements.txt
+	@echo "setup: looking for what testing takes"
+	@deploy/install-packages.sh $(TESTED_WITH)
+	@[ -x $(PYTHON) ] || { echo "setup: making $(VENV)"; /usr/bin/python3 -m venv $(VENV); }
+	@echo "setup: the Python clients of Tests/Live/requirements.txt"
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r Tests/Live/requirements.txt
 	@touch $@
 

@@ -179,7 +179,8 @@ let package = Package(
         .target(
             name: "Stack",
             dependencies: [
-                "AdminPort", "CLinux", "Contracts", "Flotilla", "JSON", "Kafka", "Model", "Platform", "Postgres",
+                "AdminPort", "CLinux", "Contracts", "Flotilla", "HTTP", "JSON", "Kafka", "Model", "Platform",
+                "Postgres",
                 "Redis",
                 "Transfers",
             ],
@@ -331,9 +332,8 @@ let package = Package(
         .testTarget(
             name: "DeadLettersTests",
             dependencies: [
-                "DeadLetters", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Kafka", "Model", "Platform",
-                "Postgres", "TestServers",
-                "TestSupport",
+                "DeadLetters", "Contracts", "Flotilla", "FlotillaTesting", "JSON", "Kafka", "LocalBroker",
+                "MockCluster", "Model", "Platform", "Postgres", "TestServers", "TestSupport",
             ],
             swiftSettings: strict
         ),

@@ -144,12 +144,12 @@ enum WorkerBench {
         let running = Task { try await worker.run() }
         defer { redis?.close() }
         var (assigned, start, first): (Int64?, Int64?, Int64?)
-        while worker.gauges.done.load(ordering: .relaxed) < count {
+        while worker.figures.done < count {
             try await Task.sleep(for: .milliseconds(2))
             let now = Time.monotonicNanoseconds
             if !worker.assignment.isEmpty { assigned = assigned ?? now }
-            if worker.gauges.consumed.load(ordering: .relaxed) > 0 { start = start ?? now }
-            if worker.gauges.done.load(ordering: .relaxed) > 0 { first = first ?? now }
+            if worker.figures.consumed > 0 { start = start ?? now }
+            if worker.figures.done > 0 { first = first ?? now }
         }
         let seconds = Double(Time.monotonicNanoseconds - (start ?? 0)) / 1e9
         worker.stop()

@@ -7,6 +7,7 @@ internal import Synchronization
 package final class Health: Sendable {
     private let version: String
     private let probes: [Probe]
+    private let standsBy: @Sendable () -> Bool
     private let obstacles: @Sendable () -> [String]
     private let began = Time.monotonicMilliseconds
     private let state = Mutex(State())
@@ -34,10 +35,15 @@ package final class Health: Sendable {
 
     private static let memory: Int64 = 1000
 
-    /// `obstacles`: what else keeps the process from serving at this moment.
-    package init(version: String, probes: [Probe], obstacles: @escaping @Sendable () -> [String] = { [] }) {
+    /// `obstacles`: what else keeps the process from serving at this moment. `standsBy`: whether another process does the
+    /// work at the moment, and this one would at once.
+    package init(
+        version: String, probes: [Probe], obstacles: @escaping @Sendable () -> [String] = { [] },
+        standsBy: @escaping @Sendable () -> Bool = { false }
+    ) {
         self.version = version
         self.probes = probes
+        self.standsBy = standsBy
         self.obstacles = obstacles
     }
 
@@ -58,6 +64,7 @@ package final class Health: Sendable {
         if let known { report = known } else if let asking { report = await asking.value } else { report = await ask() }
         report.isStopping = state.withLock { $0.isStopping }
         report.obstacles = obstacles()
+        report.standsBy = standsBy()
         report.uptime = (Time.monotonicMilliseconds - began) / 1000
         return report
     }
@@ -96,6 +103,7 @@ package struct HealthReport: Sendable {
     var uptime: Int64 = 0
     var isStopping = false
     var obstacles: [String] = []
+    var standsBy = false
 
     struct Dependency: Sendable {
         let name: String
@@ -120,6 +128,7 @@ package struct HealthReport: Sendable {
             json.member("status", isFit ? "ok" : isStopping ? "stopping" : "failed")
             json.member("version", version)
             json.member("uptime", uptime)
+            if standsBy { json.member("stands_by", true) }
             if !obstacles.isEmpty { json.array("obstacles") { list in for text in obstacles { list.append(text) } } }
             json.object("dependencies") { json in
                 for dependency in dependencies {

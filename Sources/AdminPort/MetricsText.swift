@@ -1,45 +1,80 @@
 internal import Glibc
-internal import Platform
+package import Platform
 
-/// What /metrics answers: the text format that Prometheus reads.
+/// What /metrics answers: OpenMetrics, or the older text format for who asks for that.
+///
+/// Names end as both want it: in `_total` what only grows, else in the unit. A family is told of in one piece.
 package struct MetricsText: Sendable {
     package private(set) var text = ""
+    private let format: Format
 
-    package init() {}
+    package enum Format: Sendable {
+        case plain, openMetrics
 
-    package enum Kind: String, Sendable { case counter, gauge }
+        package var contentType: String {
+            switch self {
+            case .plain: "text/plain; version=0.0.4; charset=utf-8"
+            case .openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
+            }
+        }
+    }
+
+    package typealias Labels = [(name: String, value: String)]
+
+    package init(_ format: Format = .plain) { self.format = format }
+
+    package enum Kind: String, Sendable { case counter, gauge, histogram }
 
     /// One name with a value for each set of labels; none without values.
     package mutating func add(
-        _ name: String, _ kind: Kind, _ help: String,
-        _ values: [(labels: [(name: String, value: String)], value: Double)]
+        _ name: String, _ kind: Kind, _ help: String, _ values: [(labels: Labels, value: Double)]
     ) {
         guard !values.isEmpty else { return }
-        text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
-        for (labels, value) in values {
-            text += name
-            if !labels.isEmpty {
-                text += "{" + labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",") + "}"
-            }
-            text += " \(Self.number(value))\n"
-        }
+        begin(name, kind, help)
+        for (labels, value) in values { line(name, labels, value) }
     }
 
     package mutating func add(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
         add(name, kind, help, [([], value)])
     }
 
-    /// How often something took how long. `counts` has one place more than `bounds`, in seconds, for what took longer.
-    package mutating func addHistogram(
-        _ name: String, _ help: String, bounds: [Double], counts: [Int], sum: Double
-    ) {
-        text += "# HELP \(name) \(help)\n# TYPE \(name) histogram\n"
-        var total = 0
-        for (bound, count) in zip(bounds.map { "\($0)" } + ["+Inf"], counts) {
-            total += count
-            text += "\(name)_bucket{le=\"\(bound)\"} \(total)\n"
+    /// How often something took how long, for each set of labels.
+    package mutating func add(_ name: String, _ help: String, _ values: [(labels: Labels, value: Durations)]) {
+        guard !values.isEmpty else { return }
+        begin(name, .histogram, help)
+        for (labels, durations) in values {
+            var total = 0
+            for (bound, count) in zip(Self.bounds, durations.all) {
+                total += count
+                line("\(name)_bucket", labels + [("le", bound)], Double(total))
+            }
+            line("\(name)_sum", labels, durations.seconds)
+            line("\(name)_count", labels, Double(total))
         }
-        text += "\(name)_sum \(Self.number(sum))\n\(name)_count \(total)\n"
+    }
+
+    private static let bounds = Durations.bounds.map { "\(Double($0) / 1000)" } + ["+Inf"]
+
+    /// What a scrape ends with.
+    package mutating func end() { if format == .openMetrics { text += "# EOF\n" } }
+
+    private mutating func begin(_ name: String, _ kind: Kind, _ help: String) {
+        // OpenMetrics names a family without what its samples end in.
+        let family =
+            format == .openMetrics && kind == .counter && name.hasSuffix("_total") ? name.dropLast(6) : name[...]
+        text += "# HELP \(family) \(help)\n# TYPE \(family) \(kind.rawValue)\n"
+        guard format == .openMetrics, let unit = ["_seconds", "_bytes"].first(where: { family.hasSuffix($0) }) else {
+            return
+        }
+        text += "# UNIT \(family) \(unit.dropFirst())\n"
+    }
+
+    private mutating func line(_ name: String, _ labels: Labels, _ value: Double) {
+        text += name
+        if !labels.isEmpty {
+            text += "{" + labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",") + "}"
+        }
+        text += " \(Self.number(value))\n"
     }
 
     /// What every process tells of itself, under the names that all of Prometheus' libraries use.

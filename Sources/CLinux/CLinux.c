@@ -106,6 +106,17 @@ void flotilla_keep_freed_memory(void) {
 #endif
 }
 
+void flotilla_give_back_freed_memory(void) {
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, 2);
+#endif
+#ifdef M_TRIM_THRESHOLD
+    // Setting either ends that the allocator raises both to the largest block it has seen freed.
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    mallopt(M_TRIM_THRESHOLD, 128 << 10);
+#endif
+}
+
 int flotilla_random(void *bytes, size_t count) {
     for (size_t done = 0; done < count;) {
         ssize_t more = getrandom((char *)bytes + done, count - done, 0);

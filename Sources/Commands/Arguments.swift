@@ -1,12 +1,16 @@
 /// What was given on the command line, checked against what the command takes.
 package struct Arguments {
-    private var values: [String: String] = [:]
+    /// What was given for each option, in order; a default where nothing was.
+    private var values: [String: [String]] = [:]
     /// What was given by its place: as many as the command's operands allow.
     package private(set) var operands: [String] = []
     package private(set) var asksForHelp = false
     private let command: String
 
-    package subscript(name: String) -> String? { values[name] }
+    package subscript(name: String) -> String? { values[name]?.first }
+
+    /// Of an option that repeats.
+    package func all(_ name: String) -> [String] { values[name] ?? [] }
 
     package func has(_ name: String) -> Bool { values[name] != nil }
 
@@ -15,7 +19,7 @@ package struct Arguments {
 
     /// An option's PORT or HOST:PORT; a port alone is this machine's alone. Only for an option that was given.
     package func place(_ name: String) throws(UsageFault) -> (host: String, port: UInt16) {
-        try place(values[name] ?? "", called: "--\(name)")
+        try place(self[name] ?? "", called: "--\(name)")
     }
 
     /// The same of any text; `name` is what the fault calls it.
@@ -46,7 +50,9 @@ package struct Arguments {
                 try take(argument, &rest, of: command)
             }
         }
-        for option in command.options where values[option.name] == nil { values[option.name] = option.fallback }
+        for option in command.options where values[option.name] == nil {
+            values[option.name] = option.fallback.map { [$0] }
+        }
         if !asksForHelp { try checkOperands(of: command) }
     }
 
@@ -59,16 +65,16 @@ package struct Arguments {
             given == "--\(option.name)" || option.short.map { given == "-\($0)" } ?? false
         }
         guard let option = known else { throw fault("unknown option \(given)") }
-        guard values[option.name] == nil else { throw fault("--\(option.name) is given twice") }
+        guard values[option.name] == nil || option.repeats else { throw fault("--\(option.name) is given twice") }
         switch (option.value, parts.count) {
-        case (nil, 1): values[option.name] = ""
+        case (nil, 1): values[option.name] = [""]
         case (nil, _): throw fault("--\(option.name) takes no value")
-        case (.some, 2): values[option.name] = String(parts[1])
+        case (.some, 2): values[option.name, default: []].append(String(parts[1]))
         case (.some(let placeholder), _):
             guard let value = rest.popFirst() else {
                 throw fault("--\(option.name) needs a value: --\(option.name) \(placeholder)")
             }
-            values[option.name] = value
+            values[option.name, default: []].append(value)
         }
     }
 

@@ -60,15 +60,19 @@ package struct Command: Sendable {
         /// What stands for the value in the help; nil for a switch.
         package var value: String?
         package var fallback: String?
+        /// Whether it may be given more than once.
+        package var repeats: Bool
         package let help: String
 
         package init(
-            name: String, short: Character? = nil, value: String? = nil, fallback: String? = nil, help: String
+            name: String, short: Character? = nil, value: String? = nil, fallback: String? = nil, repeats: Bool = false,
+            help: String
         ) {
             self.name = name
             self.short = short
             self.value = value
             self.fallback = fallback
+            self.repeats = repeats
             self.help = help
         }
 
@@ -143,6 +147,6 @@ extension Command {
     }
 
     private var synopsis: String {
-        (operands.map(\.synopsis) + options.map { "[\($0.synopsis)]" }).joined(separator: " ")
+        (operands.map(\.synopsis) + options.map { "[\($0.synopsis)]\($0.repeats ? "…" : "")" }).joined(separator: " ")
     }
 }

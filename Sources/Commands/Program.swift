@@ -6,11 +6,14 @@ package struct Program: Sendable {
     private let about: String
     private let version: String
     private let commands: [Command]
+    private let hasOwnTopics: Bool
 
-    package init(about: String, version: String, commands: [Command]) {
+    /// `hasOwnTopics`: its topic files are its own, and not those of a stack that runs here.
+    package init(about: String, version: String, commands: [Command], hasOwnTopics: Bool = false) {
         self.about = about
         self.version = version
         self.commands = commands
+        self.hasOwnTopics = hasOwnTopics
     }
 
     /// What the process was called as.
@@ -36,10 +39,9 @@ package struct Program: Sendable {
                     print(command.help)
                     return .ok
                 }
-                if command.joinsStack { RunningStack.adopt(from: RunningStack.folder(arguments)) }
-                guard command.serves else { return try command.run(arguments) }
-                do { return try command.run(arguments) } catch let fault as UsageFault { throw fault } catch {
-                    Self.lament(error, of: command)
+                if command.joinsStack { join(RunningStack.folder(arguments)) }
+                do { return try command.run(arguments) } catch  where !(error is UsageFault) {
+                    Self.lament(error, of: command, command.joinsStack ? RunningStack.advice(arguments) : nil)
                     return .failed
                 }
             }
@@ -51,6 +53,16 @@ package struct Program: Sendable {
             Self.complain("\(Self.name): \(error)")
             return .failed
         }
+    }
+
+    /// Takes over what a running stack says, or says that it is not meant.
+    private func join(_ folder: String) {
+        let without: Set<String> = hasOwnTopics ? ["FLOTILLA_TOPICS"] : []
+        guard case .hidden(let names) = RunningStack.adopt(from: folder, without: without) else { return }
+        let verb = names.count == 1 ? "is" : "are"
+        Self.complain(
+            "\(Self.name): this is not about the fleet that runs in \(folder): \(names.joined(separator: ", ")) \(verb) set"
+        )
     }
 
     /// What is no command: asking for help, or the first word of some.
@@ -85,10 +97,14 @@ package struct Program: Sendable {
         """
     }
 
-    /// Tells why something that serves cannot go on: as a line of its log where that is read by machines.
-    private static func lament(_ error: any Error, of command: Command) {
-        guard let log = try? Log.fromEnvironment(), log.format == .json else { return complain("\(name): \(error)") }
-        log.error("cannot go on", [("command", command.name), ("error", "\(error)")])
+    /// Tells why a command has ended, and what to do: of one that serves as a line of its log, where that is read by
+    /// machines.
+    private static func lament(_ error: any Error, of command: Command, _ advice: String?) {
+        if command.serves, let log = try? Log.fromEnvironment(), log.format == .json {
+            return log.error("cannot go on", [("command", command.name), ("error", "\(error)")])
+        }
+        complain("\(name): \(error)")
+        if let advice { complain("\(name): \(advice)") }
     }
 
     /// Writes a line to standard error.

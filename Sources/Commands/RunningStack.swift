@@ -8,6 +8,10 @@ internal import Platform
 /// place, and nothing of the stack is used, so that no command mixes two.
 package enum RunningStack {
     package static let defaultFolder = ".flotilla"
+    /// What says that a fleet is meant which is not the stack's.
+    private static let servers = [
+        "KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "DATABASE_URL", "FLOTILLA_EDGE_URL",
+    ]
     /// What the stack tells its own processes; they are told all they need.
     private static let mark = "FLOTILLA_STACK_PART"
 
@@ -16,25 +20,54 @@ package enum RunningStack {
         arguments?["data"] ?? Settings.fromEnvironment().all["FLOTILLA_DATA"] ?? defaultFolder
     }
 
-    /// Takes over what the stack says. To be called before there is a second thread: it changes the environment.
-    static func adopt(from folder: String) {
+    /// What a command has to do with the stack of its folder.
+    enum Relation: Hashable, Sendable {
+        /// None runs there, or the process is a part of one.
+        case none
+        case joined
+        /// One runs there, and these settings are about another place.
+        case hidden(by: [String])
+    }
+
+    /// Takes over what the stack says, but for what is left out. To be called before there is a second thread: it changes
+    /// the environment.
+    static func adopt(from folder: String, without: Set<String> = []) -> Relation {
         let settings = Settings.fromEnvironment().all
-        guard settings[mark] == nil, let places = places(in: folder) else { return }
+        guard settings[mark] == nil, let places = places(in: folder)?.filter({ !without.contains($0.key) }) else {
+            return .none
+        }
+        let others = others(places, in: settings)
+        guard others.isEmpty else { return .hidden(by: others) }
         for (name, value) in missing(places, in: settings) { unsafe setenv(name, value, 1) }
+        return .joined
+    }
+
+    /// What to do when nothing says where a fleet is, neither a stack nor a setting; else nil.
+    package static func advice(_ arguments: Arguments? = nil) -> String? {
+        let (folder, settings) = (folder(arguments), Settings.fromEnvironment().all)
+        let isToldOtherwise = servers.contains { settings[$0] != nil || settings[$0 + "_FILE"] != nil }
+        guard !isToldOtherwise, places(in: folder) == nil else { return nil }
+        return "no fleet runs in \(folder): make up (or flotilla up) starts one, and then nothing has to be set"
     }
 
     /// What is to be set; nothing when the settings are about another place.
     static func missing(_ places: [String: String], in settings: [String: String]) -> [String: String] {
-        var places = places
-        if settings["KAFKA_BOOTSTRAP_SERVERS"] != nil || settings["KAFKA_BOOTSTRAP_SERVERS_FILE"] != nil {
-            guard settings["KAFKA_BOOTSTRAP_SERVERS"] == places["KAFKA_BROKERS"] else { return [:] }
-            places["KAFKA_BROKERS"] = nil
+        guard others(places, in: settings).isEmpty else { return [:] }
+        var missing = places.filter { settings[$0.key] == nil && settings[$0.key + "_FILE"] == nil }
+        // Both names at once would be a fault.
+        if settings["KAFKA_BOOTSTRAP_SERVERS"] != nil { missing["KAFKA_BROKERS"] = nil }
+        return missing
+    }
+
+    /// The settings that are about another place than the stack's.
+    static func others(_ places: [String: String], in settings: [String: String]) -> [String] {
+        func isOther(_ name: String, _ place: String?) -> Bool {
+            settings[name].map { $0 != place } ?? (settings[name + "_FILE"] != nil)
         }
         // Topic files are only where somebody looks, not what is looked at.
-        let speaks = places.contains { name, value in
-            name != "FLOTILLA_TOPICS" && (settings[name].map { $0 != value } ?? (settings[name + "_FILE"] != nil))
-        }
-        return speaks ? [:] : places.filter { settings[$0.key] == nil && settings[$0.key + "_FILE"] == nil }
+        var others = places.filter { $0.key != "FLOTILLA_TOPICS" && isOther($0.key, $0.value) }.map(\.key)
+        if isOther("KAFKA_BOOTSTRAP_SERVERS", places["KAFKA_BROKERS"]) { others.append("KAFKA_BOOTSTRAP_SERVERS") }
+        return others.sorted().map { settings[$0] == nil ? $0 + "_FILE" : $0 }
     }
 
     /// The places of the stack that runs there, written by ourselves and by nobody else.

@@ -18,14 +18,18 @@ internal import WebAPI
 final class Console: RequestHandler {
     let place: Places
     private let gate: Gate
-    private let log: Log
+    let log: Log
     private let routes = RouteTable<Route>()
     private let description: [UInt8]
     private let underWay = Atomic<Int>(0)
     let counts = ConsoleCounts()
     let watch: FleetWatch
+    let jobs: JobWatch
     /// Looking into topics takes a client of the broker each.
     let looks = Turns(8)
+
+    /// Characters of a note, or of why something is done.
+    static let mostWords = 500
 
     /// Requests that may be under way at once; more are told to come again.
     private static let mostUnderWay = 64
@@ -40,6 +44,7 @@ final class Console: RequestHandler {
             open: configuration.tokens == nil ? ConsoleUser(configuration.operatorName, .operate) : nil)
         description = Description.document()
         watch = FleetWatch(place)
+        jobs = JobWatch(place, watch)
     }
 
     // MARK: What the server asks

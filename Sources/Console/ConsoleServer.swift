@@ -46,7 +46,11 @@ package final class ConsoleServer: Sendable {
             await place.close()
             throw error
         }
-        looking = Task { await console.watch.run() }
+        looking = Task {
+            async let jobs: Void = console.jobs.run()
+            await console.watch.run()
+            await jobs
+        }
     }
 
     /// Ends what goes on, answers what is under way, and closes everything.

@@ -20,12 +20,17 @@ final class FleetWatch: Sendable {
         var past = FleetPast()
         var latest: [UInt8] = []
         var askedAt: Int64 = 0
+        /// When the look began that is under way.
+        var lookingSince: Int64?
         var isStopping = false
     }
 
     /// So many pages may follow something at once.
     static let mostStreams = 64
     private static let interest: Int64 = 15_000
+    /// A look that takes longer is told of. Each question of it has a limit, but one that the library has sent when the broker
+    /// goes away may be answered by its own timeout only, a minute later.
+    private static let patience: Int64 = 10_000
 
     init(_ place: Places) { self.place = place }
 
@@ -90,6 +95,25 @@ final class FleetWatch: Sendable {
 
     /// Looks until it is stopped.
     func run() async {
+        async let attending: Void = attend()
+        await look()
+        await attending
+    }
+
+    /// Says that nothing is seen when a look takes too long.
+    private func attend() async {
+        var told: Int64?
+        while !isStopping {
+            let since = state.withLock { $0.lookingSince }
+            if let since, since != told, Time.monotonicMilliseconds - since > Self.patience {
+                told = since
+                tell(trouble: "the broker and Redis have not answered for \(Self.patience / 1000) s")
+            }
+            try? await Task.sleep(for: .milliseconds(500))
+        }
+    }
+
+    private func look() async {
         var before: (reading: FleetReading, at: Int64, load: MachineLoad?)?
         var lookedAt: Int64 = 0
         while !isStopping {
@@ -99,6 +123,8 @@ final class FleetWatch: Sendable {
                 continue
             }
             lookedAt = now
+            state.withLock { $0.lookingSince = now }
+            defer { state.withLock { $0.lookingSince = nil } }
             do {
                 let load = place.configuration.isBesideWorkers ? MachineLoad() : nil
                 var reading = try await FleetReading(

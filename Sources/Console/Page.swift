@@ -9,7 +9,7 @@ enum Page {
 
     static let paths = [
         "/", "/api.js", "/app.css", "/app.js", "/chart.js", "/dom.js", "/fleet.js", "/letters.js", "/query.js",
-        "/topics.js", "/icon.svg",
+        "/replays.js", "/topics.js", "/icon.svg",
     ]
 
     private static let script = "text/javascript; charset=utf-8"
@@ -21,7 +21,7 @@ enum Page {
         "/chart.js": (script, PackageResources.chart_js),
         "/dom.js": (script, PackageResources.dom_js), "/fleet.js": (script, PackageResources.fleet_js),
         "/letters.js": (script, PackageResources.letters_js), "/query.js": (script, PackageResources.query_js),
-        "/topics.js": (script, PackageResources.topics_js),
+        "/replays.js": (script, PackageResources.replays_js), "/topics.js": (script, PackageResources.topics_js),
     ]
 
     /// Nothing but what is served here, no text that becomes code, nobody around it.

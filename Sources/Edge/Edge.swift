@@ -20,7 +20,7 @@ final class Edge: RequestHandler {
     let health: Health
     let counts = EdgeCounts()
     let share: StreamShare
-    private let topics: [TopicName: EdgeTopic]
+    let topics: [TopicName: EdgeTopic]
     private let access: AccessLog
     private let openAPI: [UInt8]
     private let limiter: RateLimiter?
@@ -91,7 +91,7 @@ final class Edge: RequestHandler {
 
     func finished(_ exchange: Exchange, status: Int?) {
         let now = Time.monotonicMilliseconds
-        counts.note(status, milliseconds: now - exchange.began)
+        counts.note(exchange.request, status, milliseconds: now - exchange.began)
         let trace = exchange.trace
         access.note(exchange.request, status, milliseconds: now - exchange.began, now: now, trace)
         trace?.end(status)

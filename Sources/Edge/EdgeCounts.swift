@@ -1,48 +1,77 @@
 internal import AdminPort
+internal import HTTP
+internal import Model
+internal import Platform
 internal import Synchronization
 
 /// What /metrics tells of requests: how many, with which answers, how long they took.
 final class EdgeCounts: Sendable {
+    /// Bounded, whatever a client sends: routes of the table, methods that HTTP has, statuses that we answer with.
+    private struct Key: Hashable {
+        let route: Route?
+        let method: Method
+        let status: Int
+    }
+
+    private enum Method: String {
+        case get = "GET", head = "HEAD", post = "POST", put = "PUT", delete = "DELETE", options = "OPTIONS"
+        case patch = "PATCH", trace = "TRACE", connect = "CONNECT"
+        /// As OpenTelemetry's conventions call what they do not know.
+        case other = "_OTHER"
+    }
+
     private struct State {
-        /// By the status, which is below the count.
-        var answers = [Int](repeating: 0, count: 1000)
-        var broken = 0
-        var milliseconds = 0
-        /// One place for each of `bounds`, and one beyond.
-        var times = [Int](repeating: 0, count: EdgeCounts.bounds.count + 1)
+        var durations: [Key: Durations] = [:]
+        /// Mostly it is the same again.
+        var last: (key: Key, durations: Durations)?
     }
 
     private let state = Mutex(State())
+    private let broken = Counter()
 
-    /// Milliseconds.
-    private static let bounds: [Int64] = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000]
-
-    func note(_ status: Int?, milliseconds: Int64) {
-        // Few requests get far.
-        let place = Self.bounds.firstIndex { milliseconds < $0 } ?? Self.bounds.count
-        state.withLock { state in
-            guard let status else { return state.broken += 1 }
-            if state.answers.indices.contains(status) { state.answers[status] += 1 }
-            state.milliseconds += Int(milliseconds)
-            state.times[place] += 1
+    /// `status` is nil when the connection broke before the answer was out.
+    func note(_ request: HTTPRequest, _ status: Int?, milliseconds: Int64) {
+        guard let status else { return broken.add() }
+        let key = Key(
+            route: Route.find(request.path)?.route, method: Method(rawValue: request.method) ?? .other, status: status)
+        let durations = state.withLock { state -> Durations in
+            if let last = state.last, last.key == key { return last.durations }
+            let durations = state.durations[key] ?? Durations()
+            state.durations[key] = durations
+            state.last = (key, durations)
+            return durations
         }
+        durations.note(milliseconds: milliseconds)
     }
 
     /// `held`: what is kept of bodies; `streamed`: what of streams waits for the log.
-    func write(to metrics: inout MetricsText, connections: Int, held: Int, streamed: Int) {
-        let state = state.withLock { $0 }
+    func write(
+        to metrics: inout MetricsText, topics: [EdgeTopic], connections: Int, held: Int, streamed: Int
+    ) {
+        let durations = state.withLock { $0.durations }
+        let labelled = durations.map { key, durations in
+            (
+                labels: [
+                    (name: "http_route", value: key.route?.templates.first ?? "other"),
+                    (name: "http_request_method", value: key.method.rawValue),
+                    (name: "http_response_status_code", value: "\(key.status)"),
+                ], value: durations
+            )
+        }
         metrics.add(
-            "flotilla_edge_requests_total", .counter, "Requests by the status of their answer.",
-            state.answers.indices.filter { state.answers[$0] > 0 }.map { status in
-                ([("status", "\(status)")], Double(state.answers[status]))
-            })
+            "http_server_request_duration_seconds", "How long requests took, from their headers to their answer.",
+            labelled.sorted { $0.labels.map(\.value).lexicographicallyPrecedes($1.labels.map(\.value)) })
         metrics.add(
             "flotilla_edge_requests_broken_total", .counter, "Requests whose connection broke before the answer.",
-            Double(state.broken))
-        metrics.addHistogram(
-            "flotilla_edge_request_seconds", "How long requests took, from their headers to their answer.",
-            bounds: Self.bounds.map { Double($0) / 1000 }, counts: state.times,
-            sum: Double(state.milliseconds) / 1000)
+            Double(broken.value))
+        metrics.add(
+            "messaging_client_sent_messages_total", .counter, "Events that the log has acknowledged.",
+            topics.sorted { $0.target < $1.target }.map { topic in
+                (
+                    [("messaging_system", "kafka"), ("messaging_destination_name", topic.target.rawValue)],
+                    Double(topic.published.value)
+                )
+            })
         metrics.add("flotilla_edge_connections", .gauge, "Open connections.", Double(connections))
         metrics.add("flotilla_edge_held_bytes", .gauge, "What is kept of bodies that are under way.", Double(held))
         metrics.add(

@@ -67,7 +67,8 @@ package final class EdgeServer: Sendable {
                 adminServer = try place.map { place in
                     try AdminServer(host: place.host, port: place.port, health: health) { [edge] text in
                         edge.counts.write(
-                            to: &text, connections: server.connectionCount, held: server.heldBytes,
+                            to: &text, topics: Array(edge.topics.values), connections: server.connectionCount,
+                            held: server.heldBytes,
                             streamed: edge.share.bytes)
                         text.add(edge.tracer)
                     }

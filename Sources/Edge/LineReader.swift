@@ -291,6 +291,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
         do throws(KafkaFault) {
             try publisher.producer.enqueue(full) { [self, trace = context.trace] report in
                 trace?.end(traced, report)
+                topic.heard(report)
                 reported(report, numbers, full.byteCount, exchange)
             }
         } catch {

@@ -1,5 +1,6 @@
 internal import Contracts
 internal import JSON
+internal import Kafka
 internal import Model
 internal import Platform
 internal import Synchronization
@@ -75,6 +76,8 @@ final class EdgeTopic: Sendable {
     let target: TopicName
     /// The largest event that fits into its records, headers beside it.
     let eventLimit: Int
+    /// Events that the log has acknowledged.
+    let published = Counter()
     /// The schema that events are held against.
     let schema: Schema?
 
@@ -84,6 +87,8 @@ final class EdgeTopic: Sendable {
         eventLimit = max(1, min(Limits.event, topic.maxMessageBytes - Self.headerRoom))
         schema = topic.publish == .validated ? topic.schema : nil
     }
+
+    func heard(_ report: DeliveryReport) { published.add(report.count - report.failureCount) }
 
     /// What the envelope may take of a record beside the value.
     private static let headerRoom = 16 << 10

@@ -54,9 +54,9 @@ struct Publisher: Sendable {
         let trace = exchange.trace
         let traced = trace?.takeEvents() ?? []
         do throws(KafkaFault) {
-            guard let trace, !traced.isEmpty else { return try producer.enqueue(batch, completion: completion) }
             try producer.enqueue(batch) { report in
-                trace.end(traced, report)
+                topic.heard(report)
+                if !traced.isEmpty { trace?.end(traced, report) }
                 completion(report)
             }
         } catch {

@@ -16,6 +16,8 @@ package struct FleetReading: Sendable {
         package let pid: Int32
         package let admin: String?
         package let handlers: [String]
+        /// Works only when another one is gone.
+        package let standsBy: Bool
         /// As `orders/2`.
         package let partitions: [String]
         package let cores: Double
@@ -34,7 +36,11 @@ package struct FleetReading: Sendable {
         for pause in await board?.pauses() ?? [] {
             let who = [pause.by, pause.reason].filter { !$0.isEmpty }.joined(separator: ": ")
             let place = pause.partition.map { ", partition \($0)" } ?? ""
-            figures["\(pause.handler)"]?.standing.append("paused\(place)\(who.isEmpty ? "" : " (\(who))")")
+            // Also of one that nobody works for: who looks finds out why.
+            let name = pause.handler.rawValue
+            figures[name, default: HandlerFigures(name)].standing.append(
+                "paused\(place)\(who.isEmpty ? "" : " (\(who))")")
+            figures[name]?.standingPartitions.append(pause.partition?.rawValue)
         }
         handlers = figures.values.sorted { $0.handler < $1.handler }
     }
@@ -55,6 +61,7 @@ package struct FleetReading: Sendable {
         guard let root = try? JSONDocument(parsing: text).root, let handlers = root["handlers"] else { return }
         let cores = root["cores"]?.double ?? 0
         var (names, partitions): ([String], [String]) = ([], [])
+        var standsBy = false
         for one in handlers.elements {
             guard let name = one["handler"]?.string else { continue }
             names.append(name)
@@ -63,6 +70,10 @@ package struct FleetReading: Sendable {
             // Of so many workers that are known already, each uses so much.
             found.cores = ((found.cores ?? 0) * Double(found.workers) + cores) / Double(found.workers + 1)
             found.workers += 1
+            if one["stands_by"]?.bool == true {
+                found.standbys += 1
+                standsBy = true
+            }
             found.rate += one["rate"]?.double ?? 0
             for missing in one["missing"].map({ Array($0.elements) }) ?? [] {
                 if let name = missing.string { found.missing.insert(name) }
@@ -75,6 +86,7 @@ package struct FleetReading: Sendable {
             Worker(
                 id: root["id"]?.string ?? "", build: root["build"]?.string ?? "",
                 pid: Int32(clamping: root["pid"]?.int64 ?? 0), admin: root["admin"]?.string, handlers: names,
+                standsBy: standsBy,
                 partitions: partitions, cores: cores, memoryBytes: root["memory_bytes"]?.int64 ?? 0))
     }
 }
@@ -86,6 +98,7 @@ extension FleetReading.Worker {
         json.member("pid", Int64(pid))
         if let admin { json.member("admin", admin) }
         json.array("handlers") { list in for name in handlers { list.append(name) } }
+        if standsBy { json.member("stands_by", true) }
         json.array("partitions") { list in for place in partitions { list.append(place) } }
         json.member("cores", cores)
         json.member("memory_bytes", memoryBytes)

@@ -4,6 +4,8 @@ package import JSON
 package struct HandlerFigures: Hashable, Sendable {
     package var handler: String
     package var workers = 0
+    /// How many of them work only when the one that does is gone.
+    package var standbys = 0
     /// How many partition numbers its topics have: more workers than that have nothing to do.
     package var partitions = 0
     /// Events a second that it finishes.
@@ -18,6 +20,8 @@ package struct HandlerFigures: Hashable, Sendable {
     package var paused: [String] = []
     /// Paused by an operator.
     package var standing: [String] = []
+    /// Which of its partition numbers those are; nil is all of them.
+    package var standingPartitions: [Int32?] = []
     /// What its workers need and do not get.
     package var missing: Set<String> = []
     /// How much of a core each of its workers uses; nil when they do not say.
@@ -40,11 +44,15 @@ package struct HandlerFigures: Hashable, Sendable {
         if let advice { json.append(advice) } else { json.appendNull() }
     }
 
-    /// What the command line leaves out: what came, what is missing, and how much waits in each partition.
+    /// What the command line leaves out: who stands by, what came, what is missing, and how much waits in each partition.
     package func writeMore(to json: inout JSONWriter) {
+        json.member("standbys", standbys)
         json.name("incoming")
         if let incoming { json.append((incoming * 10).rounded() / 10) } else { json.appendNull() }
         json.array("standing") { list in for text in standing { list.append(text) } }
+        json.array("paused_partitions") { list in
+            for number in standingPartitions { if let number { list.append(number) } else { list.appendNull() } }
+        }
         json.array("missing") { list in for name in missing.sorted() { list.append(name) } }
         json.array("waiting") { list in
             for partition in 0..<Int32(clamping: partitions) { list.append(waiting[partition] ?? 0) }

@@ -7,9 +7,8 @@ internal import Synchronization
 /// Asks how far handlers are behind, again and again: what each has committed, what is there, and how old the oldest record is
 /// that waits.
 ///
-/// Each handler's group is asked by a consumer of its own that joins nothing and commits nothing, and is kept from one look
-/// to the next. librdkafka's call for the offsets of any group would need none, but the library ends the process when the
-/// broker goes away while that call is under way (seen with 2.0.2), and who watches does so when brokers go away.
+/// Each handler's group is asked by a consumer of its own that joins nothing and commits nothing (as `Admin.committed` does
+/// for who asks once), and is kept from one look to the next.
 ///
 /// Important: `close()` before the last reference goes.
 package final class LagProbe: Sendable {

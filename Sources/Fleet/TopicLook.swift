@@ -32,6 +32,7 @@ package struct TopicLook: Sendable {
     /// Looking for a key goes back so far in each partition.
     private static let mostLooked: Int64 = 20_000
     private static let patience: Int64 = 10_000
+    private static let batchBytes = 2 << 20
 
     package init(_ topic: TopicName, _ want: Want, limit: Int) {
         self.topic = topic
@@ -48,7 +49,11 @@ package struct TopicLook: Sendable {
         guard !ends.isEmpty else { return extent }
         var configuration = ConsumerConfiguration(client, group: "flotilla-look")
         configuration.fetchWait = .milliseconds(20)
-        configuration.maxPrefetchedBytes = 4 << 20
+        // Several may look at once, and records may be large: no more is fetched ahead than a part of what is read at once.
+        configuration.maxPrefetchedBytes = Self.batchBytes
+        if configuration.client.extra["fetch.max.bytes"] == nil {
+            configuration.client.extra["fetch.max.bytes"] = "\(Self.batchBytes)"
+        }
         let consumer = try Consumer(configuration)
         do {
             try await read(consumer, &ends, &extent, take)
@@ -75,7 +80,7 @@ package struct TopicLook: Sendable {
                 extent.hasMore = true
                 return
             }
-            for event in try await consumer.nextAll(max: 1000, maxBytes: 4 << 20, within: .milliseconds(500)) {
+            for event in try await consumer.nextAll(max: 1000, maxBytes: Self.batchBytes, within: .milliseconds(500)) {
                 guard case .records(let batch) = event else {
                     if case .fault(let fault) = event, fault.isFatal { throw fault }
                     continue
@@ -151,8 +156,21 @@ extension Record {
         json.member("timestamp", timestamp ?? 0)
         json.name("key")
         if let key = keyBytes { json.append(String(decoding: key, as: UTF8.self)) } else { json.appendNull() }
+        // A name that occurs more than once has a list of its values.
+        var (names, values): ([String], [String: [String]]) = ([], [:])
+        for header in headers {
+            if values[header.name] == nil { names.append(header.name) }
+            values[header.name, default: []].append(header.text ?? "")
+        }
         json.object("headers") { json in
-            for header in headers { json.member(header.name, header.text ?? "") }
+            for name in names {
+                let all = values[name] ?? []
+                if all.count == 1 {
+                    json.member(name, all[0])
+                } else {
+                    json.array(name) { list in for value in all { list.append(value) } }
+                }
+            }
         }
     }
 }

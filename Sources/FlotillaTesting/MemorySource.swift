@@ -133,6 +133,10 @@ extension MemorySource: RecordSource {
         try faults.strike(.commit, executor, throwing: .broken("commit")) { log.commit(offsets, of: group) }
     }
 
+    package func committed(_ places: [TopicPartition]) async throws(KafkaFault) -> [TopicPartition: Offset] {
+        Dictionary(uniqueKeysWithValues: places.map { ($0, log.committed(group, $0)) })
+    }
+
     package func bounds(
         of place: TopicPartition, within limit: Duration
     ) async throws(KafkaFault) -> Watermarks {

@@ -9,10 +9,21 @@ final class Connection: Sendable {
     let deadline: Atomic<Int64>
     /// The request that is under way.
     let exchange = Mutex<Exchange?>(nil)
+    /// The deadline that stood when the peer was first seen to send nothing more. Used by the sweeper alone.
+    let halfClosedAt = Atomic<Int64>(0)
 
     init(socket: Int32, deadline: Int64) {
         self.socket = socket
         self.deadline = Atomic(deadline)
+    }
+
+    /// Whether it waits for the peer to begin with a request, or to go on with its headers.
+    var isIdle: Bool { deadline.load(ordering: .relaxed) != 0 && exchange.withLock { $0 == nil } }
+
+    /// Whether there is nothing left to read, and nothing will come.
+    var isAtEnd: Bool {
+        var byte: UInt8 = 0
+        return unsafe recv(socket, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) == 0
     }
 }
 
@@ -44,6 +55,27 @@ final class ConnectionTable: Sendable {
     func endInput() {
         open.withLock { open in
             for connection in open.values { shutdown(connection.socket, Int32(SHUT_RD)) }
+        }
+    }
+
+    /// Cuts off those that wait for a request of a peer which has said that none comes.
+    ///
+    /// libmicrohttpd takes a short read for all that there is and asks epoll for what changes after it, so it misses an
+    /// end that came together with the bytes, and the peer would wait for ours until its time is over. Who is seen like
+    /// this twice in a row, with nothing begun in between, has nothing left to say.
+    func cutOffHalfClosed() {
+        let idle = open.withLock { Array($0.values) }.filter { $0.isIdle }
+        guard !idle.isEmpty else { return }
+        var places = idle.map { pollfd(fd: $0.socket, events: Int16(POLLIN), revents: 0) }
+        // Descriptors may have been closed since, and be others' by now: the answer is only who to look at.
+        guard unsafe poll(&places, nfds_t(places.count), 0) > 0 else { return }
+        for (connection, place) in zip(idle, places) where place.revents != 0 {
+            let deadline = connection.deadline.load(ordering: .relaxed)
+            guard connection.halfClosedAt.exchange(deadline, ordering: .relaxed) == deadline else { continue }
+            open.withLock { open in
+                guard open[ObjectIdentifier(connection)] != nil, connection.isIdle, connection.isAtEnd else { return }
+                shutdown(connection.socket, Int32(SHUT_RDWR))
+            }
         }
     }
 

@@ -133,6 +133,7 @@ internal import Synchronization
             let now = Time.monotonicMilliseconds
             swept.store(now, ordering: .relaxed)
             _ = table.cutOff(now: now)
+            table.cutOffHalfClosed()
             for exchange in table.exchanges { exchange.expire(self, now: now) }
         }
     }

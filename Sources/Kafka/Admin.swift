@@ -49,7 +49,7 @@ public final class Admin: Sendable {
     let lane: BlockingLane
     let client: NativeClient
     let patience: Duration
-    private let hooks: ClientHooks
+    let configuration: ClientConfiguration
     private let ended = Atomic<Bool>(false)
 
     /// Who reads which answer, and what tells it that none will come.
@@ -70,7 +70,7 @@ public final class Admin: Sendable {
         }
         let handle = unsafe try native.makeClient(RD_KAFKA_PRODUCER, at: site)
         client = unsafe NativeClient(handle: handle, queue: rd_kafka_queue_get_main(handle), bell: mailbox.bell)
-        hooks = configuration.hooks
+        self.configuration = configuration
         self.patience = patience
         unsafe pending = [:]
     }
@@ -132,7 +132,7 @@ public final class Admin: Sendable {
                 if number != 0, let (read, _) = unsafe pending.removeValue(forKey: number) {
                     unsafe read(event)
                 } else {
-                    client.serve(event, hooks)
+                    client.serve(event, configuration.hooks)
                 }
                 unsafe rd_kafka_event_destroy(event)
             }

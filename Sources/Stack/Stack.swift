@@ -96,6 +96,12 @@ package final class Stack: Sendable {
     }
 
     private func boot() throws {
+        if !plan.named.isEmpty {
+            let verb = plan.named.count == 1 ? "is" : "are"
+            supervisor.tell(
+                "\(plan.named.joined(separator: ", ")) \(verb) set: what is named there is used, and none of it is started here"
+            )
+        }
         try plan.clearPostgres()
         let setup = plan.postgresSetup
         for part in plan.first { supervisor.start(part) }
@@ -155,8 +161,12 @@ package final class Stack: Sendable {
             let limit = Time.monotonicMilliseconds + 120_000
             while true {
                 do {
-                    let changes = try blocking { [plan] in try await plan.apply(catalog) }
-                    if changes > 0 { supervisor.tell("\(changes) topics made or changed") }
+                    let (changes, losses) = try blocking { [plan] in try await plan.apply(catalog) }
+                    if changes > 0 { supervisor.tell("\(Words.count(changes, "topic")) made or changed") }
+                    for loss in losses {
+                        supervisor.tell(
+                            "left as it is: \(loss): \(options.command) topics apply --shorten-retention does it")
+                    }
                     break
                 } catch  where !(error is StackFault) && !isStopping && Time.monotonicMilliseconds < limit {
                     // A disk that is busy makes a broker slow; it is harmless to ask again.
@@ -206,7 +216,7 @@ package final class Stack: Sendable {
                     return state.scale
                 }
                 for (handler, count) in wanted.sorted(by: { $0.key < $1.key }) where before[handler] != count {
-                    supervisor.tell("\(handler): \(before[handler] ?? 0) → \(count) workers")
+                    supervisor.tell("\(handler): \(before[handler] ?? 0) → \(Words.count(count, "worker"))")
                 }
                 return .scaled(wanted.mapValues { $0 })
             } catch { return .refused(error.description) }

@@ -14,6 +14,8 @@ struct StackPlan: Sendable {
     /// be secret.
     let places: [String: String]
     let catalogs: [TopicCatalog]
+    /// The settings that name servers, which are then none of the stack's.
+    let named: [String]
     let scale: [String: Int]
     let redis: PrivateRedis?
     let database: PrivatePostgres?
@@ -34,6 +36,7 @@ struct StackPlan: Sendable {
         self.namespace = namespace
         catalogs = try Self.catalogs(topics, options, namespace)
         func isSet(_ name: String) -> Bool { settings.all[name] != nil || settings.all[name + "_FILE"] != nil }
+        named = (Self.servers + options.handlers.map(Self.setting)).filter(isSet)
         brokerIsOurs = !isSet("KAFKA_BROKERS") && !isSet("KAFKA_BOOTSTRAP_SERVERS")
         ports = try StackPorts(options, hasBroker: brokerIsOurs)
         redis = isSet("REDIS_URL") ? nil : try PrivateRedis(folder: folder.redis, fsync: options.fsync)
@@ -50,6 +53,8 @@ struct StackPlan: Sendable {
         self.places = places
         scale = try Self.scale(options, catalogs)
     }
+
+    private static let servers = ["KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL", "DATABASE_URL"]
 
     /// Where a handler's own database is set: `PROCESS_DATABASE_URL`.
     private static func setting(of handler: HandlerName) -> String {
@@ -211,8 +216,9 @@ struct StackPlan: Sendable {
             }) ?? false
     }
 
-    /// Makes the broker's topics what files say, and returns how many changes that took.
-    func apply(_ catalog: TopicCatalog) async throws -> Int {
+    /// Makes the broker's topics what files say. Returns how many changes that took, and what was not done because records
+    /// would go.
+    func apply(_ catalog: TopicCatalog) async throws -> (changes: Int, losses: [TopicPlan.Notice]) {
         var settings = options.settings
         if let place = places["KAFKA_BROKERS"] {
             settings = Settings(settings.all.merging(["KAFKA_BROKERS": place]) { $1 })
@@ -222,14 +228,8 @@ struct StackPlan: Sendable {
         guard let client else { throw StackFault("KAFKA_BROKERS is not set") }
         let admin = try Admin(client, patience: .seconds(30))
         do {
-            var plan = try await catalog.plan(with: admin)
+            let plan = try await catalog.plan(with: admin)
             let ours = Set(catalogs[0].wanted.map(\.name))
-            // Every catalog wants a topic for outcomes; where no file of it says how, ours does.
-            if catalog[.outcomes] == nil, catalogs[0][.outcomes] != nil {
-                let outcomes = catalog.namespace.topic(.outcomes)
-                plan.changes.removeAll { $0.topic == outcomes }
-                plan.refusals.removeAll { $0.topic == outcomes }
-            }
             let foreign = plan.changes.filter { change in
                 guard case .create = change else { return ours.contains(change.topic) }
                 return false
@@ -242,7 +242,7 @@ struct StackPlan: Sendable {
             }
             try await plan.apply(with: admin)
             await admin.close()
-            return plan.changes.count
+            return (plan.changes.count { !$0.losesRecords }, plan.losses)
         } catch {
             await admin.close()
             throw error

@@ -27,6 +27,7 @@ extension Command {
         ],
         serves: true,
         run: { arguments in
+            FreedMemory.giveBack()
             var configuration = try ConsoleConfiguration(Settings.fromEnvironment())
             let log = try Log.fromEnvironment()
             (configuration.http.host, configuration.http.port) = try arguments.place("http")

@@ -6,6 +6,7 @@ internal import Ingest
 internal import Model
 internal import Notify
 internal import Platform
+internal import Postgres
 internal import Process
 
 /// The handlers that come with Flotilla, made of what the topic files say.
@@ -47,7 +48,11 @@ enum FleetHandlers {
     }
 
     /// The same as `work notify` looks at it, with the settings: what is wrong, and what to do.
-    @Sendable static func findings(in folder: String, _ catalog: TopicCatalog) -> [Finding] {
+    @Sendable static func findings(in folder: String, _ catalog: TopicCatalog) async -> [Finding] {
+        rules(in: folder, catalog) + (await endpoints(catalog.namespace))
+    }
+
+    private static func rules(in folder: String, _ catalog: TopicCatalog) -> [Finding] {
         var settings = Settings.fromEnvironment()
         var asked = settings
         do throws(TopicFaults) {
@@ -68,6 +73,34 @@ enum FleetHandlers {
                     subject: "rules", state: .failed, detail: "\(error)",
                     advice: "mend them: \(Program.name) work notify does not start with them")
             ]
+        }
+    }
+
+    /// How those fare who are to be notified. Of a database that does not answer the doctor tells anyhow.
+    private static func endpoints(_ namespace: Namespace) async -> [Finding] {
+        var settings = Settings.fromEnvironment()
+        guard let url = settings.text("NOTIFY_DATABASE_URL") ?? settings.text("DATABASE_URL"),
+            var place = try? PostgresConfiguration(url: url)
+        else { return [] }
+        place.schema = namespace.schema("notify")
+        (place.connections, place.connectTimeout, place.statementTimeout) = (1, .seconds(5), .seconds(5))
+        guard let pool = try? PostgresPool(place) else { return [] }
+        defer { pool.close() }
+        guard let lines = try? await EndpointDesk(pool).list() else { return [] }
+        return lines.map { line in
+            let subject = "endpoint \(line.channel)"
+            let waiting = "\(Words.count(line.waiting, "notification")) waiting"
+            if let since = line.disabledAt {
+                return Finding(
+                    subject: subject, state: .failed, detail: "said that it is gone (410), at \(since); \(waiting)",
+                    advice: "give it another address in the rules, or: \(Program.name) endpoints enable \(line.channel)"
+                )
+            }
+            guard line.failures > 0 else { return Finding(subject: subject, state: .ok, detail: "answers; \(waiting)") }
+            return Finding(
+                subject: subject, state: .warning,
+                detail: "failed \(Words.count(line.failures, "time")) in a row; \(waiting)",
+                advice: "ask it yourself, as with curl; it is tried again by itself, less and less often")
         }
     }
 

@@ -1,4 +1,5 @@
 internal import Commands
+internal import Contracts
 internal import Flotilla
 
 /// `flotilla`, the command line: the only place where ports meet adapters.
@@ -14,8 +15,10 @@ enum Main {
                 .consoleToken,
                 .fleetWork(.work(FleetHandlers.names, build: version, make: FleetHandlers.make), build: version),
                 .topicsPlan, .topicsApply, .topicsCheck(and: FleetHandlers.faults), .publish, .tail, .trace, .query,
-                .pause, .resume, .skip, .rewind, .workers, .keysCreate, .keysList,
-                .keysRevoke, .endpointsList, .endpointsEnable, .new, .doctor([], and: FleetHandlers.findings),
+                .pause(noting: notePause), .resume(noting: notePause), .skip, .rewind, .workers, .keysCreate, .keysList,
+                .keysRevoke, .endpointsList, .endpointsEnable, .new,
+                .doctor(
+                    [], keeping: FleetHandlers.stateful.union([.deadLetters]).sorted(), and: FleetHandlers.findings),
             ] + Command.dlq
         ).main()
     }

@@ -1,6 +1,8 @@
 /// The files of a new worker package. They are what its author begins with, so they are as small as a package can be
 /// that builds, is tested and does something.
 struct PackageTemplate {
+    /// As its author named it.
+    let folder: String
     let name: String
     /// Where flotilla's own package is.
     let checkout: String
@@ -47,10 +49,10 @@ struct PackageTemplate {
         """
         \(name) is a worker with one handler: it reads the topic names and publishes to greetings.
 
-          cd \(name)
+          cd \(folder)
           swift test                              # the handler and its topics, with no broker
 
-        Then, with a broker and a Redis:
+        Then, while the fleet runs (`make up` in \(checkout)):
 
         \(Self.indented(steps))
         README.md says the same.
@@ -64,13 +66,11 @@ struct PackageTemplate {
 
     private var steps: String {
         """
-        \(checkout)/bin/flotilla broker &       # or any other Kafka
-        redis-server --save '' --appendonly yes &
-        export KAFKA_BROKERS=127.0.0.1:9092 REDIS_URL=redis://127.0.0.1:6379
+        export FLOTILLA_DATA=\(checkout)/.flotilla     # its broker and its Redis
         swift run \(name) topics apply
         swift run \(name) work &
-        echo '{"name": "Ada"}' | kcat -b $KAFKA_BROKERS -P -t names -H ce_id=1 -H ce_source=/me -H ce_type=named
-        kcat -b $KAFKA_BROKERS -C -q -o beginning -c 1 -t greetings
+        echo '{"name": "Ada"}' | kcat -b 127.0.0.1:9092 -P -t names -H ce_id=1 -H ce_source=/me -H ce_type=named
+        kcat -b 127.0.0.1:9092 -C -q -o beginning -c 1 -t greetings
 
         """
     }
@@ -185,9 +185,12 @@ struct PackageTemplate {
 
             swift test
 
-        With a broker and a Redis:
+        While the fleet runs (`make up` in `\(checkout)`):
 
         \(steps.split(separator: "\n").map { "    \($0)" }.joined(separator: "\n"))
+
+        Or on any Kafka and Redis of yours: `KAFKA_BROKERS` and `REDIS_URL` say which. The fleet runs it beside its own
+        workers with `\(checkout)/bin/flotilla up --with .`.
 
         How handlers, topic files and tests are written: `docs/workers.md` and `docs/topics.md` in
         `\(checkout)`.

@@ -36,7 +36,8 @@ extension Command {
             sleep(UInt32($0))
         }
         publisher.refused = { number, reason in bar.tell("line \(number): \(reason)") }
-        publisher.waiting = { reason in bar.wait(reason) }
+        let advice = RunningStack.advice(arguments).map { ": \($0)" } ?? ""
+        publisher.waiting = { reason in bar.wait(reason + advice) }
         publisher.progress = { bar.show($0) }
         let asJSON = arguments.has("json")
         // Read and sent on a thread of its own, so that Ctrl-C ends it at once.

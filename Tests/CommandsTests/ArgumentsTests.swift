@@ -9,6 +9,7 @@ import Testing
             Command.Option(name: "to", value: "PORT", fallback: "home", help: "where to"),
             Command.Option(name: "crew", value: "N", help: "how many"),
             Command.Option(name: "fast", help: "hurry"),
+            Command.Option(name: "by", value: "WAY", repeats: true, help: "past what"),
         ],
         run: { _ in .ok })
 
@@ -17,6 +18,12 @@ import Testing
         #expect(try Arguments(["--to=Rome"], of: command)["to"] == "Rome")
         #expect(try Arguments(["--to=a=b"], of: command)["to"] == "a=b")
         #expect(try Arguments(["--to="], of: command)["to"] == "")
+    }
+
+    @Test func whatRepeatsIsAllThere() throws {
+        #expect(try Arguments(["--by", "a", "--by=b"], of: command).all("by") == ["a", "b"])
+        #expect(try Arguments([], of: command).all("by") == [])
+        #expect(command.help.contains("[--by WAY]…"))
     }
 
     @Test func whatIsNotGivenHasItsDefault() throws {

@@ -29,6 +29,9 @@ struct TopicFolder {
         try TopicCatalog(folder: path, namespace: namespace)
     }
 
+    /// The topic files that come with Flotilla.
+    static let fleet = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/topics"
+
     /// What is wrong with the files, with the folder's path taken off.
     var faults: [String] {
         do throws(TopicFaults) {

@@ -75,6 +75,13 @@ import Testing
         #expect(!odd.type.utf8.contains(0) && !odd.type.utf8.contains(0x1b) && !odd.eventID.utf8.contains(0))
     }
 
+    @Test func whatSaysThatSomethingIsMissingIsShed() {
+        for name in [HeaderName.dlqBody, HeaderName.dlqHeaders] {
+            #expect(DeadLetter(record(headers: [Header(name, "omitted")]), of: family).isShed)
+            #expect(!DeadLetter(record(headers: [Header(name, "no")]), of: family).isShed)
+        }
+    }
+
     /// A header may say what it likes: the name follows from where the record was.
     @Test func aNameIsNotBelieved() throws {
         func letter(_ headers: [(String, String)]) -> DeadLetters.DeadLetter {
@@ -178,6 +185,27 @@ import Testing
         else { return #expect(Bool(false)) }
         #expect(dump.split(separator: "\n").count == 256)
         guard case .binary = self.view("\u{1b}[31m") else { return #expect(Bool(false)) }
+    }
+
+    /// What is printed may be many times what came: somebody who sees the beginning needs no more made of it.
+    @Test func noMoreIsPrintedThanIsWanted() {
+        let zeros =
+            String(repeating: "[", count: 17) + "0" + String(repeating: ",0", count: 500_000)
+            + String(repeating: "]", count: 17)
+        for body in [zeros, String(repeating: "[", count: 900) + String(repeating: "]", count: 900)] {
+            guard case .json(let text) = BodyView(Array(body.utf8), personal: ["/mail"], unmasked: false, limit: 16_384)
+            else { return #expect(Bool(false)) }
+            #expect(text.utf8.count <= 20_000)
+            guard case .json(let all) = view(body) else { return #expect(Bool(false)) }
+            #expect(all.hasPrefix(text) || text == all)
+        }
+        let large = Array(String(repeating: "é", count: 2_000_000).utf8)
+        #expect(
+            BodyView(large, personal: ["/mail"], unmasked: false, limit: 100) == .hidden(.tooLarge(bytes: 4_000_000)))
+        guard case .text(let text) = BodyView(large, personal: ["/mail"], unmasked: true, limit: 101) else {
+            return #expect(Bool(false))
+        }
+        #expect((102...105).contains(text.utf8.count))
     }
 
     @Test func deepJSONIsShown() {

@@ -64,12 +64,36 @@ import Testing
             try await index.take(told)
             #expect(try await index.find(id)?.state == .resolved)
             #expect(try await index.job(job.id)?.resolved == 1)
-            #expect(try await index.passedOver(by: job.id) == 1)
+            #expect(try await index.job(job.id)?.repeats == 1)
 
             order.ranges = [.init(family, 1, 5, past: 5)]
             let nothing = order
             await #expect(throws: Refused.self) { try await index.rewind(nothing) }
             #expect(try await index.audit(limit: 9).map(\.verb) == ["rewind", "rewind"])
+        }
+    }
+
+    /// One that nobody has handled and whose copy is gone is no repeat: it goes as the replay that cannot be any more.
+    @Test func whatDiedAndHasExpiredIsNoRepeat() async throws {
+        try await withIndex { index in
+            let letters = (0..<3).map { TestLetters.letter($0) }
+            try await index.take(TestLetters.batch(letters))
+            try await index.run("UPDATE entries SET state = 'expired' WHERE src_offset = 1")
+            let job = try await index.rewind(
+                .init("pricer", [.init(family, 0, 0, past: 5)], DeadLetterFilter(), who: "ada"))
+            let items = try await index.change { try await index.nextRewound(job, limit: 9, $0) }
+            #expect(items.map(\.letter.offset) == [1, 3, 4] && items.map(\.hasDied) == [true, false, false])
+            #expect(try await index.states() == [.open: 2, .replaying: 1])
+            // After a crash too.
+            let rows = try await index.pool.transaction { transaction in
+                try await transaction.query(
+                    "SELECT \(ReplayItem.columns) FROM items i \(ReplayItem.join) WHERE i.outcome IS NULL ORDER BY i.number"
+                )
+            }
+            #expect(try rows.map { try ReplayItem($0).hasDied } == [true, false, false])
+            try await index.take(TestLetters.batch(from: 1, told: [(letters[1], job.id, 1, "done")]))
+            #expect(try await index.states() == [.open: 2, .resolved: 1])
+            #expect(try await index.job(job.id)?.resolved == 1)
         }
     }
 

@@ -41,6 +41,8 @@ import Testing
             let second = try await feeds.next(1)
             second.write(Array("again".utf8))
             _ = try await client.receive(upTo: "again")
+            // What goes on would be waited for by a server that ends.
+            second.finish()
         }
     }
 
@@ -61,6 +63,7 @@ import Testing
                     for feed in all { #expect(feed.write(Array("<\(number)>".utf8))) }
                 }
                 try await group.waitForAll()
+                for feed in all { feed.finish() }
             }
         }
     }

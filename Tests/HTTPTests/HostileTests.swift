@@ -206,6 +206,26 @@ import Testing
         }
     }
 
+    /// Who sends all that it has to say at once, and with it that nothing more comes, gets its answer and the end of the
+    /// connection, and does not wait for that until the patience is over.
+    @Test func whoSaysAllAtOnceIsLetGo() async throws {
+        try await TestServer.with(TestServer.patient) { server, _ in
+            for begun in ["GET /here HTTP/1.1\r\nHost: a\r\n\r\n", "GET /here HTTP/1.1\r\nHo"] {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<40 {
+                        group.addTask {
+                            let client = try RawHTTPClient(port: server.port)
+                            await client.send(begun)
+                            client.finish()
+                            #expect(try await client.isClosedByServer())
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+            }
+        }
+    }
+
     /// Whatever comes, the server goes on.
     @Test(arguments: TestDice.seeds(6)) func garbageHarmsNobody(_ seed: UInt64) async throws {
         try await TestServer.with { server, _ in

@@ -34,6 +34,7 @@ final class TestServer: RequestHandler {
         var configuration = HTTPConfiguration()
         configuration.answerTimeout = .seconds(60)
         configuration.bodyTimeout = .seconds(60)
+        configuration.idleTimeout = .seconds(600)
         return configuration
     }
 

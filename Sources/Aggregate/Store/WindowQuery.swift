@@ -41,11 +41,14 @@ package struct WindowQuery: Sendable, Hashable {
 
     private static func time(_ name: String, _ said: (String) -> String?, _ now: Int64) throws(Fault) -> Timestamp? {
         guard let text = said(name) else { return nil }
-        if let time = Timestamp(text: text) { return time }
-        guard let ago = Duration(text: text) else {
+        let ago = Duration(text: text).map { Timestamp(milliseconds: now - $0.milliseconds) }
+        guard let time = Timestamp(text: text) ?? ago else {
             throw Fault(name: name, problem: "is RFC 3339, or how long ago, as 90m or 7d")
         }
-        return Timestamp(milliseconds: now - ago.milliseconds)
+        guard (0...253_402_300_799_999).contains(time.milliseconds) else {
+            throw Fault(name: name, problem: "is a time from 1970 to 9999")
+        }
+        return time
     }
 
     /// Them by time, no more than `limit`.

@@ -36,6 +36,8 @@ int64_t flotilla_monotonic_nanoseconds(void);
 int64_t flotilla_wall_nanoseconds(void);
 /// Has malloc keep what is freed, up to 32 MiB a heap, where it can be told so.
 void flotilla_keep_freed_memory(void);
+/// See FreedMemory.
+void flotilla_give_back_freed_memory(void);
 /// Fills memory with random bytes: 0 or an errno.
 int flotilla_random(void *bytes, size_t count);
 /// The variables of this process, `NAME=VALUE` each, ended by a null.

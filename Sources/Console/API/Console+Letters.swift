@@ -21,7 +21,10 @@ extension Console {
         let filter = try filter(questions)
         let now = Timestamp(milliseconds: Time.wallMilliseconds)
         let groups = try await place.index().groups(filter, limit: limit, now: now)
-        let counts = try await place.index().counts(filter.isOfGroups ? filter : DeadLetterFilter())
+        // Of all that fits otherwise: whoever looks at what is open sees how much of the same is not.
+        var ofAnyState = filter
+        ofAnyState.states = []
+        let counts = try await place.index().counts(ofAnyState)
         return .json { json in
             json.object("states") { json in
                 for state in DeadLetterState.allCases { json.member(state.rawValue, counts[state] ?? 0) }
@@ -70,7 +73,7 @@ extension Console {
             try await place.withReader { reader in
                 try await LetterPage(
                     found, rounds, place.namespace, place.catalog, topics: topics,
-                    reader, isUnmasked: isUnmasked)
+                    reader, isUnmasked: isUnmasked, limit: Self.shownBytes)
             }
         }
         return .json { json in
@@ -93,13 +96,14 @@ extension Console {
             }
             ShownBody(page.body, bytes: page.bodyBytes, limit: Self.shownBytes).write(to: &json)
             json.member("body_note", page.bodyNote ?? "")
+            json.member("headers_note", page.headersNote ?? "")
         }
     }
 
     func note(_ call: Call) async throws -> HTTPResponse {
         let order = try call.order(["note"])
         let (id, index) = (try id(of: call), try place.index())
-        let text = try order.text("note") ?? ""
+        let text = try order.text("note", most: Self.mostWords) ?? ""
         guard try await index.find(id) != nil else { throw Self.missing(id) }
         try await index.note(id, text, who: call.user.name)
         return .json { $0.member("note", text) }
@@ -110,8 +114,12 @@ extension Console {
         let order = try call.order(["filter", "confirm"])
         let isDiscard = call.route == .discard
         let state: DeadLetterState = isDiscard ? .open : .discarded
-        guard let filter = try chosen(order).narrowed(to: state) else {
-            throw Problem(409, "only what is \(state.rawValue) can be meant")
+        let said = try chosen(order)
+        // What was replayed and nobody tells of can be given up, when that is what is said.
+        let isGivenUp = !isDiscard && said.states == [.replayed]
+        guard let filter = said.narrowed(to: isGivenUp ? .replayed : state) else {
+            throw Problem(
+                409, "only what is \(state.rawValue)\(isDiscard ? "" : ", or replayed alone,") can be meant")
         }
         let index = try place.index()
         guard let confirmed = try order.number("confirm", in: 1...1_000_000_000) else {
@@ -120,9 +128,11 @@ extension Console {
             return .json { $0.member("fit", count) }
         }
         let count =
-            isDiscard
-            ? try await index.discard(filter, confirmed: confirmed, who: call.user.name)
-            : try await index.restore(filter, confirmed: confirmed, who: call.user.name)
+            isGivenUp
+            ? try await index.giveUp(filter, confirmed: confirmed, who: call.user.name)
+            : isDiscard
+                ? try await index.discard(filter, confirmed: confirmed, who: call.user.name)
+                : try await index.restore(filter, confirmed: confirmed, who: call.user.name)
         return .json { $0.member(isDiscard ? "discarded" : "restored", count) }
     }
 

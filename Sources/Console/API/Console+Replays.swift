@@ -47,67 +47,12 @@ extension Console {
 
     func job(_ call: Call) async throws -> HTTPResponse {
         _ = try call.questions([])
-        let (job, bytes) = try await telling(call.subject)
-        _ = job
-        return HTTPResponse(200, "application/json", bytes)
-    }
-
-    /// A job with why some of it failed, and whether somebody works for it.
-    private func telling(_ id: String) async throws -> (ReplayJob, [UInt8]) {
-        let index = try place.index()
-        guard !id.utf8.contains(0), let job = try await index.job(id) else {
-            throw Problem(404, "there is no replay \(String(id.prefix(80)).debugDescription)")
-        }
-        let troubles = try await index.troubles(of: job.id)
-        let isHeld = try await WorkLease.isHeld(index)
-        var json = JSONWriter()
-        json.object { json in
-            job.write(to: &json)
-            json.member("over", job.state.isOver)
-            json.member("stands", job.state.stands)
-            json.member("has_worker", isHeld)
-            json.array("troubles") { list in
-                for (outcome, count) in troubles {
-                    list.object { json in
-                        json.member("outcome", outcome)
-                        json.member("count", count)
-                    }
-                }
-            }
-        }
-        return (job, json.bytes)
+        return HTTPResponse(200, "application/json", try await place.telling(of: call.subject).1)
     }
 
     func jobEvents(_ call: Call) async throws -> HTTPResponse {
         _ = try call.questions([])
-        let (_, first) = try await telling(call.subject)
-        try watch.enter()
-        let feed = ResponseFeed()
-        feed.write(FleetWatch.event("job", first))
-        Task {
-            await follow(call.subject, from: first, feed)
-            feed.finish()
-            watch.leave()
-        }
-        return .events(feed)
-    }
-
-    /// Ends with the job, when nobody listens, or after ten minutes: a page that still looks comes again.
-    private func follow(_ id: String, from first: [UInt8], _ feed: ResponseFeed) async {
-        var (shown, silent) = (first, 0)
-        let end = Time.monotonicMilliseconds + 600_000
-        while !feed.isOver, !watch.isStopping, Time.monotonicMilliseconds < end {
-            guard let (job, bytes) = try? await telling(id) else { return }
-            if bytes != shown {
-                (shown, silent) = (bytes, 0)
-                guard feed.write(FleetWatch.event("job", bytes)) else { return }
-            }
-            if job.state.isOver { return }
-            silent += 1
-            // Somebody who has gone is noticed by writing.
-            if silent % 50 == 0, !feed.write(Array(": \n\n".utf8)) { return }
-            try? await Task.sleep(for: .milliseconds(200))
-        }
+        return .events(try await jobs.follow(call.subject))
     }
 
     func changeJob(_ call: Call) async throws -> HTTPResponse {

@@ -16,18 +16,20 @@ extension Console {
             .compactMap { topic in place.namespace.plain(topic.name).map { ($0, topic) } }
             .filter { !$0.0.rawValue.hasPrefix("__") }.sorted { $0.0 < $1.0 }
         let catalog = place.catalog
-        let ours = Set(catalog.wanted.map(\.name))
+        let roles = Dictionary(catalog.wanted.map { ($0.name, $0.role) }) { first, _ in first }
         return .json { json in
             json.array("topics") { list in
                 for (name, topic) in found.prefix(2000) {
                     list.object { json in
                         json.member("topic", name.rawValue)
                         json.member("partitions", topic.partitions.count)
-                        json.member("about", catalog[name]?.about ?? "")
+                        let role = roles[topic.name]
+                        json.member("about", catalog[name]?.about ?? role?.about ?? "")
                         // Those that come of another one, as retries and dead letters do.
-                        json.member("derived", catalog[name] == nil && ours.contains(topic.name))
+                        json.member("derived", role?.family != nil)
                         json.array("consumers") { list in
                             for policy in catalog[name]?.consumers ?? [] { list.append(policy.handler.rawValue) }
+                            if let reader = role?.reader { list.append(reader.rawValue) }
                         }
                     }
                 }
@@ -35,8 +37,10 @@ extension Console {
         }
     }
 
-    /// A body is shown up to here.
+    /// A body is shown up to here, and so is what stands beside it.
     private static let shownBytes = 16 << 10
+    /// More than this is not kept of what may still turn out not to be wanted; what is wanted takes less.
+    private static let mostHeld = 4 << 20
 
     func records(_ call: Call) async throws -> HTTPResponse {
         let questions = try call.questions(["partition", "offset", "time", "key", "limit", "unmasked"])
@@ -50,14 +54,19 @@ extension Console {
         if isUnmasked {
             try await place.index().noteUnmasked(DeadLetterFilter(), "topic \(name)", count: limit, who: call.user.name)
         }
-        let personal = self.personal(in: name)
-        var seen: [SeenRecord] = []
+        let personal = place.catalog.personal(in: place.namespace.topic(name))
+        var (seen, heldBytes): ([SeenRecord], Int) = ([], 0)
         let extent: TopicLook.Extent
         do {
             extent = try await looks.run {
                 try await look.run(place.admin, place.configuration.client) { record in
-                    seen.append(SeenRecord(record, personal: personal, isUnmasked, limit: Self.shownBytes))
-                    if seen.count >= 4 * limit + 400 { seen = look.best(of: seen) }
+                    let one = SeenRecord(record, personal: personal, isUnmasked, limit: Self.shownBytes)
+                    seen.append(one)
+                    heldBytes += one.heldBytes
+                    if seen.count >= 4 * limit + 400 || heldBytes > Self.mostHeld {
+                        seen = look.best(of: seen)
+                        heldBytes = seen.reduce(0) { $0 + $1.heldBytes }
+                    }
                 }
             }
         } catch let fault as TopicLook.Fault { throw Problem(404, fault.description) }
@@ -85,21 +94,41 @@ extension Console {
             guard let ago = Duration(text: text) else {
                 throw Questions.fault("time", "is RFC 3339, or how long ago, as 90m or 7d")
             }
-            return .time(Time.wallMilliseconds - ago.milliseconds, partition)
+            return .time(max(0, Time.wallMilliseconds - ago.milliseconds), partition)
         }
         if let key = questions["key"] { return .key(Array(key.utf8), partition) }
         guard partition == nil else { throw Questions.fault("offset", "is missing: where in the partition?") }
         return .latest
     }
+}
 
-    /// What a topic's file says is personal, also of copies of its records; nil when no file is there to say it.
-    private func personal(in name: TopicName) -> [String]? {
-        if let topic = place.catalog[name] { return topic.pii }
-        let family = place.catalog.families.first { family in
-            let stem = "\(family.source).\(family.handler)."
-            return name.rawValue.hasPrefix(stem)
+extension WantedTopic.Role {
+    fileprivate var about: String? {
+        switch self {
+        case .source: nil
+        case .retry(let family, let tier): "what \(family.handler) tries again after \(tier)"
+        case .deadLetters(let family): "what \(family.handler) could not handle"
+        case .replay(let family): "what is given back to \(family.handler)"
         }
-        return family.flatMap { place.catalog[$0.source]?.pii }
+    }
+
+    /// Who reads a topic that no file of its own tells of.
+    fileprivate var reader: HandlerName? {
+        switch self {
+        case .source: nil
+        case .retry(let family, _), .replay(let family): family.handler
+        case .deadLetters: .deadLetters
+        }
+    }
+}
+
+extension TopicCatalog {
+    /// What is personal in a topic of this name, as the broker knows it: what its file says, or that of the topic whose
+    /// retries, dead letters or replays it has. Nil when nobody says it, and then nobody can know: a name that begins like
+    /// that of a family may be another one's.
+    func personal(in name: TopicName) -> [String]? {
+        guard let topic = wanted.first(where: { $0.name == name }) else { return nil }
+        return self[topic.role.family?.source ?? namespace.plain(name) ?? name]?.pii
     }
 }
 
@@ -116,11 +145,14 @@ struct SeenRecord: Sendable {
         var json = JSONWriter()
         json.object { record.writePlace(to: &$0) }
         // Keys and headers come from strangers, too.
-        place = json.bytes.count > 4 * limit ? Array(#"{"too_large":true}"#.utf8) : json.bytes
+        place = json.bytes.count > limit ? Array(#"{"too_large":true}"#.utf8) : json.bytes
         body = ShownBody(
-            BodyView(record.valueBytes, personal: personal, unmasked: isUnmasked), bytes: record.value?.byteCount ?? 0,
-            limit: limit)
+            BodyView(record.valueBytes, personal: personal, unmasked: isUnmasked, limit: limit),
+            bytes: record.value?.byteCount ?? 0, limit: limit)
     }
+
+    /// How much memory it takes, or a little more.
+    var heldBytes: Int { place.count + body.shownBytes + 256 }
 
     func write(to json: inout JSONWriter) {
         json.member("partition", partition.rawValue)
@@ -139,18 +171,20 @@ struct ShownBody: Sendable {
     private let bytes: Int
     private let isCut: Bool
 
+    var shownBytes: Int { text.utf8.count }
+
     init(_ view: BodyView, bytes: Int, limit: Int) {
         let whole: String
         switch view {
         case .json(let text): (kind, whole) = ("json", text)
         case .text(let text): (kind, whole) = ("text", text)
         case .binary(let dump, _): (kind, whole) = ("binary", dump)
-        case .hidden(let why): (kind, whole) = ("hidden", why)
+        case .hidden(let why): (kind, whole) = ("hidden", why.words)
         case .none: (kind, whole) = ("none", "")
         }
         self.bytes = bytes
-        isCut = whole.utf8.count > limit
-        text = isCut ? String(decoding: whole.utf8.prefix(limit), as: UTF8.self) : whole
+        isCut = whole.utf8.count > limit || kind == "binary" && bytes > BodyView.binaryLimit
+        text = whole.utf8.count > limit ? String(decoding: whole.utf8.prefix(limit), as: UTF8.self) : whole
     }
 
     func write(to json: inout JSONWriter) {

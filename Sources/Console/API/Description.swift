@@ -49,7 +49,9 @@ enum Description {
         case .records:
             list += [
                 Parameter("partition", in: .query, schema: #"{"type":"integer","minimum":0,"maximum":2147483647}"#),
-                Parameter("offset", in: .query, "from here on", schema: #"{"type":"integer","minimum":0}"#),
+                Parameter(
+                    "offset", in: .query, "from here on",
+                    schema: #"{"type":"integer","minimum":0,"maximum":9223372036854775807}"#),
                 text("time", "from here on: RFC 3339, or how long ago, as 90m"), text("key", "of this key alone"),
                 number("limit", "no more than so many", 100), unmasked,
             ]
@@ -97,11 +99,11 @@ enum Description {
     private static func order(of route: Route) -> String? {
         switch route {
         case .pause:
-            #"{"type":"object","additionalProperties":false,"properties":{"partition":{"type":"integer","minimum":0,"maximum":2147483647},"reason":{"type":"string","maxLength":100}}}"#
+            #"{"type":"object","additionalProperties":false,"properties":{"partition":{"type":"integer","minimum":0,"maximum":2147483647},"reason":{"type":"string","maxLength":\#(Console.mostWords)}}}"#
         case .resume:
             #"{"type":"object","additionalProperties":false,"properties":{"partition":{"type":"integer","minimum":0,"maximum":2147483647}}}"#
         case .note:
-            #"{"type":"object","additionalProperties":false,"properties":{"note":{"type":"string","maxLength":500}}}"#
+            #"{"type":"object","additionalProperties":false,"properties":{"note":{"type":"string","maxLength":\#(Console.mostWords)}}}"#
         case .discard, .restore:
             ##"{"type":"object","additionalProperties":false,"required":["filter"],"properties":{"filter":{"$ref":"#/components/schemas/Filter"},"confirm":{"type":"integer","minimum":1,"maximum":1000000000,"description":"how many are meant; refused when more fit. Without it nothing is done, and told how many fit"}}}"##
         case .replay:
@@ -145,7 +147,7 @@ enum Description {
     }
 
     private static let filter: StaticString =
-        #"{"type":"object","minProperties":1,"additionalProperties":false,"properties":{"topic":{"type":"string","minLength":1},"handler":{"type":"string","minLength":1},"reason":{"type":"string","minLength":1},"fingerprint":{"type":"string","minLength":1},"type":{"type":"string","minLength":1},"key":{"type":"string","minLength":1},"state":{"type":"string"},"since":{"type":"string"},"until":{"type":"string"},"id":{"type":"string"}}}"#
+        #"{"type":"object","minProperties":1,"additionalProperties":false,"properties":{"topic":{"type":"string","minLength":1,"maxLength":40000},"handler":{"type":"string","minLength":1,"maxLength":40000},"reason":{"type":"string","minLength":1,"maxLength":40000},"fingerprint":{"type":"string","minLength":1,"maxLength":40000},"type":{"type":"string","minLength":1,"maxLength":40000},"key":{"type":"string","minLength":1,"maxLength":40000},"state":{"type":"string","maxLength":40000},"since":{"type":"string","maxLength":40000},"until":{"type":"string","maxLength":40000},"id":{"type":"string","maxLength":40000}}}"#
     private static let letter: StaticString =
         ##"{"type":"object","required":["id","state","handler","topic","reason","fingerprint","error","at"],"properties":{"id":{"type":"string"},"state":{"enum":["open","replaying","replayed","resolved","discarded","expired"]},"handler":{"type":"string"},"topic":{"type":"string"},"partition":{"type":"integer"},"offset":{"type":"integer"},"reason":{"type":"string"},"fingerprint":{"type":"string"},"error":{"type":"string"},"at":{"type":"string"},"body":{"$ref":"#/components/schemas/Body"},"headers":{"type":"array","items":{"type":"object"}},"story":{"type":"array","items":{"type":"object"}}}}"##
     private static let body: StaticString =

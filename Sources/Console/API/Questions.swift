@@ -77,10 +77,11 @@ struct Order {
         }
     }
 
-    func text(_ name: String, bytes: Int = 2000) throws(Problem) -> String? {
+    /// `most`: so many characters, as JSON Schema counts them.
+    func text(_ name: String, most: Int) throws(Problem) -> String? {
         guard let value = members[name], !value.isNull else { return nil }
-        guard let text = value.string, text.utf8.count <= bytes, !text.utf8.contains(0) else {
-            throw Self.fault(name, "is text of at most \(bytes) bytes")
+        guard let text = value.string, text.unicodeScalars.count <= most, !text.utf8.contains(0) else {
+            throw Self.fault(name, "is text of at most \(most) characters")
         }
         return text
     }
@@ -99,6 +100,9 @@ struct Order {
         return flag
     }
 
+    /// A thousand ids have so many, and more are not taken.
+    static let mostText = 40_000
+
     /// An object of texts.
     func texts(_ name: String, of names: [String]) throws(Problem) -> [String: String] {
         guard let value = members[name], !value.isNull else { return [:] }
@@ -109,8 +113,9 @@ struct Order {
                 throw Self.fault(
                     "\(name)/\(member.name)", "is not known here: there is \(names.joined(separator: ", "))")
             }
-            guard let text = member.value.string, text.utf8.count <= 40_000, !text.utf8.contains(0) else {
-                throw Self.fault("\(name)/\(member.name)", "is text")
+            guard let text = member.value.string, text.unicodeScalars.count <= Self.mostText, !text.utf8.contains(0)
+            else {
+                throw Self.fault("\(name)/\(member.name)", "is text of at most \(Self.mostText) characters")
             }
             if !text.isEmpty { texts[member.name] = text }
         }

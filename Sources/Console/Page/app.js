@@ -2,20 +2,22 @@
 import {get, signOut} from "./api.js";
 import {fill, h} from "./dom.js";
 import fleet from "./fleet.js";
-import letters, {replays} from "./letters.js";
+import letters from "./letters.js";
 import metrics from "./query.js";
+import replays from "./replays.js";
 import topics from "./topics.js";
 
 const pages = {fleet, "dead-letters": letters, replays, topics, query: metrics};
+const titles = {fleet: "Fleet", "dead-letters": "Dead letters", replays: "Replays and audit", topics: "Topics", query: "Query"};
 const main = document.getElementById("main");
-let showing, session, shownName;
+let showing, session, shown;
 
 function place() {
   const [path, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [name, ...rest] = path.split("/");
   let subject = rest.join("/");
   try { subject = decodeURIComponent(subject); } catch { /* shown as it is */ }
-  return {name: name in pages ? name : "fleet", rest: subject, values: Object.fromEntries(new URLSearchParams(search))};
+  return {name: Object.hasOwn(pages, name) ? name : "fleet", rest: subject, values: Object.fromEntries(new URLSearchParams(search))};
 }
 
 async function show(event) {
@@ -27,23 +29,28 @@ async function show(event) {
     if (name === where.name || name === "dead-letters" && where.name === "replays") link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.title = `${where.rest || where.name.replace("-", " ")} · Flotilla`;
   const address = `${where.name}/${where.rest}`;
+  if (address !== shown) for (const line of document.querySelectorAll("#said .bad")) line.remove();
   // Whoever uses the keyboard is taken to what they asked for.
-  if (event && address !== shownName) main.focus();
-  shownName = address;
+  if (event && address !== shown) { main.focus({preventScroll: true}); scrollTo(0, 0); }
+  shown = address;
+  main.ariaBusy = "true";
   try {
     session ??= await who();
     await pages[where.name](main, where, mine.signal, session);
   } catch (fault) {
-    if (!mine.signal.aborted) fill(main, h("h1", {}, "That did not work"), h("p", {class: "note bad"}, fault.message), h("button", {onclick: () => show()}, "Once more"));
+    if (!mine.signal.aborted) fill(main, h("h1", {}, "That did not work"), h("p", {class: "note bad"}, fault.message), h("button", {class: "main", onclick: () => show()}, "Once more"));
   }
+  if (mine.signal.aborted) return;
+  main.ariaBusy = "false";
+  document.title = `${where.rest ? `${where.rest} · ` : ""}${titles[where.name]} · Flotilla`;
 }
 
 async function who() {
   const found = await get("/api/session");
-  fill(document.getElementById("who"), h("span", {}, `${found.name}, ${found.role}`),
+  fill(document.getElementById("who"), h("span", {}, `${found.name} · ${found.role}`),
     sessionStorage.getItem("flotilla-token") && h("button", {class: "small", onclick: signOut}, "Sign out"));
+  fill(document.getElementById("foot"), `Flotilla ${found.version} · all times are UTC`);
   return found;
 }
 

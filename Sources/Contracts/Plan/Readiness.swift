@@ -31,7 +31,7 @@ public struct Readiness: Sendable {
                 faults.append(
                     TopicPlan.Notice(
                         topic: topic.name, reason: "has \(there.partitions) partitions, and \(source) has \(count)"))
-            } else if there.partitions != topic.partitions {
+            } else if there.partitions != topic.partitions, !topic.isAssumed {
                 drift.append(
                     TopicPlan.Notice(
                         topic: topic.name, reason: "has \(there.partitions) partitions, not \(topic.partitions)"))
@@ -39,25 +39,15 @@ public struct Readiness: Sendable {
             for (name, value) in topic.settings.sorted(by: { $0.key < $1.key }) where there.settings[name] != value {
                 let notice = TopicPlan.Notice(
                     topic: topic.name, reason: "has \(name)=\(there.settings[name] ?? "(unknown)"), not \(value)")
-                if Self.matters(name, value, there.settings[name]) {
+                if topic.isUnfit(name, there.settings[name]) {
                     faults.append(notice)
-                } else {
+                } else if !topic.isAssumed {
                     drift.append(notice)
                 }
             }
         }
         self.faults = faults
         self.drift = drift
-    }
-
-    /// A compacted topic loses events, broker time forgets when a copy was made, and what is too large for a dead-letter
-    /// topic stops its partition.
-    private static func matters(_ name: String, _ wanted: String, _ actual: String?) -> Bool {
-        switch name {
-        case "cleanup.policy", "message.timestamp.type": true
-        case "max.message.bytes": (actual.flatMap { Int($0) } ?? 0) < (Int(wanted) ?? 0)
-        case _: false
-        }
     }
 }
 

@@ -11,16 +11,19 @@ extension TopicPlan {
     /// Carries the plan out; `done` is told of each change once it is.
     ///
     /// Harmless to repeat: what somebody else did meanwhile counts as done. Nothing is touched while there is a refusal;
-    /// other faults do not stop the rest.
-    public func apply(with admin: Admin, done: (Change) -> Void = { _ in }) async throws(PlanFault) {
+    /// other faults do not stop the rest. What deletes records is left out, and not told, unless `losing` says so.
+    public func apply(
+        with admin: Admin, losing: Bool = false, done: (Change) -> Void = { _ in }
+    ) async throws(PlanFault) {
         guard refusals.isEmpty else { throw PlanFault(reasons: refusals.map(\.description)) }
         var reasons: [String] = []
         await create(with: admin, &reasons, done)
         await grow(with: admin, &reasons, done)
-        for case .settings(let topic, let settings) in changes {
+        for change in changes where losing || !change.losesRecords {
+            guard case .settings(let topic, let settings) = change else { continue }
             do throws(KafkaFault) {
                 try await admin.change(Dictionary(settings.map { ($0.name, $0.to) }) { $1 }, of: topic)
-                done(.settings(topic, settings))
+                done(change)
             } catch { reasons.append("\(error)") }
         }
         guard reasons.isEmpty else { throw PlanFault(reasons: reasons) }

@@ -11,6 +11,8 @@ public struct TopicPlan: Sendable {
     public var refusals: [Notice] = []
     /// What is good to know before.
     public var warnings: [Notice] = []
+    /// What of the changes deletes records, and is done only when that is said.
+    public var losses: [Notice] = []
     /// Topics that look derived from ours and that nobody wants any more. They are left alone.
     public var leftovers: [TopicName] = []
 
@@ -27,6 +29,12 @@ public struct TopicPlan: Sendable {
             case .grow(let name, _, _), .settings(let name, _): name
             }
         }
+
+        /// Whether records go that are there: a topic that keeps them for a shorter time soon deletes older ones.
+        public var losesRecords: Bool {
+            guard case .settings(_, let settings) = self else { return false }
+            return settings.contains(where: \.isShorterRetention)
+        }
     }
 
     public struct SettingChange: Hashable, Sendable {
@@ -34,6 +42,13 @@ public struct TopicPlan: Sendable {
         /// Nil when the broker does not tell.
         public let from: String?
         public let to: String
+
+        fileprivate var isShorterRetention: Bool {
+            guard name == "retention.ms", let from = from.flatMap({ Int64($0) }), let to = Int64(to), to >= 0 else {
+                return false
+            }
+            return from < 0 || from > to
+        }
     }
 
     public struct Notice: Hashable, Sendable, CustomStringConvertible {
@@ -59,6 +74,7 @@ public struct TopicPlan: Sendable {
 
     /// `source` is the topic that this one is derived from, when it is there.
     private mutating func compare(_ topic: WantedTopic, _ actual: ActualTopic, source: ActualTopic?) {
+        guard !topic.isAssumed else { return change(topic, actual) { topic.isUnfit($0, actual.settings[$0]) } }
         if actual.partitions < topic.partitions {
             changes.append(.grow(topic.name, from: actual.partitions, to: topic.partitions))
             // Copies go to the partition that their record came from, so derived topics have no order to break.
@@ -85,22 +101,22 @@ public struct TopicPlan: Sendable {
                     reason: "has \(actual.replication) copies of each partition, not \(replication): "
                         + "move them with kafka-reassign-partitions.sh"))
         }
-        let differing = topic.settings.filter { actual.settings[$0.key] != $0.value }.sorted { $0.key < $1.key }
-        guard !differing.isEmpty else { return }
-        changes.append(
-            .settings(
-                topic.name,
-                differing.map { SettingChange(name: $0.key, from: actual.settings[$0.key], to: $0.value) }))
-        if let warning = Self.loss(topic, actual) { warnings.append(warning) }
+        change(topic, actual) { _ in true }
     }
 
-    /// A shorter retention deletes records, and soon.
-    private static func loss(_ topic: WantedTopic, _ actual: ActualTopic) -> Notice? {
-        guard let wanted = topic.settings["retention.ms"].flatMap({ Int64($0) }), wanted >= 0,
-            let there = actual.settings["retention.ms"].flatMap({ Int64($0) }), there < 0 || there > wanted
-        else { return nil }
-        return Notice(
-            topic: topic.name, reason: "records older than \(Duration.milliseconds(wanted).text) will be deleted")
+    /// What differs, of the settings that are looked at. A shorter retention is a change of its own.
+    private mutating func change(_ topic: WantedTopic, _ actual: ActualTopic, where isLookedAt: (String) -> Bool) {
+        let differing = topic.settings.sorted { $0.key < $1.key }
+            .filter { actual.settings[$0.key] != $0.value && isLookedAt($0.key) }
+            .map { SettingChange(name: $0.key, from: actual.settings[$0.key], to: $0.value) }
+        let harmless = differing.filter { !$0.isShorterRetention }
+        if !harmless.isEmpty { changes.append(.settings(topic.name, harmless)) }
+        guard let shorter = differing.first(where: \.isShorterRetention), let time = Int64(shorter.to) else { return }
+        changes.append(.settings(topic.name, [shorter]))
+        losses.append(
+            Notice(
+                topic: topic.name,
+                reason: "a shorter time deletes records older than \(Duration.milliseconds(time).text)"))
     }
 
     /// Whether a topic has the form of one derived from a topic of the files.

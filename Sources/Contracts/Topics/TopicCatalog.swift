@@ -64,15 +64,16 @@ public struct TopicCatalog: Sendable {
     public var wanted: [WantedTopic] {
         topics.flatMap { topic in
             [WantedTopic(topic, namespace)] + topic.consumers.flatMap { topic.derived(for: $0, namespace) }
-        } + (outcomes.map { [WantedTopic($0, namespace)] } ?? [])
+        } + (outcomes.map { [WantedTopic($0, namespace, isAssumed: true)] } ?? [])
     }
 
     /// Where workers tell what became of replays: wanted wherever somebody can have dead letters, with no file of its own
-    /// unless somebody writes one.
+    /// unless somebody writes one. As the fleet's own file has it, whoever is the first to make it.
     private var outcomes: Topic? {
         let sources = topics.filter { $0.consumers.contains { $0.handler != .deadLetters } }
         guard !sources.isEmpty, self[.outcomes] == nil else { return nil }
         var topic = Topic(.outcomes)
+        topic.retention = .time(.seconds(30 * 86_400))
         topic.replication = sources.compactMap(\.replication).max()
         return topic
     }

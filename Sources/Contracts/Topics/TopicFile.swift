@@ -79,9 +79,9 @@ struct TopicFile {
         }
     }
 
-    /// Derived topics need room for headers beyond it, and brokers stop at 16 MiB.
+    /// Derived topics need room for headers beyond it.
     private func maxMessageBytes(_ fields: FieldReader) -> Int? {
-        let range = 1024...((16 << 20) - WantedTopic.headerBytes)
+        let range = 1024...(WantedTopic.largestBytes - WantedTopic.headerBytes)
         return fields.value("maxMessageBytes", "a size from 1KiB to 15MiB, as 1048576 or 1MiB") { text, _ in
             ByteCount.parse(text).flatMap { range.contains($0) ? $0 : nil }
         }

@@ -8,6 +8,8 @@ public struct WantedTopic: Hashable, Sendable {
     public let partitions: Int
     public let replication: Int?
     public let settings: [String: String]
+    /// No file says how it is kept: it is made where it is missing, and left as it is where it is there.
+    public let isAssumed: Bool
 
     public enum Role: Hashable, Sendable {
         case source
@@ -27,9 +29,13 @@ public struct WantedTopic: Hashable, Sendable {
     /// What our headers may add to a record on its way to a retry or dead-letter topic.
     package static let headerBytes = 65_536
 
-    init(_ topic: Topic, _ namespace: Namespace) {
+    /// The largest record that any of our topics may take; brokers stop there too.
+    package static let largestBytes = 16 << 20
+
+    init(_ topic: Topic, _ namespace: Namespace, isAssumed: Bool = false) {
         name = namespace.topic(topic.name)
         role = .source
+        self.isAssumed = isAssumed
         (partitions, replication) = (topic.partitions, topic.replication)
         settings = Self.settings(topic, topic.retention, topic.maxMessageBytes)
     }
@@ -37,9 +43,21 @@ public struct WantedTopic: Hashable, Sendable {
     init(_ topic: Topic, _ role: Role, _ plain: TopicName, days: Int, _ namespace: Namespace) {
         name = namespace.topic(plain)
         self.role = role
+        isAssumed = false
         (partitions, replication) = (topic.partitions, topic.replication)
         let retention = Topic.Retention.time(.seconds(days * 86_400))
         settings = Self.settings(topic, retention, topic.maxMessageBytes + Self.headerBytes)
+    }
+
+    /// Whether work cannot go on with another value: a compacted topic loses events, broker time forgets when a copy was
+    /// made, and what is too large for a dead-letter topic stops its partition.
+    func isUnfit(_ setting: String, _ actual: String?) -> Bool {
+        guard let wanted = settings[setting], actual != wanted else { return false }
+        return switch setting {
+        case "cleanup.policy", "message.timestamp.type": true
+        case "max.message.bytes": !isAssumed && (actual.flatMap { Int($0) } ?? 0) < (Int(wanted) ?? 0)
+        case _: false
+        }
     }
 
     /// Times are the producer's everywhere: a copy's age counts from its making.

@@ -31,7 +31,7 @@ package struct DeadLetter: Sendable, Hashable {
     package var copiedAt: Timestamp
     /// How often it had been replayed when this copy was written.
     package var copyReplays: Int64
-    /// Whether the body did not fit, and is to be read from the source.
+    /// Whether its body or its large headers did not fit, and are to be read from the source.
     package var isShed: Bool
 }
 
@@ -86,7 +86,7 @@ extension DeadLetter {
         key = record.keyBytes.map { ErrorText.line(String(decoding: $0.prefix(1024), as: UTF8.self), bytes: 512) }
         attempts = found[HeaderName.dlqDeliveryCount].flatMap(Int.init).map { min(max($0, 0), 1_000_000) } ?? 0
         copyReplays = found[HeaderName.dlqReplays].flatMap(UInt32.init).map { Int64(min($0, 1_000_000_000)) } ?? 0
-        isShed = found[HeaderName.dlqBody] == "omitted"
+        isShed = found[HeaderName.dlqBody] == "omitted" || found[HeaderName.dlqHeaders] == "omitted"
     }
 
     /// Whether this is what lies there: topics are made anew, and then have other records at the same places.

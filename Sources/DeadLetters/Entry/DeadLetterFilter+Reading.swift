@@ -52,8 +52,16 @@ extension DeadLetterFilter {
         _ name: String, _ now: Int64, _ said: (String) -> String?
     ) throws(Fault) -> Timestamp? {
         guard let text = said(name) else { return nil }
-        if let time = Timestamp(text: text) { return time }
-        if let ago = Duration(text: text) { return Timestamp(milliseconds: now - ago.milliseconds) }
+        if let time = Timestamp(text: text) {
+            guard (0...253_402_300_799_999).contains(time.milliseconds) else {
+                throw Fault(name: name, problem: "is a time from 1970 to 9999")
+            }
+            return time
+        }
+        // So long ago that no clock says when is from the beginning on.
+        if let ago = Duration(text: text) {
+            return Timestamp(milliseconds: max(0, now.subtractingReportingOverflow(ago.milliseconds).partialValue))
+        }
         let parts = text.split(separator: ":")
         if parts.count == 2, let hour = Int64(parts[0]), let minute = Int64(parts[1]), (0..<24).contains(hour),
             (0..<60).contains(minute)

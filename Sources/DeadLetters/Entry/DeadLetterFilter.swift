@@ -74,6 +74,14 @@ package struct DeadLetterFilter: Sendable, Hashable {
         return Self.all(parts)
     }
 
+    /// The names of those in this state that fit, each held until the end of the transaction: in one order, so that two
+    /// who choose the same do not wait for each other. With a limit the oldest.
+    func chosen(_ state: DeadLetterState, _ limit: Int?) -> SQL {
+        let all: SQL = "SELECT id FROM entries WHERE \(condition) AND state = \(state.rawValue)"
+        guard let limit else { return "\(all) ORDER BY id FOR UPDATE" }
+        return "\(all) ORDER BY at, id LIMIT \(limit) FOR UPDATE"
+    }
+
     private static func all(_ parts: [SQL]) -> SQL {
         parts.dropFirst().reduce(parts.first ?? "true") { "\($0) AND \($1)" }
     }

@@ -16,9 +16,16 @@ package final class DeadLetterFollower: Sendable {
     let namespace: Namespace
     let service: HandlerService
     let gauges = FollowerGauges()
+    /// What keeps topics from being read.
+    private let faults = Mutex<[TopicName: String]>([:])
 
     /// How often it looks for new topics.
     private static let look: Int64 = 5000
+    /// How often one that could not be read is tried anew: nobody tells when it can be.
+    private static let retry: Int64 = 10_000
+
+    /// The topics that cannot be read, and why.
+    var troubles: [String] { faults.withLock { $0.sorted { $0.key < $1.key }.map(\.value) } }
 
     package init(
         _ index: DeadLetterIndex, _ client: ClientConfiguration, _ namespace: Namespace, _ service: HandlerService
@@ -36,6 +43,7 @@ package final class DeadLetterFollower: Sendable {
         do {
             var configuration = ConsumerConfiguration(client, group: namespace.group(.deadLetters))
             configuration.maxPrefetchedBytes = 16 << 20
+            configuration.tellsEnds = true
             consumer = try Consumer(configuration)
         } catch {
             await admin.close()
@@ -49,10 +57,11 @@ package final class DeadLetterFollower: Sendable {
     }
 
     private func follow(_ admin: Admin, _ consumer: Consumer) async throws {
+        faults.withLock { $0 = [:] }
         var positions = try await index.positions()
         var families: [TopicName: TopicFamily] = [:]
         var assigned: Set<TopicPartition> = []
-        var lookedAt = Int64.min
+        var (lookedAt, triedAt) = (Int64.min, Int64.min)
         while !service.isEnding, !Task.isCancelled {
             let now = Time.monotonicMilliseconds
             if lookedAt == .min || now - lookedAt >= Self.look {
@@ -64,7 +73,13 @@ package final class DeadLetterFollower: Sendable {
                     topics.values.filter { families[$0.name] != nil || $0.name == outcomes }.flatMap { topic in
                         topic.partitions.map { TopicPartition(topic.name, $0.partition) }
                     })
-                if wanted != assigned {
+                let known = Set(wanted.map(\.topic))
+                let hasFaults = faults.withLock { faults in
+                    faults = faults.filter { known.contains($0.key) }
+                    return !faults.isEmpty
+                }
+                if wanted != assigned || hasFaults && now - triedAt >= Self.retry {
+                    triedAt = now
                     let points = wanted.map {
                         ($0, positions[$0].map { Consumer.StartingPoint.offset($0) } ?? .earliest)
                     }
@@ -95,7 +110,12 @@ package final class DeadLetterFollower: Sendable {
         for event in events {
             switch event {
             case .records(let records):
+                var last: TopicName?
                 for record in records {
+                    if record.topic != last {
+                        clear(record.topic)
+                        last = record.topic
+                    }
                     let place = record.topicPartition
                     batch.positions[place] = (positions[place], record.offset.next)
                     if let family = families[record.topic] {
@@ -105,11 +125,27 @@ package final class DeadLetterFollower: Sendable {
                         batch.add(outcome)
                     }
                 }
+            case .end(let place, _): clear(place.topic)
             case .fault(let fault) where fault.isFatal: throw fault
-            case .fault, .assigned, .revoked, .lost, .end: break
+            case .fault(let fault): note(fault)
+            case .assigned, .revoked, .lost: break
             }
         }
         return batch
+    }
+
+    /// Tells of what does not mend itself. A topic that is gone is noticed by itself.
+    private func note(_ fault: KafkaFault) {
+        guard let topic = fault.site.topic, !fault.isRetriable, fault.kind != .unknownTopic,
+            fault.kind != .unknownPartition
+        else { return }
+        let isNew = faults.withLock { $0.updateValue("\(fault)", forKey: topic) == nil }
+        if isNew { service.log.error("the topic cannot be read", [("topic", topic), ("error", fault)]) }
+    }
+
+    private func clear(_ topic: TopicName) {
+        guard faults.withLock({ $0.removeValue(forKey: topic) }) != nil else { return }
+        service.log.info("the topic can be read again", [("topic", topic)])
     }
 }
 

@@ -13,32 +13,59 @@ extension DeadLetterIndex {
         """
     }
 
-    /// Puts what is open aside. It stays in its topic, and can be restored for as long as that keeps it.
-    package func discard(_ filter: DeadLetterFilter, confirmed: Int, who: String) async throws -> Int {
-        try await move(filter, from: .open, to: .discarded, "discard", confirmed, who)
+    /// Puts what is open aside. It stays in its topic, and can be restored for as long as that keeps it. With a limit the
+    /// oldest are meant.
+    package func discard(
+        _ filter: DeadLetterFilter, limit: Int? = nil, confirmed: Int, who: String
+    ) async throws -> Int {
+        try await change { transaction in
+            try await move(filter, limit, from: .open, to: .discarded, "discard", confirmed, who, transaction)
+        }
     }
 
     /// Has what was discarded be open again.
-    package func restore(_ filter: DeadLetterFilter, confirmed: Int, who: String) async throws -> Int {
-        try await move(filter, from: .discarded, to: .open, "restore", confirmed, who)
+    package func restore(
+        _ filter: DeadLetterFilter, limit: Int? = nil, confirmed: Int, who: String
+    ) async throws -> Int {
+        try await change { transaction in
+            try await move(filter, limit, from: .discarded, to: .open, "restore", confirmed, who, transaction)
+        }
+    }
+
+    /// Has what was replayed, and whose end nobody has told, be open again. When it is told after all, that counts.
+    package func giveUp(
+        _ filter: DeadLetterFilter, limit: Int? = nil, confirmed: Int, who: String
+    ) async throws -> Int {
+        try await change { transaction in
+            let ending: SQL = """
+                , ended AS (
+                    UPDATE items i SET outcome = \("skipped: given up by \(who)"), outcome_at = now() FROM moved m
+                    WHERE i.entry = m.id AND i.job = m.job AND i.replays = m.replays AND i.outcome IS NULL RETURNING i.job
+                ), counted AS (
+                    UPDATE jobs j SET skipped = skipped + n FROM (SELECT job, count(*) AS n FROM ended GROUP BY job) e
+                    WHERE j.id = e.job AND NOT j.to_source)
+                """
+            return try await move(
+                filter, limit, from: .replayed, to: .open, "restore", confirmed, who, transaction, ending)
+        }
     }
 
     private func move(
-        _ filter: DeadLetterFilter, from: DeadLetterState, to: DeadLetterState, _ verb: String, _ confirmed: Int,
-        _ who: String
+        _ filter: DeadLetterFilter, _ limit: Int?, from: DeadLetterState, to: DeadLetterState, _ verb: String,
+        _ confirmed: Int, _ who: String, _ transaction: PostgresTransaction, _ then: SQL = ""
     ) async throws -> Int {
-        try await change { transaction in
-            let count = try await transaction.execute(
-                """
-                UPDATE entries e SET state = \(to.rawValue), state_at = now() FROM (
-                    SELECT id FROM entries WHERE \(filter.condition) AND state = \(from.rawValue) ORDER BY id FOR UPDATE
-                ) chosen WHERE e.id = chosen.id
-                """)
-            guard count > 0 else { throw Refused("none that is \(from.rawValue) fits: nothing has changed") }
-            guard count <= confirmed else { throw Refused.more(count, than: confirmed) }
-            transaction.later(Self.audit(who, verb, filter.json, count, "\(count) \(to.rawValue)"))
-            return count
-        }
+        let rows = try await transaction.query(
+            """
+            WITH moved AS (
+                UPDATE entries e SET state = \(to.rawValue), state_at = now()
+                FROM (\(filter.chosen(from, limit))) chosen WHERE e.id = chosen.id RETURNING e.id, e.job, e.replays)
+            \(then) SELECT count(*) AS n FROM moved
+            """)
+        let count: Int = try rows.first?.value("n") ?? 0
+        guard count > 0 else { throw Refused("none that is \(from.rawValue) fits: nothing has changed") }
+        guard count <= confirmed else { throw Refused.more(count, than: confirmed) }
+        transaction.later(Self.audit(who, verb, filter.json, count, "\(count) \(to.rawValue)"))
+        return count
     }
 
     /// Writes a note to one of them, over the one before; an empty one removes it.
@@ -61,10 +88,10 @@ extension DeadLetterIndex {
 
     /// Notes what somebody did that is not kept here.
     package func note(
-        _ verb: String, handler: HandlerName, topic: TopicName, count: Int, _ result: String, who: String
+        _ verb: String, handler: HandlerName, topic: TopicName? = nil, count: Int, _ result: String, who: String
     ) async throws {
         var filter = DeadLetterFilter()
-        (filter.handler, filter.topic) = (handler.rawValue, topic.rawValue)
+        (filter.handler, filter.topic) = (handler.rawValue, topic?.rawValue)
         let asked = filter.json
         try await change { $0.later(Self.audit(who, verb, asked, count, result)) }
     }

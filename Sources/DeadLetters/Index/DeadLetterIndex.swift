@@ -71,10 +71,9 @@ package struct DeadLetterIndex: Sendable {
         }
     }
 
-    /// How many are in each state.
+    /// How many of those that fit are in each state.
     package func counts(_ filter: DeadLetterFilter = DeadLetterFilter()) async throws -> [DeadLetterState: Int] {
-        let statement: SQL =
-            "SELECT state, sum(count) AS n FROM tallies WHERE \(filter.groupCondition) GROUP BY state"
+        let statement: SQL = "SELECT state, sum(n) AS n FROM (\(filter.counted)) counted GROUP BY state"
         return try await pool.transaction { transaction in
             var counts: [DeadLetterState: Int] = [:]
             for row in try await transaction.query(statement) {

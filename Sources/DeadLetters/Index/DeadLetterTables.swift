@@ -220,5 +220,25 @@ package enum DeadLetterTables {
             UPDATE entries SET src_topic = topic || '.' || handler || '.dlq', src_partition = partition,
                 src_offset = dlq_offset WHERE src_offset < 0;
             """),
+        Migration(
+            "6 ends that nobody tells, and what replays have chosen is watched",
+            """
+            -- Where an item is in its replay topic: when that has let go of it, nobody reads it any more.
+            ALTER TABLE items ADD COLUMN published_offset bigint;
+            -- A rewind's item is a dead letter whose copy is gone, and not a repeat.
+            ALTER TABLE items ADD COLUMN died boolean NOT NULL DEFAULT false;
+            ALTER TABLE jobs ADD COLUMN repeats bigint NOT NULL DEFAULT 0;
+            UPDATE jobs j SET repeats = n FROM (
+                SELECT job, count(*) AS n FROM items WHERE outcome = 'repeat' GROUP BY job) r WHERE r.job = j.id;
+            CREATE INDEX items_in_trouble ON items (job, outcome) WHERE outcome NOT IN ('done', 'repeat');
+            CREATE INDEX items_told ON items (job) WHERE sent_at IS NOT NULL AND published_at IS NULL
+                AND outcome IS NOT NULL AND outcome NOT LIKE 'skipped:%';
+            CREATE INDEX items_untold ON items (published_offset) WHERE published_offset IS NOT NULL AND outcome IS NULL;
+            DROP INDEX entries_by_place, entries_by_copy;
+            CREATE INDEX entries_by_place ON entries (topic, handler, partition, dlq_offset)
+                WHERE state IN ('open', 'replaying');
+            CREATE INDEX entries_by_copy ON entries (topic, handler, copied_at) WHERE state IN ('open', 'replaying');
+            CREATE INDEX entries_replayed ON entries (state_at) WHERE state = 'replayed';
+            """),
     ]
 }

@@ -165,16 +165,21 @@ extension DeadLetterIndex {
             UPDATE entries e SET state = CASE WHEN o.told IN ('done', 'repeat') THEN 'resolved' ELSE 'open' END,
                 state_at = now()
             FROM \(given) WHERE e.id = o.id::uuid AND e.job = o.job AND e.replays = o.replays
-                AND e.state IN ('replaying', 'replayed')
+                AND (e.state IN ('replaying', 'replayed', 'expired')
+                    -- It was given up, and its end is told after all.
+                    OR e.state = 'open' AND o.told IN ('done', 'repeat') AND EXISTS (
+                        SELECT FROM items i WHERE i.entry = e.id AND i.job = o.job AND i.replays = o.replays
+                            AND i.outcome LIKE 'skipped:%'))
             """,
             """
             WITH noted AS (
                 UPDATE items i SET outcome = o.told, outcome_at = now() FROM \(given)
                 WHERE i.entry = o.id::uuid AND i.job = o.job AND i.replays = o.replays AND i.outcome IS NULL
-                RETURNING i.job, o.told IN ('done', 'repeat') AS is_resolved)
-            UPDATE jobs j SET resolved = resolved + n.good, failed = failed + n.bad
-            FROM (SELECT job, count(*) FILTER (WHERE is_resolved) AS good,
-                count(*) FILTER (WHERE NOT is_resolved) AS bad FROM noted GROUP BY job) n
+                RETURNING i.job, o.told)
+            UPDATE jobs j SET resolved = resolved + n.good, failed = failed + n.bad, repeats = repeats + n.again
+            FROM (SELECT job, count(*) FILTER (WHERE told IN ('done', 'repeat')) AS good,
+                count(*) FILTER (WHERE told NOT IN ('done', 'repeat')) AS bad,
+                count(*) FILTER (WHERE told = 'repeat') AS again FROM noted GROUP BY job) n
             WHERE j.id = n.job
             """,
         ]

@@ -46,6 +46,8 @@ package final class DeadLettersProcess: Sendable {
     private struct State {
         /// Why it does not work at the moment.
         var obstacle: String? = "starting"
+        /// Another process works, and this one takes over when that is gone: it is ready for that.
+        var standsBy = false
         var pause: OperatorPause?
         var opening: Task<Void, any Error>?
         var isStopping = false
@@ -111,7 +113,7 @@ package final class DeadLettersProcess: Sendable {
             var fields: [Log.Field] = [("handlers", HandlerName.deadLetters), ("worker", identity.id)]
             if let pages { fields.append(("admin", pages.address)) }
             log.info("working", fields)
-            await work()
+            await work(board)
             result = .success(())
         } catch { result = .failure(error) }
         reporter.cancel()
@@ -147,18 +149,19 @@ package final class DeadLettersProcess: Sendable {
 
     // MARK: Work
 
-    private func work() async {
+    private func work(_ board: ControlBoard?) async {
         var pause: Int64 = 500
         while !service.isEnding {
             let began = Time.monotonicMilliseconds
             do {
                 if let lease = try await WorkLease.take(index, for: identity.id) {
                     note(nil)
-                    let result = await attempt(lease)
+                    log.info("follows the dead letters", [("worker", identity.id)])
+                    let result = await attempt(lease, board)
                     await lease.release()
                     try result.get()
                 } else {
-                    note("another process follows the dead letters; this one stands by")
+                    note(nil, standsBy: true)
                     await service.nap(.seconds(1))
                     continue
                 }
@@ -175,11 +178,12 @@ package final class DeadLettersProcess: Sendable {
     }
 
     /// All that the holder of the lease does, until it ends or one of it fails.
-    private func attempt(_ lease: WorkLease) async -> Result<Void, any Error> {
+    private func attempt(_ lease: WorkLease, _ board: ControlBoard?) async -> Result<Void, any Error> {
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await self.follower.follow() }
-                group.addTask { try await RetentionWatch(follower: self.follower).watch() }
+                group.addTask { await RetentionWatch(follower: self.follower).watch() }
+                if let board { group.addTask { await SkipWatch(follower: self.follower, board: board).watch() } }
                 group.addTask { try await ReplayRunner(self.follower, lease).run() }
                 group.addTask {
                     while !self.service.isEnding, !Task.isCancelled {
@@ -193,7 +197,17 @@ package final class DeadLettersProcess: Sendable {
         } catch { return .failure(error) }
     }
 
-    private func note(_ obstacle: String?) { state.withLock { $0.obstacle = obstacle } }
+    private func note(_ obstacle: String?, standsBy: Bool = false) {
+        state.withLock { state in
+            state.obstacle = obstacle
+            state.standsBy = standsBy
+        }
+    }
+
+    /// Why it does not do all that it is to.
+    private var obstacles: [String] {
+        state.withLock { $0.obstacle }.map { [$0] } ?? follower.troubles
+    }
 
     // MARK: Telling
 
@@ -203,10 +217,12 @@ package final class DeadLettersProcess: Sendable {
         var probes: [Health.Probe] = [.kafka(admin)]
         if let redis { probes.append(.redis(redis)) }
         probes.append(Health.Probe("postgres.deadletters") { await index.pool.trouble(within: .seconds(2)) })
-        let health = Health(version: identity.build, probes: probes) { [self] in
-            state.withLock { $0.obstacle }.map { [$0] } ?? []
+        let health = Health(
+            version: identity.build, probes: probes, obstacles: { [self] in obstacles },
+            standsBy: { [self] in state.withLock { $0.standsBy } })
+        return try AdminServer(host: host, port: port, health: health) { [self] in
+            follower.gauges.write(to: &$0, standsBy: state.withLock { $0.standsBy })
         }
-        return try AdminServer(host: host, port: port, health: health) { [follower] in follower.gauges.write(to: &$0) }
     }
 
     private func report(_ board: ControlBoard?, admin: String?) async {
@@ -219,11 +235,11 @@ package final class DeadLettersProcess: Sendable {
                 flag.set(pause != nil)
                 state.withLock { $0.pause = pause }
             }
-            let (pause, obstacle) = state.withLock { ($0.pause, $0.obstacle) }
+            let (pause, standsBy) = state.withLock { ($0.pause, $0.standsBy) }
             await board.report(
                 Heartbeat(identity, admin: admin, cores: pace.cores) { list in
                     list.object { json in
-                        follower.gauges.write(to: &json, pause: pause, obstacle: obstacle)
+                        follower.gauges.write(to: &json, pause: pause, obstacles: obstacles, standsBy: standsBy)
                         json.member("rate", ((pace.rates[.deadLetters] ?? 0) * 10).rounded() / 10)
                     }
                 })

@@ -12,13 +12,18 @@ final class FollowerGauges: Sendable {
     let published = Atomic<Int>(0)
     let open = Atomic<Int>(0)
     let expiring = Atomic<Int>(0)
+    /// Replays that are paused or were stopped.
+    let standing = Atomic<Int>(0)
     /// When the oldest that is open became a dead letter, in milliseconds; 0 when none is.
     let oldestOpen = Atomic<Int64>(0)
 
     /// Records that were taken in.
     var taken: Int { letters.load(ordering: .relaxed) + outcomes.load(ordering: .relaxed) }
 
-    func write(to text: inout MetricsText) {
+    func write(to text: inout MetricsText, standsBy: Bool) {
+        text.add(
+            "flotilla_deadletters_stands_by", .gauge, "1 while another process follows the dead letters.",
+            standsBy ? 1 : 0)
         text.add(
             "flotilla_deadletters_topics", .gauge, "Dead-letter topics that are followed.",
             Double(topics.load(ordering: .relaxed)))
@@ -32,10 +37,14 @@ final class FollowerGauges: Sendable {
             "flotilla_deadletters_replayed_total", .counter, "Records that were published again.",
             Double(published.load(ordering: .relaxed)))
         text.add(
-            "flotilla_deadletters_open", .gauge, "Dead letters that are open.", Double(open.load(ordering: .relaxed)))
+            "flotilla_deadletters_open", .gauge, "Dead letters that are open, or wait in a replay.",
+            Double(open.load(ordering: .relaxed)))
+        text.add(
+            "flotilla_deadletters_standing", .gauge, "Replays that are paused or were stopped.",
+            Double(standing.load(ordering: .relaxed)))
         text.add(
             "flotilla_deadletters_expiring", .gauge,
-            "Open dead letters that their topic's retention deletes within 72 hours.",
+            "Dead letters, open or in a replay, that their topic's retention deletes within 72 hours.",
             Double(expiring.load(ordering: .relaxed)))
         let oldest = oldestOpen.load(ordering: .relaxed)
         text.add(
@@ -44,13 +53,14 @@ final class FollowerGauges: Sendable {
     }
 
     /// As every handler's part of a heartbeat.
-    func write(to json: inout JSONWriter, pause: OperatorPause?, obstacle: String?) {
+    func write(to json: inout JSONWriter, pause: OperatorPause?, obstacles: [String], standsBy: Bool) {
         json.member("handler", "deadletters")
         json.member("consumed", taken)
         json.member("done", taken)
         json.member("published", Int64(published.load(ordering: .relaxed)))
         for name in ["repeats", "retried", "dead_lettered", "in_flight"] { json.member(name, 0) }
-        json.array("missing") { list in if let obstacle { list.append(obstacle) } }
+        json.array("missing") { list in for obstacle in obstacles { list.append(obstacle) } }
+        if standsBy { json.member("stands_by", true) }
         json.array("floods") { _ in }
         json.array("partitions") { _ in }
         json.array("operator") { list in

@@ -9,16 +9,17 @@ internal import Platform
 package struct LetterPage: Sendable, Told {
     package let indexed: IndexedLetter
     package let headers: [Header]
+    package let headersNote: String?
     package let story: [StoryLine]
     package let body: BodyView
     package let bodyNote: String?
     package let bodyBytes: Int
 
     /// `rounds`: what the index knows of its replays. `topics`: all of the broker's. `catalog`: nil when there are no
-    /// topic files, and then nobody knows what is personal.
+    /// topic files, and then nobody knows what is personal. `limit`: no more of the body is wanted than so many bytes.
     package init(
         _ indexed: IndexedLetter, _ rounds: [StoryLine], _ namespace: Namespace, _ catalog: TopicCatalog?,
-        topics: Set<TopicName>, _ reader: RecordReader, isUnmasked: Bool
+        topics: Set<TopicName>, _ reader: RecordReader, isUnmasked: Bool, limit: Int = .max
     ) async throws {
         self.indexed = indexed
         let letter = indexed.letter
@@ -27,44 +28,53 @@ package struct LetterPage: Sendable, Told {
             topics.contains(topic)
             ? try await reader.read(letter.offset, of: TopicPartition(topic, letter.partition)) : nil
         let record = there.flatMap { letter.isIn($0) ? $0 : nil }
-        headers = record?.headers ?? []
-        var (value, note): ([UInt8]?, String?) = (record?.valueBytes, nil)
-        if record == nil {
-            note = "gone: the retention of \(topic) has deleted it"
-        } else if letter.isShed, let record {
-            let source = try await reader.shedBody(of: record, letter, namespace)
-            value = source?.valueBytes
-            note =
-                source == nil
-                ? "it did not fit into the dead letter, and is no more in \(letter.family.source)"
-                : "it did not fit into the dead letter; this is from \(letter.family.source)"
+        let whole: WholeLetter?
+        if let record { whole = try await reader.whole(record, of: letter, namespace) } else { whole = nil }
+        headers = whole?.headers ?? []
+        let value = whole?.value
+        let note: String?
+        if let whole {
+            note = whole.lacksBody ? Self.note("it", whole, letter) : nil
+            headersNote = whole.lacksHeaders ? Self.note("what is large of them", whole, letter) : nil
+        } else {
+            (note, headersNote) = ("gone: the retention of \(topic) has deleted it", nil)
         }
         (bodyNote, bodyBytes) = (note, value?.count ?? 0)
         let personal = catalog?[letter.family.source]?.pii
-        body = BodyView(value, personal: personal, unmasked: isUnmasked)
-        var lines = (try? await reader.attempts(of: letter, namespace, topics: topics)) ?? []
-        lines.append(StoryLine(letter.firstFailed, "failed for the first time"))
+        body = BodyView(value, personal: personal, unmasked: isUnmasked, limit: limit)
+        var lines = [StoryLine(letter.firstFailed, "failed for the first time")]
+        do { lines += try await reader.attempts(of: letter, namespace, topics: topics) } catch {
+            lines.append(StoryLine(letter.firstFailed, "its attempts could not be looked for: \(error)"))
+        }
+        let attempts = "\(letter.attempts) \(letter.attempts == 1 ? "attempt" : "attempts")"
+        let worker = record?.lastHeader(HeaderName.dlqWorker).flatMap { $0 }
+            .map { ErrorText.line(String(decoding: $0.prefix(256), as: UTF8.self), bytes: 256) }
         lines.append(
             StoryLine(
                 letter.at,
-                "dead letter, \(letter.reason), after \(letter.attempts) \(letter.attempts == 1 ? "attempt" : "attempts") in \(Self.span(letter)): \(letter.errorMessage)"
-            ))
+                "dead letter, \(letter.reason), after \(attempts) in \(Self.span(letter.firstFailed, letter.at))"
+                    + "\(worker.map { ", the last by worker \($0)" } ?? ""): \(letter.errorMessage)"))
         lines += rounds
         story = lines.sorted { $0.at < $1.at }
     }
 
-    private static func span(_ letter: DeadLetter) -> String {
-        let milliseconds = letter.at.milliseconds - letter.firstFailed.milliseconds
-        return Duration.milliseconds(max(0, milliseconds > 10_000 ? milliseconds / 1000 * 1000 : milliseconds)).text
+    private static func note(_ what: String, _ whole: WholeLetter, _ letter: DeadLetter) -> String {
+        "\(what) did not fit into the dead letter"
+            + (whole.source == nil
+                ? ", and is no more in \(letter.source.topic)" : "; this is from \(letter.source.topic)")
+    }
+
+    static func span(_ first: Timestamp, _ last: Timestamp) -> String {
+        let milliseconds = max(0, last.milliseconds - first.milliseconds)
+        return Duration.milliseconds(milliseconds > 10_000 ? milliseconds / 1000 * 1000 : milliseconds).text
     }
 
     package func header(_ name: String) -> String? { headers.last { $0.name == name }?.text }
 
     package func write(to json: inout JSONWriter) {
         indexed.write(to: &json)
-        json.object("headers") { json in
-            for header in headers { json.member(header.name, header.shown) }
-        }
+        headers.write(to: &json)
+        if let headersNote { json.member("headers_note", headersNote) }
         json.array("story") { list in
             for line in story {
                 list.object { json in
@@ -87,6 +97,27 @@ extension Header {
     package var shown: String { value.map { text ?? "base64:" + Base64.encode($0) } ?? "" }
 }
 
+extension [Header] {
+    /// As the member `headers`. A name that occurs more than once has a list of its values.
+    package func write(to json: inout JSONWriter) {
+        var (names, values): ([String], [String: [String]]) = ([], [:])
+        for header in self {
+            if values[header.name] == nil { names.append(header.name) }
+            values[header.name, default: []].append(header.shown)
+        }
+        json.object("headers") { json in
+            for name in names {
+                let all = values[name] ?? []
+                if all.count == 1 {
+                    json.member(name, all[0])
+                } else {
+                    json.array(name) { list in for value in all { list.append(value) } }
+                }
+            }
+        }
+    }
+}
+
 extension BodyView {
     /// As the members `body`, or what stands for it.
     package func write(to json: inout JSONWriter) {
@@ -99,7 +130,7 @@ extension BodyView {
         case .binary(let dump, let count):
             json.member("body_hex", dump)
             json.member("body_bytes", count)
-        case .hidden(let why): json.member("body_hidden", why)
+        case .hidden(let why): json.member("body_hidden", why.description)
         case .none:
             json.name("body")
             json.appendNull()

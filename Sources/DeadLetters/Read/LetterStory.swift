@@ -17,42 +17,79 @@ package struct StoryLine: Sendable, Hashable {
 
 extension RecordReader {
     /// Its attempts as its copies in the retry topics tell them, as far as those are still there. `topics`: all of the
-    /// broker's.
+    /// broker's. Somebody waits for this, and in an outage those topics are full: it ends after a while, and says so.
     package func attempts(
-        of letter: DeadLetter, _ namespace: Namespace, topics: Set<TopicName>
+        of letter: DeadLetter, _ namespace: Namespace, topics: Set<TopicName>, within span: Duration = .seconds(3),
+        maxBytes: Int = 16 << 20
     ) async throws -> [StoryLine] {
         let prefix = namespace.topic(letter.family.retry("")).rawValue
         let names = topics.filter { $0.rawValue.hasPrefix(prefix) }
         guard !names.isEmpty else { return [] }
         let wanted = (Array("\(letter.source.partition)".utf8), Array("\(letter.source.offset)".utf8))
-        var found: [StoryLine] = []
-        var read = 0
+        var found: [RetryCopy] = []
         let places = names.map { TopicPartition($0, letter.source.partition) }
-        do {
-            try await readAll(places, from: letter.firstFailed.milliseconds - 60_000) { record in
-                read += 1
-                guard read <= Self.mostRead else { throw Enough() }
-                guard record.lastHeader(HeaderName.sourceOffset).flatMap({ $0 }) == wanted.1,
-                    record.lastHeader(HeaderName.sourcePartition).flatMap({ $0 }) == wanted.0,
-                    let at = record.timestamp
-                else { return }
-                func text(_ name: String) -> String {
-                    record.lastHeader(name).flatMap { $0 }.map { String(decoding: $0.prefix(512), as: UTF8.self) }
-                        ?? "?"
-                }
-                found.append(
-                    StoryLine(
-                        at: Timestamp(milliseconds: min(max(0, at), 253_402_300_799_999)),
-                        what: "\(text(HeaderName.retryAttempt)) attempts, waits \(text(HeaderName.retryTier)): "
-                            + text(HeaderName.retryErrorMessage)))
-            }
-        } catch is Enough {}
-        return found.sorted { $0.at < $1.at }
+        let isWhole = try await readAll(
+            places, from: max(0, letter.firstFailed.milliseconds - 60_000), within: span, maxBytes: maxBytes
+        ) { record in
+            guard record.lastHeader(HeaderName.sourceOffset).flatMap({ $0 }) == wanted.1,
+                record.lastHeader(HeaderName.sourcePartition).flatMap({ $0 }) == wanted.0,
+                let copy = RetryCopy(record, namespace)
+            else { return }
+            found.append(copy)
+        }
+        found.sort { ($0.at, $0.attempts) < ($1.at, $1.attempts) }
+        var lines: [StoryLine] = []
+        for (number, copy) in found.enumerated() {
+            lines.append(copy.line(after: number > 0 ? found[number - 1] : nil, letter))
+        }
+        if !isWhole {
+            lines.append(
+                StoryLine(
+                    at: letter.firstFailed,
+                    what: "not all of its attempts were looked for: the retry topics have too much since then"))
+        }
+        return lines
+    }
+}
+
+/// What a copy in a retry topic says of the attempts before it.
+private struct RetryCopy {
+    let at: Timestamp
+    let attempts: Int
+    private let topic: String
+    private let due: Timestamp?
+    private let tier: String
+    private let worker: String?
+    private let error: String
+
+    init?(_ record: Record, _ namespace: Namespace) {
+        func text(_ name: String) -> String? {
+            record.lastHeader(name).flatMap { $0 }.map { String(decoding: $0.prefix(512), as: UTF8.self) }
+        }
+        guard let written = record.timestamp else { return nil }
+        let last = text(HeaderName.retryLastFailed).flatMap { Timestamp(text: $0) }?.milliseconds
+        at = Timestamp(milliseconds: min(max(0, last ?? written), 253_402_300_799_999))
+        attempts = text(HeaderName.retryAttempt).flatMap { Int($0) }.map { min(max($0, 0), 1_000_000) } ?? 0
+        due = text(HeaderName.retryDue).flatMap { Timestamp(text: $0) }
+        (tier, worker) = (text(HeaderName.retryTier) ?? "?", text(HeaderName.retryWorker))
+        error = [text(HeaderName.retryErrorType), text(HeaderName.retryErrorMessage)].compactMap { $0 }
+            .joined(separator: ": ")
+        topic = namespace.plain(record.topic)?.rawValue ?? record.topic.rawValue
     }
 
-    private static let mostRead = 200_000
-
-    private struct Enough: Error {}
+    /// Which attempts, where, by whom, how long from the first to the last of them, and what they died of. `before`: the
+    /// copy that they were of; nil when that is the record itself.
+    func line(after before: RetryCopy?, _ letter: DeadLetter) -> StoryLine {
+        let first = (before?.attempts ?? 0) + 1
+        let numbers = first < attempts ? "attempts \(first) to \(attempts)" : "attempt \(attempts)"
+        let place = before?.topic ?? "\(letter.source.topic)/\(letter.source.partition)/\(letter.source.offset)"
+        let since = before?.due ?? letter.firstFailed
+        let by = worker.map { " by worker \($0)" } ?? ""
+        let until = due.map { " until \($0)" } ?? ""
+        return StoryLine(
+            at: at,
+            what: "\(numbers) in \(place)\(by), in \(LetterPage.span(since, at)): \(error); waits \(tier)\(until)")
+    }
 }
 
 extension DeadLetterIndex {

@@ -87,14 +87,17 @@ package final class RecordReader: Sendable {
     /// The first offset that a partition still has, and the one that its next record gets.
     package func range(of place: TopicPartition) async throws -> Watermarks { try await consumer.watermarks(place) }
 
-    /// Every record of a partition from its beginning, or from this offset on, to its end of now.
-    package func readAll(
+    /// Every record of a partition from its beginning, or from this offset on, to its end of now. False when that would
+    /// have taken more than it may.
+    @discardableResult package func readAll(
         _ places: [TopicPartition], from time: Int64? = nil, startingAt starts: [TopicPartition: Offset] = [:],
-        until limit: [TopicPartition: Offset] = [:],
+        until limit: [TopicPartition: Offset] = [:], within span: Duration? = nil, maxBytes: Int = .max,
         _ body: (Record) throws -> Void
-    ) async throws {
+    ) async throws -> Bool {
+        let deadline = span.map { Time.monotonicMilliseconds + $0.milliseconds } ?? .max
         var (points, ends): ([TopicPartition: Consumer.StartingPoint], [TopicPartition: Offset]) = ([:], [:])
         for place in places {
+            guard Time.monotonicMilliseconds < deadline else { return false }
             let marks = try await consumer.watermarks(place)
             // One beyond the end is of another topic of that name.
             var start = max(marks.low, starts[place].flatMap { $0 > marks.high ? nil : $0 } ?? marks.low)
@@ -102,19 +105,21 @@ package final class RecordReader: Sendable {
             let end = min(marks.high, limit[place] ?? marks.high)
             if start < end { (points[place], ends[place]) = (.offset(start), end) }
         }
-        guard !points.isEmpty else { return }
+        guard !points.isEmpty else { return true }
         try await consumer.assign(points)
-        var movedAt = Time.monotonicMilliseconds
-        while !ends.isEmpty {
+        var (movedAt, bytes) = (Time.monotonicMilliseconds, 0)
+        while !ends.isEmpty, bytes <= maxBytes, Time.monotonicMilliseconds < deadline {
             guard Time.monotonicMilliseconds - movedAt < Self.patience else {
                 throw Silence(description: "the broker has brought nothing for 30 s of \(ends.keys.sorted())")
             }
-            for event in try await consumer.nextAll(within: .seconds(1)) {
+            let wait = min(1000, max(1, deadline - Time.monotonicMilliseconds))
+            for event in try await consumer.nextAll(within: .milliseconds(wait)) {
                 switch event {
                 case .records(let batch):
                     movedAt = Time.monotonicMilliseconds
                     for record in batch {
                         guard let end = ends[record.topicPartition] else { continue }
+                        bytes += record.byteCount
                         if record.offset < end { try body(record) }
                         if record.offset.next >= end { ends[record.topicPartition] = nil }
                     }
@@ -125,5 +130,6 @@ package final class RecordReader: Sendable {
             }
         }
         try await consumer.assign([:])
+        return ends.isEmpty
     }
 }

@@ -44,6 +44,8 @@ extension IndexedLetter: Told {
         if let stateAt { json.member("state_at", stateAt.description) }
         json.member("handler", letter.family.handler.rawValue)
         json.member("topic", letter.family.source.rawValue)
+        // One that does not say where it was first is known by where it lies.
+        if letter.source.topic != letter.family.source { json.member("source_topic", letter.source.topic.rawValue) }
         json.member("partition", Int64(letter.source.partition.rawValue))
         json.member("offset", letter.source.offset.rawValue)
         json.member("dlq_topic", letter.family.deadLetters.rawValue)
@@ -64,6 +66,8 @@ extension IndexedLetter: Told {
         json.member("replays", replays)
         if let job { json.member("job", job) }
         if !note.isEmpty { json.member("note", note) }
+        // A list goes on behind this one from here.
+        json.member("place", DeadLetterIndex.Place(at: letter.at, id: letter.id).description)
     }
 }
 

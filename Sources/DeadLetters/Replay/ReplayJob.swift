@@ -39,6 +39,8 @@ package struct ReplayJob: Sendable, Hashable {
     package let resolved: Int
     package let failed: Int
     package let skipped: Int
+    /// Of those that are resolved: done before, as whoever was to do it remembers.
+    package let repeats: Int
     package let judgedFrom: Timestamp?
     package let changedAt: Timestamp
     package let endedAt: Timestamp?
@@ -56,7 +58,7 @@ package struct ReplayJob: Sendable, Hashable {
         reason = try row.value("reason")
         (total, published) = (try row.value("total"), try row.value("published"))
         (resolved, failed) = (try row.value("resolved"), try row.value("failed"))
-        skipped = try row.value("skipped")
+        (skipped, repeats) = (try row.value("skipped"), try row.value("repeats"))
         judgedFrom = try row.optional("judged_from")
         changedAt = try row.value("changed_at")
         endedAt = try row.optional("ended_at")
@@ -92,6 +94,8 @@ extension DeadLetterIndex {
         package var filter: DeadLetterFilter
         /// No more than so many may fit.
         package var confirmed: Int
+        /// The oldest of those that fit, and no more than so many.
+        package var limit: Int?
         package var toSource = false
         package var rate = 100
         package var canary = 0
@@ -117,9 +121,7 @@ extension DeadLetterIndex {
                 """)
             let count = try await transaction.execute(
                 """
-                WITH chosen AS (
-                    SELECT id FROM entries WHERE \(order.filter.condition) AND state = 'open' ORDER BY id FOR UPDATE
-                ), moved AS (
+                WITH chosen AS (\(order.filter.chosen(.open, order.limit))), moved AS (
                     UPDATE entries e SET state = 'replaying', state_at = now(), job = \(id), replays = e.replays + 1
                     FROM chosen c WHERE e.id = c.id
                     RETURNING e.id, e.topic, e.handler, e.src_partition, e.src_offset, e.replays)

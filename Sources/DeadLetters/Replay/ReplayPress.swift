@@ -1,6 +1,6 @@
 internal import Flotilla
 internal import Kafka
-package import Model
+internal import Model
 internal import Platform
 internal import Postgres
 internal import Synchronization
@@ -13,6 +13,8 @@ struct ReplayItem: Sendable {
     /// Of a rewind only what a record says of itself by its place.
     let letter: DeadLetter
     let isRewound: Bool
+    /// A rewind came to a dead letter whose copy is gone: nobody has handled the record, so it is no repeat.
+    let hasDied: Bool
     /// No offset of it in its target is lower; nil when nothing was sent.
     let sentFrom: Offset?
 
@@ -22,26 +24,26 @@ struct ReplayItem: Sendable {
         round = try row.value("round")
         sentFrom = try row.optional("sent_from", as: Int64.self).map { Offset($0) }
         guard let offset: Int64 = try row.optional("item_offset") else {
-            isRewound = false
+            (isRewound, hasDied) = (false, true)
             letter = try IndexedLetter(row).letter
             return
         }
-        isRewound = true
+        (isRewound, hasDied) = (true, try row.value("died"))
         let family = TopicFamily(
             TopicName(try row.value("item_topic", as: String.self)),
             HandlerName(try row.value("item_handler", as: String.self)))
         letter = DeadLetter(rewinding: family, Partition(try row.value("item_partition")), Offset(offset))
     }
 
-    init(rewinding letter: DeadLetter, number: Int64, round: Int64) {
+    init(rewinding letter: DeadLetter, number: Int64, round: Int64, hasDied: Bool) {
         (self.number, self.round, self.letter) = (number, round, letter)
-        (isRewound, sentFrom) = (true, nil)
+        (isRewound, self.hasDied, sentFrom) = (true, hasDied, nil)
     }
 
     /// What these are selected by, from `items i`.
     static let columns: SQL = """
         i.job AS item_job, i.number, i.replays AS round, i.sent_from, i.topic AS item_topic, i.handler AS item_handler,
-        i.partition AS item_partition, i.record_offset AS item_offset, e.*
+        i.partition AS item_partition, i.record_offset AS item_offset, i.died, e.*
         """
     static let join: SQL = "LEFT JOIN entries e ON e.id = i.entry"
     /// An entry that is forgotten cannot be replayed.
@@ -51,6 +53,16 @@ struct ReplayItem: Sendable {
     func place(_ namespace: Namespace) -> TopicPartition {
         TopicPartition(
             namespace.topic(isRewound ? letter.family.source : letter.family.deadLetters), letter.partition)
+    }
+
+    /// Those of the beginning that are read from one place and go to one place, as they are read and published together.
+    static func together(_ items: [ReplayItem]) -> [ReplayItem] {
+        guard let first = items.first?.letter else { return [] }
+        return Array(
+            items.prefix {
+                $0.letter.family == first.family && $0.letter.partition == first.partition
+                    && $0.letter.source.partition == first.source.partition
+            })
     }
 
     /// Where it goes to.
@@ -82,18 +94,28 @@ final class ReplayPress: Sendable {
     private let ends = Mutex<[TopicPartition: (end: Offset, at: Int64)]>([:])
     /// After so many milliseconds it is looked whether the target is still there: a producer would have it made anew.
     private static let trust: Int64 = 1000
+    /// Once so much is to be sent, the rest waits for its turn.
+    private static let mostBytes = 16 << 20
+    /// What a producer makes one batch of.
+    private static let pieceBytes = 900_000
 
     private var namespace: Namespace { follower.namespace }
 
     /// What became of some that were to be published.
     struct Outcome: Sendable {
         var published: [ReplayItem] = []
+        /// Where they are in their target, by their number, when the log has said so.
+        var offsets: [Int64: Offset] = [:]
         /// Their bodies are nowhere any more.
         var gone: [(ReplayItem, String)] = []
+        /// These alone cannot be published: they are open as before, and the job goes on without them.
+        var refused: [(ReplayItem, String)] = []
         /// Surely not published: to be chosen again.
         var left: [ReplayItem] = []
         /// Why nothing more of the job can be published.
         var fault: String?
+
+        var isEmpty: Bool { published.isEmpty && gone.isEmpty && refused.isEmpty && left.isEmpty }
     }
 
     init(_ follower: DeadLetterFollower, _ producer: Producer, _ reader: RecordReader) {
@@ -109,28 +131,43 @@ final class ReplayPress: Sendable {
         }
     }
 
-    /// Asks the log. Nil when there is no such topic, or not this partition of it.
-    func end(of target: TopicPartition) async throws -> Offset? {
+    /// What the log says of a target.
+    enum Target: Sendable {
+        case ends(Offset)
+        /// What becomes of items that were to go there.
+        case isMissing(Outcome)
+    }
+
+    func look(at target: TopicPartition, for items: [ReplayItem]) async throws -> Target {
         do {
             let end = try await reader.range(of: target).high
             ends.withLock { $0[target] = (end, Time.monotonicMilliseconds) }
-            return end
+            return .ends(end)
         } catch let fault as KafkaFault where fault.kind == .unknownTopic || fault.kind == .unknownPartition {
-            return nil
+            guard try await !isThere(target.topic) else {
+                // A stranger's record may name any partition.
+                return .isMissing(
+                    Outcome(refused: items.map { ($0, "\(target.topic) has no partition \(target.partition)") }))
+            }
+            return .isMissing(
+                Outcome(left: items, fault: "there is no \(target) to publish to: flotilla topics apply makes it"))
         }
     }
 
-    /// What becomes of items whose target is not there.
-    func noTarget(_ items: [ReplayItem], _ target: TopicPartition) -> Outcome {
-        Outcome(left: items, fault: "there is no \(target) to publish to: flotilla topics apply makes it")
+    private func isThere(_ topic: TopicName) async throws -> Bool {
+        let admin = try Admin(follower.client, patience: .seconds(10))
+        let found: Result<[TopicName: TopicDescription], any Error>
+        do { found = .success(try await admin.topics([topic])) } catch { found = .failure(error) }
+        await admin.close()
+        return try found.get()[topic].map { !$0.partitions.isEmpty } ?? false
     }
 
     /// Those of them that are in their target already: somebody published them and could not note it.
-    func published(_ items: [ReplayItem], _ job: ReplayJob) async throws -> [ReplayItem] {
-        guard let first = items.first, let start = items.compactMap(\.sentFrom).min() else { return [] }
+    func published(_ items: [ReplayItem], _ job: ReplayJob) async throws -> Outcome {
+        var outcome = Outcome()
+        guard let first = items.first, let start = items.compactMap(\.sentFrom).min() else { return outcome }
         let target = first.target(job, namespace)
         let wanted = Dictionary(items.map { ("\($0.letter.id) \($0.round)", $0) }) { one, _ in one }
-        var found: [ReplayItem] = []
         do {
             try await reader.readAll([target], startingAt: [target: start]) { record in
                 func text(_ name: String) -> String? {
@@ -139,13 +176,14 @@ final class ReplayPress: Sendable {
                 guard text(HeaderName.dlqReplayJob) == job.id, let id = text(HeaderName.dlqID),
                     let round = text(HeaderName.dlqReplays), let item = wanted["\(id) \(round)"]
                 else { return }
-                found.append(item)
+                outcome.published.append(item)
+                outcome.offsets[item.number] = record.offset
             }
         } catch let fault as KafkaFault where fault.kind == .unknownTopic || fault.kind == .unknownPartition {}
-        return found
+        return outcome
     }
 
-    /// They are of one family and one partition. Throws when nobody knows whether they are published.
+    /// They are read from one place and go to one place. Throws when nobody knows whether they are published.
     func publish(_ items: [ReplayItem], _ job: ReplayJob) async throws -> Outcome {
         var outcome = Outcome()
         guard let first = items.first else { return outcome }
@@ -156,62 +194,88 @@ final class ReplayPress: Sendable {
             (found, left) = try await reader.read([first.letter.offset], of: place)
             left = Set(items.dropFirst().map(\.letter.offset))
         }
-        var (sending, records): ([ReplayItem], [OutgoingRecord]) = ([], [])
+        var (sending, records, bytes): ([ReplayItem], [OutgoingRecord], Int) = ([], [], 0)
         for (number, item) in items.enumerated() {
-            if left.contains(item.letter.offset) {
+            // What is read from sources is no part of what was read at once.
+            if left.contains(item.letter.offset) || bytes >= Self.mostBytes {
                 outcome.left = Array(items[number...])
                 break
             }
-            guard let record = found[item.letter.offset], item.isRewound || item.letter.isIn(record),
-                let copy = try await whole(record, item.letter)
-            else {
+            guard let record = found[item.letter.offset], item.isRewound || item.letter.isIn(record) else {
                 outcome.gone.append((item, "its body is gone"))
                 continue
             }
+            var copy = record
+            if !item.isRewound {
+                let whole = try await reader.whole(record, of: item.letter, namespace)
+                if let loss = whole.loss {
+                    // Without headers it would be another record. It can still be looked at.
+                    if whole.lacksBody {
+                        outcome.gone.append((item, loss))
+                    } else {
+                        outcome.refused.append((item, loss))
+                    }
+                    continue
+                }
+                copy = whole.source ?? record
+            }
+            bytes += copy.byteCount
             sending.append(item)
             records.append(
                 ReplayRecord.make(
                     of: item.letter, copy: copy, round: item.round, job: job.id, toSource: job.toSource,
-                    isRewind: item.isRewound, namespace: namespace, now: Time.wallMilliseconds))
+                    isRewind: item.isRewound && !item.hasDied, namespace: namespace, now: Time.wallMilliseconds))
         }
-        guard !records.isEmpty else { return outcome }
-        let report = try await producer.send(OutgoingBatch(records))
-        for (item, result) in zip(sending, report) {
-            switch result {
-            case .success: outcome.published.append(item)
-            case .failure(let fault):
-                guard Self.isSure(fault) else { throw fault }
-                outcome.left.append(item)
-                outcome.fault = "cannot publish: \(fault)"
-            }
-        }
+        try await send(sending[...], records, &outcome)
         return outcome
     }
 
-    /// Whether the record is surely not in the log, and will not get there.
-    private static func isSure(_ fault: KafkaFault) -> Bool {
+    /// A broker takes or refuses a batch, so they go in pieces that are one, and of a piece that is too large each goes
+    /// alone before the next: what can be published is, and in its order.
+    private func send(
+        _ items: ArraySlice<ReplayItem>, _ records: [OutgoingRecord], _ outcome: inout Outcome
+    ) async throws {
+        var next = items.startIndex
+        while next < items.endIndex {
+            guard outcome.fault == nil else {
+                outcome.left += items[next...]
+                return
+            }
+            var (past, bytes) = (next, 0)
+            repeat {
+                bytes += records[past].wireBytes
+                past += 1
+            } while past < items.endIndex && bytes + records[past].wireBytes <= Self.pieceBytes
+            let report = try await producer.send(OutgoingBatch(Array(records[next..<past])))
+            for (number, result) in zip(next..<past, report) {
+                let item = items[number]
+                switch result {
+                case .success(let delivery):
+                    outcome.published.append(item)
+                    outcome.offsets[item.number] = delivery.offset
+                case .failure(let fault):
+                    switch Self.consequence(of: fault) {
+                    case .ofItem where past - next > 1: try await send(items[number...number], records, &outcome)
+                    case .ofItem: outcome.refused.append((item, "cannot publish: \(fault)"))
+                    case .ofJob:
+                        outcome.left.append(item)
+                        outcome.fault = "cannot publish: \(fault)"
+                    case .unknown: throw fault
+                    }
+                }
+            }
+            next = past
+        }
+    }
+
+    private enum Consequence { case ofItem, ofJob, unknown }
+
+    /// Whether the record is surely not in the log, and whether another one could get there.
+    private static func consequence(of fault: KafkaFault) -> Consequence {
         switch fault.kind {
-        case .unknownTopic, .unknownPartition, .tooLarge, .denied, .invalid: true
-        case _: false
+        case .tooLarge, .unknownPartition, .invalid: .ofItem
+        case .unknownTopic, .denied: .ofJob
+        case _: .unknown
         }
-    }
-
-    /// The record with its body: from its source, when it did not fit into the dead letter.
-    private func whole(_ record: Record, _ letter: DeadLetter) async throws -> Record? {
-        guard letter.isShed else { return record }
-        return try await reader.shedBody(of: record, letter, namespace)
-    }
-}
-
-extension RecordReader {
-    /// The record that a dead letter without its body was made of; nil when it is no more there, or is another one.
-    package func shedBody(of record: Record, _ letter: DeadLetter, _ namespace: Namespace) async throws -> Record? {
-        let place = TopicPartition(namespace.topic(letter.source.topic), letter.source.partition)
-        guard let source = try await read(letter.source.offset, of: place), let body = source.valueBytes else {
-            return nil
-        }
-        let digest = record.lastHeader(HeaderName.dlqBodySHA256).flatMap { $0 }
-        guard digest == Array(unsafe Digest.sha256(body.span.bytes).hex().utf8) else { return nil }
-        return source
     }
 }

@@ -27,9 +27,11 @@ package enum ReplayRecord {
             Header(HeaderName.sourceGroup, namespace.group(letter.family.handler).rawValue),
             Header(HeaderName.sourceHandler, letter.family.handler.rawValue),
         ]
-        headers.append(
-            isRewind
-                ? Header(HeaderName.dlqRewind, "1") : Header(HeaderName.retryFirstFailed, "\(letter.firstFailed)"))
+        if isRewind {
+            headers.append(Header(HeaderName.dlqRewind, "1"))
+        } else if letter.firstFailed.milliseconds > 0 {
+            headers.append(Header(HeaderName.retryFirstFailed, "\(letter.firstFailed)"))
+        }
         return OutgoingRecord(
             topic: target(of: letter, toSource: toSource, namespace), partition: letter.source.partition,
             key: copy.keyBytes, value: copy.valueBytes, headers: headers, timestamp: now)

@@ -31,21 +31,21 @@ extension ReplayRunner {
                     return nil
                 }
                 let all = try items.filter { try $0.value("item_job") == id }.map { try ReplayItem($0) }
-                let together = all.prefix {
-                    $0.letter.family == all.first?.letter.family && $0.letter.partition == all.first?.letter.partition
-                }
-                return (try ReplayJob(row), Array(together))
+                return (try ReplayJob(row), ReplayItem.together(all))
             }
             guard let (job, items) = found else { return }
             let there = try await press.published(items, job)
-            if !there.isEmpty { try await note(ReplayPress.Outcome(published: there), job) }
-            let numbers = Set(there.map(\.number))
+            if !there.published.isEmpty { try await note(there, job) }
+            let numbers = Set(there.published.map(\.number))
             let rest = items.filter { !numbers.contains($0.number) }
             guard let first = rest.first else { continue }
             if rest.contains(where: { $0.sentFrom == nil }) {
                 let target = first.target(job, follower.namespace)
-                guard let end = try await press.end(of: target) else {
-                    try await note(press.noTarget(rest, target), job)
+                let end: Offset
+                switch try await press.look(at: target, for: rest) {
+                case .ends(let found): end = found
+                case .isMissing(let outcome):
+                    try await note(outcome, job)
                     continue
                 }
                 try await index.change { transaction in
@@ -55,7 +55,7 @@ extension ReplayRunner {
             }
             let outcome = try await press.publish(rest, job)
             try await note(outcome, job)
-            if outcome.published.isEmpty, outcome.gone.isEmpty, outcome.left.isEmpty { return }
+            if outcome.isEmpty { return }
         }
     }
 }

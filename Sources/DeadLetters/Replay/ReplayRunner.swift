@@ -1,3 +1,4 @@
+internal import Contracts
 internal import Flotilla
 internal import Kafka
 internal import Model
@@ -29,7 +30,7 @@ final class ReplayRunner: Sendable {
 
     func run() async throws {
         var configuration = ProducerConfiguration(follower.client)
-        configuration.maxRecordBytes = 8 << 20
+        configuration.maxRecordBytes = WantedTopic.largestBytes
         configuration.deliveryTimeout = .seconds(30)
         let producer = try Producer(configuration)
         let reader: RecordReader
@@ -51,6 +52,7 @@ final class ReplayRunner: Sendable {
         try await recover(press)
         var dueAt: [String: Int64] = [:]
         while !service.isEnding, !Task.isCancelled {
+            try await finish()
             let jobs = service.isPaused ? [] : try await active()
             var wait: Int64 = jobs.isEmpty ? 500 : 250
             for job in jobs where !service.isEnding {
@@ -70,15 +72,33 @@ final class ReplayRunner: Sendable {
         }
     }
 
-    private func active() async throws -> [ReplayJob] {
+    /// Ends the jobs of which everything has ended, all at once: those that wait long for that cost the others nothing.
+    func finish() async throws {
+        try await index.change { transaction in
+            try await lease.check(transaction)
+            transaction.later(
+                """
+                UPDATE jobs SET state = 'done', reason = '', changed_at = now(), ended_at = now()
+                WHERE state = 'finishing' AND resolved + failed + skipped >= total
+                """)
+        }
+    }
+
+    /// The jobs that have something to publish: not those that wait for what becomes of it.
+    func active() async throws -> [ReplayJob] {
         try await index.pool.transaction { transaction in
             try await transaction.query(
                 """
-                SELECT * FROM jobs WHERE state IN ('waiting', 'running', 'canary', 'finishing') ORDER BY made_at, id LIMIT 100
+                SELECT * FROM jobs WHERE state IN ('waiting', 'running', 'canary') AND NOT (
+                    state = 'canary' AND NOT canary_passed AND published + skipped >= least(canary, total)
+                        AND resolved + failed + skipped < least(canary, total))
+                ORDER BY made_at, id LIMIT \(Self.mostJobs)
                 """
             ).map { try ReplayJob($0) }
         }
     }
+
+    private static let mostJobs = 1000
 
     // MARK: A step
 
@@ -88,34 +108,31 @@ final class ReplayRunner: Sendable {
         guard let (job, items) = chosen, let first = items.first else { return 0 }
         let target = first.target(job, follower.namespace)
         if press.knownEnd(of: target) == nil {
-            guard let end = try await press.end(of: target) else {
-                try await note(press.noTarget(items, target), job)
-                return 0
-            }
-            try await index.change { transaction in
-                try await lease.check(transaction)
-                transaction.later(Self.noteEnd(end, job, items))
+            switch try await press.look(at: target, for: items) {
+            case .ends(let end):
+                try await index.change { transaction in
+                    try await lease.check(transaction)
+                    transaction.later(Self.noteEnd(end, job, items))
+                }
+            case .isMissing(let outcome):
+                try await note(outcome, job)
+                return outcome.refused.count
             }
         }
         let outcome = try await press.publish(items, job)
         try await note(outcome, job)
-        return outcome.published.count
+        return outcome.published.count + outcome.refused.count
     }
 
     /// Judges the job, moves it on, and notes as sent what goes next.
-    private func choose(_ seen: ReplayJob, _ press: ReplayPress) async throws -> (ReplayJob, [ReplayItem])? {
+    func choose(_ seen: ReplayJob, _ press: ReplayPress) async throws -> (ReplayJob, [ReplayItem])? {
         try await index.change { transaction -> (ReplayJob, [ReplayItem])? in
             try await lease.check(transaction)
             guard let row = try await transaction.query("SELECT * FROM jobs WHERE id = \(seen.id) FOR UPDATE").first
             else { return nil }
             let job = try ReplayJob(row)
             switch job.state {
-            case .paused, .stopped, .cancelled, .done: return nil
-            case .finishing:
-                if job.resolved + job.failed + job.skipped >= job.total {
-                    transaction.later(DeadLetterIndex.move(job.id, to: .done))
-                }
-                return nil
+            case .paused, .stopped, .cancelled, .done, .finishing: return nil
             case .waiting, .running, .canary: break
             }
             if let reason = try await self.verdict(on: job, transaction) {
@@ -140,22 +157,20 @@ final class ReplayRunner: Sendable {
             var items = try await transaction.query(
                 """
                 SELECT \(ReplayItem.columns) FROM items i \(ReplayItem.join)
-                WHERE i.job = \(job.id) AND i.sent_at IS NULL AND i.outcome IS NULL AND \(ReplayItem.isThere)
+                WHERE i.job = \(job.id) AND i.sent_at IS NULL AND i.published_at IS NULL AND i.outcome IS NULL
+                    AND \(ReplayItem.isThere)
                 ORDER BY i.number LIMIT \(limit)
                 """
             ).map { try ReplayItem($0) }
             if items.isEmpty, job.isRewind {
                 items = try await index.nextRewound(job, limit: limit, transaction)
             }
-            guard let first = items.first else {
+            let together = ReplayItem.together(items)
+            guard let first = together.first else {
                 // Those to the source are nobody's to tell of.
                 transaction.later(DeadLetterIndex.move(job.id, to: job.toSource ? .done : .finishing))
                 return nil
             }
-            let together = Array(
-                items.prefix {
-                    $0.letter.family == first.letter.family && $0.letter.partition == first.letter.partition
-                })
             transaction.later(
                 """
                 UPDATE items SET sent_at = now() WHERE job = \(job.id) AND number = ANY(\(together.map(\.number))::bigint[])
@@ -193,60 +208,5 @@ final class ReplayRunner: Sendable {
         let (failed, count): (Int, Int) = (try rows.first?.value("failed") ?? 0, try rows.first?.value("n") ?? 0)
         return ReplayJob.isHopeless(failed: failed, of: count, total: job.total)
             ? "of the last \(count), \(failed) failed again" : nil
-    }
-
-    /// Notes what became of what was sent.
-    func note(_ outcome: ReplayPress.Outcome, _ job: ReplayJob) async throws {
-        try await index.change { transaction in
-            let published = outcome.published
-            if !published.isEmpty {
-                transaction.later(
-                    """
-                    UPDATE entries e SET state = 'replayed', state_at = now() FROM items i
-                    WHERE i.job = \(job.id) AND i.number = ANY(\(published.map(\.number))::bigint[]) AND e.id = i.entry
-                        AND e.job = i.job AND e.replays = i.replays AND e.state = 'replaying'
-                    """)
-                let count = try await transaction.execute(
-                    """
-                    UPDATE items SET published_at = now() WHERE job = \(job.id) AND published_at IS NULL
-                        AND number = ANY(\(published.map(\.number))::bigint[])
-                    """)
-                transaction.later("UPDATE jobs SET published = published + \(count) WHERE id = \(job.id)")
-            }
-            for (item, reason) in outcome.gone {
-                transaction.later(
-                    """
-                    UPDATE items SET outcome = \("skipped: " + reason), outcome_at = now()
-                    WHERE job = \(job.id) AND number = \(item.number)
-                    """)
-                transaction.later("UPDATE jobs SET skipped = skipped + 1 WHERE id = \(job.id)")
-                transaction.later(
-                    """
-                    UPDATE entries SET state = 'expired', state_at = now()
-                    WHERE id = \(item.letter.id) AND job = \(job.id) AND state = 'replaying'
-                    """)
-            }
-            if !outcome.left.isEmpty {
-                transaction.later(
-                    """
-                    UPDATE items SET sent_at = NULL, sent_from = NULL WHERE job = \(job.id) AND published_at IS NULL AND outcome IS NULL
-                        AND number = ANY(\(outcome.left.map(\.number))::bigint[])
-                    """)
-            }
-            if !outcome.left.isEmpty {
-                // Cancelled while they were under way.
-                let row = try await transaction.query("SELECT state FROM jobs WHERE id = \(job.id) FOR UPDATE").first
-                if try row?.value("state", as: String.self) == ReplayJob.State.cancelled.rawValue {
-                    transaction.later(DeadLetterIndex.open(whatIsLeftOf: job.id))
-                    transaction.later(DeadLetterIndex.forget(whatIsLeftOf: job.id))
-                }
-            }
-            if let fault = outcome.fault, !job.state.isOver {
-                transaction.later(
-                    "UPDATE jobs SET state = 'stopped', reason = \(fault), changed_at = now() WHERE id = \(job.id) AND state NOT IN ('cancelled', 'done')"
-                )
-            }
-        }
-        follower.gauges.published.add(outcome.published.count, ordering: .relaxed)
     }
 }

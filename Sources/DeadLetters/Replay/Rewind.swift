@@ -86,7 +86,7 @@ extension DeadLetterIndex {
     }
 
     /// Makes the next items of a rewind, which are about to be sent. What is a dead letter that nobody has resolved is
-    /// left to its replay.
+    /// left to its replay; where that cannot be any more, this is it.
     func nextRewound(
         _ job: ReplayJob, limit: Int, _ transaction: PostgresTransaction
     ) async throws -> [ReplayItem] {
@@ -110,37 +110,43 @@ extension DeadLetterIndex {
             let letters = (first..<max(first, past)).map {
                 DeadLetter(rewinding: family, partition, Offset($0))
             }
-            let dead = Set(
-                try await transaction.query(
-                    """
-                    INSERT INTO items (job, number, entry, replays, topic, handler, partition, record_offset, sent_at, outcome,
-                        outcome_at)
-                    SELECT \(job.id), o + \(shift), u.id, \(round), \(family.source.rawValue), \(family.handler.rawValue),
-                        \(partition.rawValue)::int, o, CASE WHEN e.id IS NULL THEN now() END,
-                        CASE WHEN e.id IS NOT NULL THEN 'skipped: it is a dead letter, for dlq replay' END,
-                        CASE WHEN e.id IS NOT NULL THEN now() END
-                    FROM unnest(\(letters.map(\.id))::uuid[], \(letters.map(\.offset.rawValue))::bigint[]) AS u (id, o)
-                    LEFT JOIN entries e ON e.id = u.id AND e.state IN ('open', 'replaying', 'replayed', 'discarded')
-                    RETURNING record_offset, outcome
-                    """
-                ).filter { try $0.optional("outcome", as: String.self) != nil }
-                    .map { try $0.value("record_offset", as: Int64.self) })
-            if !dead.isEmpty {
-                transaction.later("UPDATE jobs SET skipped = skipped + \(dead.count) WHERE id = \(job.id)")
+            // Of what has expired there is only the source's record left, and nobody has handled it.
+            let found = try await transaction.query(
+                """
+                INSERT INTO items (job, number, entry, replays, topic, handler, partition, record_offset, died, sent_at,
+                    outcome, outcome_at)
+                SELECT \(job.id), o + \(shift), u.id, \(round), \(family.source.rawValue), \(family.handler.rawValue),
+                    \(partition.rawValue)::int, o, coalesce(e.state = 'expired', false),
+                    CASE WHEN coalesce(e.state, 'expired') = 'expired' THEN now() END,
+                    CASE WHEN e.state <> 'expired' THEN 'skipped: it is a dead letter, for dlq replay' END,
+                    CASE WHEN e.state <> 'expired' THEN now() END
+                FROM unnest(\(letters.map(\.id))::uuid[], \(letters.map(\.offset.rawValue))::bigint[]) AS u (id, o)
+                LEFT JOIN entries e ON e.id = u.id AND e.state <> 'resolved'
+                RETURNING record_offset, died, outcome IS NOT NULL AS is_left
+                """)
+            var (left, died): (Set<Int64>, Set<Int64>) = ([], [])
+            for row in found {
+                let offset: Int64 = try row.value("record_offset")
+                if try row.value("is_left", as: Bool.self) { left.insert(offset) }
+                if try row.value("died", as: Bool.self) { died.insert(offset) }
             }
-            let items = letters.filter { !dead.contains($0.offset.rawValue) }.map {
-                ReplayItem(rewinding: $0, number: $0.offset.rawValue + shift, round: round)
+            if !left.isEmpty {
+                transaction.later("UPDATE jobs SET skipped = skipped + \(left.count) WHERE id = \(job.id)")
+            }
+            if !died.isEmpty {
+                let ids = letters.filter { died.contains($0.offset.rawValue) }.map(\.id)
+                transaction.later(
+                    """
+                    UPDATE entries SET state = 'replaying', state_at = now(), job = \(job.id), replays = \(round)
+                    WHERE id = ANY(\(ids)::uuid[]) AND state = 'expired'
+                    """)
+            }
+            let items = letters.filter { !left.contains($0.offset.rawValue) }.map {
+                ReplayItem(
+                    rewinding: $0, number: $0.offset.rawValue + shift, round: round,
+                    hasDied: died.contains($0.offset.rawValue))
             }
             if !items.isEmpty { return items }
-        }
-    }
-
-    /// How many of a rewind were passed over, because what they did is in.
-    package func passedOver(by job: String) async throws -> Int {
-        try await pool.transaction { transaction in
-            try await transaction.query("SELECT count(*) AS n FROM items WHERE job = \(job) AND outcome = 'repeat'")
-                .first?
-                .value("n") ?? 0
         }
     }
 }

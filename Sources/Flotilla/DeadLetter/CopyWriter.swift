@@ -59,6 +59,7 @@ package enum CopyWriter {
             Header(HeaderName.retryDue, "\(Timestamp(milliseconds: due))"),
             Header(HeaderName.retryFirstFailed, "\(Timestamp(milliseconds: report.state.firstFailed ?? report.now))"),
             Header(HeaderName.retryLastFailed, "\(Timestamp(milliseconds: report.now))"),
+            Header(HeaderName.retryWorker, ErrorText.line(report.worker, bytes: 256)),
             Header(HeaderName.retryErrorType, ErrorText.line(report.errorType, bytes: 256)),
             Header(HeaderName.retryErrorMessage, ErrorText.line(report.errorMessage, bytes: 512)),
         ]
@@ -69,7 +70,7 @@ package enum CopyWriter {
     }
 
     /// The dead letter, with as much as fits: whole, without the stack, without large foreign headers, at last without
-    /// its body, which is still where it came from. Nil when not even that fits.
+    /// its body. It says so of the headers and the body, which are still where it came from. Nil when not even that fits.
     package static func deadLetter(
         of record: Record, to topic: TopicName, reason: DeadLetterReason, stage: String, maxBytes: Int,
         _ report: FailureReport
@@ -124,7 +125,9 @@ package enum CopyWriter {
             ]
             value = nil
         }
-        let foreign = others(of: record, report).filter { rung < .withoutLargeHeaders || !$0.maySlipAway }
+        let everybodys = others(of: record, report)
+        let foreign = everybodys.filter { rung < .withoutLargeHeaders || !$0.maySlipAway }
+        if foreign.count < everybodys.count { headers.append(Header(HeaderName.dlqHeaders, "omitted")) }
         return OutgoingRecord(
             topic: topic, partition: record.partition, key: record.keyBytes, value: value, headers: foreign + headers,
             timestamp: report.now)
@@ -171,7 +174,7 @@ extension Header {
 
 extension OutgoingRecord {
     /// About what the record takes on its way: its bytes, and a few for the lengths and times around them.
-    var wireBytes: Int {
+    package var wireBytes: Int {
         headers.reduce(64 + (key?.count ?? 0) + (value?.count ?? 0)) {
             $0 + $1.name.utf8.count + ($1.value?.count ?? 0) + 10
         }

@@ -5,6 +5,8 @@ package enum HeaderName {
     package static let retryDue = "retry-due"
     package static let retryFirstFailed = "retry-first-failed"
     package static let retryLastFailed = "retry-last-failed"
+    /// Whose attempts they were.
+    package static let retryWorker = "retry-worker"
     package static let retryErrorType = "retry-error-type"
     package static let retryErrorMessage = "retry-error-message"
 
@@ -41,6 +43,8 @@ package enum HeaderName {
     package static let dlqBody = "dlq-body"
     package static let dlqBodySHA256 = "dlq-body-sha256"
     package static let dlqBodyBytes = "dlq-body-bytes"
+    /// `omitted` when large headers of others were left out; they are still where the record was first.
+    package static let dlqHeaders = "dlq-headers"
 
     /// Whether a header is one of ours; a copy carries each of them once, written anew.
     package static func isOurs(_ name: String) -> Bool {

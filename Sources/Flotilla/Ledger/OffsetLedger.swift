@@ -25,6 +25,8 @@ package struct OffsetLedger: Sendable {
 
     private struct Entry {
         var offset: Int64 = 0
+        /// When it was written; below zero when nobody knows.
+        var timestamp: Int64 = -1
         var bytes: Int32 = 0
         var isFinished = false
     }
@@ -67,6 +69,27 @@ package struct OffsetLedger: Sendable {
     /// The lowest unfinished offset, nil when everything is finished.
     package var head: Offset? { base == next ? nil : Offset(ring[slot(base)].offset) }
 
+    /// The offset from which on something may be left to do; nil before the first record.
+    package var position: Offset? { head ?? prefixEnd.map { Offset($0) } }
+
+    /// When the lowest unfinished record was written.
+    package var oldest: Int64? {
+        guard base != next else { return nil }
+        let timestamp = ring[slot(base)].timestamp
+        return timestamp < 0 ? nil : timestamp
+    }
+
+    /// How many records of those that were handed out and are not finished were written up to a time.
+    package func unfinished(through time: Int64) -> Int {
+        var (ticket, count) = (base, 0)
+        while ticket < next {
+            let entry = ring[slot(ticket)]
+            if !entry.isFinished, entry.timestamp <= time { count += 1 }
+            ticket += 1
+        }
+        return count
+    }
+
     /// Whether everything up to this offset is finished, as far as is known here.
     package func isPast(_ offset: Offset) -> Bool { head ?? prefixEnd.map { Offset($0) } ?? Offset(0) > offset }
 
@@ -80,13 +103,13 @@ package struct OffsetLedger: Sendable {
     package mutating func admit(_ batch: RecordBatch) -> Range<Ticket> {
         let first = next
         reserve(batch.count)
-        for record in batch { add(record.offset, bytes: record.byteCount) }
+        for record in batch { add(record.offset, record.timestamp ?? -1, bytes: record.byteCount) }
         return first..<next
     }
 
-    package mutating func admit(_ offset: Offset, bytes: Int) -> Ticket {
+    package mutating func admit(_ offset: Offset, at timestamp: Int64 = -1, bytes: Int) -> Ticket {
         reserve(1)
-        add(offset, bytes: bytes)
+        add(offset, timestamp, bytes: bytes)
         return next - 1
     }
 
@@ -114,8 +137,8 @@ package struct OffsetLedger: Sendable {
 
     private func slot(_ ticket: Ticket) -> Int { Int(truncatingIfNeeded: ticket) & (ring.count - 1) }
 
-    private mutating func add(_ offset: Offset, bytes: Int) {
-        ring[slot(next)] = Entry(offset: offset.rawValue, bytes: Int32(clamping: bytes))
+    private mutating func add(_ offset: Offset, _ timestamp: Int64, bytes: Int) {
+        ring[slot(next)] = Entry(offset: offset.rawValue, timestamp: timestamp, bytes: Int32(clamping: bytes))
         next += 1
         outstanding += 1
         outstandingBytes += Int(Int32(clamping: bytes))

@@ -15,6 +15,8 @@ package struct PauseReasons: OptionSet, Hashable, Sendable, CustomStringConverti
     /// Somebody said so.
     package static let `operator` = PauseReasons(rawValue: 8)
 
+    package static let each: [PauseReasons] = [.window, .due, .breaker, .operator]
+
     package var description: String {
         [(Self.window, "window"), (.due, "due"), (.breaker, "breaker"), (.operator, "operator")]
             .filter { contains($0.0) }.map(\.1).joined(separator: ",")

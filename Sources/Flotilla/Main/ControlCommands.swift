@@ -8,46 +8,56 @@ extension Command {
     private static let partition = Option(
         name: "partition", value: "P", help: "this number of all its topics, and no other")
 
+    /// Writes down who had what stand still, or go on, where that is kept.
+    package typealias PauseNote = @Sendable (_ verb: String, OperatorPause) async -> Void
+
     /// `pause HANDLER`: running workers stop within two seconds, and those to come do not begin.
-    package static let pause = Command(
-        name: "pause", summary: "have a handler stand still, wherever it runs",
-        details: "What is under way is finished. It lasts until `resume`, over restarts of every worker.",
-        operands: [Operand(name: "HANDLER", help: "whose work is to stop")],
-        options: [partition, Option(name: "reason", value: "TEXT", help: "why, for whoever finds it standing")],
-        run: { arguments in
-            let pause = OperatorPause(
-                handler: HandlerName(arguments.operands[0]), partition: try number(arguments),
-                reason: arguments["reason"] ?? "", by: user,
-                at: Timestamp(milliseconds: Time.wallMilliseconds).description)
-            return try onBoard { board in
-                let known = try await known(board)
-                guard known.isEmpty || known.contains(pause.handler) else {
-                    Program.complain(
-                        "\(Program.name): nobody knows the handler \(pause.handler): topic files and running workers have "
-                            + known.sorted().map(\.rawValue).joined(separator: ", "))
-                    return .failed
+    package static func pause(noting note: @escaping PauseNote = { _, _ in }) -> Command {
+        Command(
+            name: "pause", summary: "have a handler stand still, wherever it runs",
+            details: "What is under way is finished. It lasts until `resume`, over restarts of every worker.",
+            operands: [Operand(name: "HANDLER", help: "whose work is to stop")],
+            options: [partition, Option(name: "reason", value: "TEXT", help: "why, for whoever finds it standing")],
+            run: { arguments in
+                let pause = OperatorPause(
+                    handler: HandlerName(arguments.operands[0]), partition: try number(arguments),
+                    reason: arguments["reason"] ?? "", by: user,
+                    at: Timestamp(milliseconds: Time.wallMilliseconds).description)
+                return try onBoard { board in
+                    let known = try await known(board)
+                    guard known.isEmpty || known.contains(pause.handler) else {
+                        Program.complain(
+                            "\(Program.name): nobody knows the handler \(pause.handler): topic files and running workers have "
+                                + known.sorted().map(\.rawValue).joined(separator: ", "))
+                        return .failed
+                    }
+                    try await board.pause(pause)
+                    print("\(pause.place) stands still until: \(Program.name) resume \(pause.command)")
+                    await note("pause", pause)
+                    return .ok
                 }
-                try await board.pause(pause)
-                print("\(pause.place) stands still until: \(Program.name) resume \(pause.command)")
-                return .ok
-            }
-        })
+            })
+    }
 
     /// `resume HANDLER`: goes on where `pause` stopped.
-    package static let resume = Command(
-        name: "resume", summary: "have a handler go on that `pause` stopped",
-        operands: [Operand(name: "HANDLER", help: "whose work is to go on")], options: [partition],
-        run: { arguments in
-            let pause = OperatorPause(handler: HandlerName(arguments.operands[0]), partition: try number(arguments))
-            return try onBoard { board in
-                guard try await board.resume(pause.handler, pause.partition) else {
-                    Program.complain("\(Program.name): \(pause.place) was not paused")
-                    return .failed
+    package static func resume(noting note: @escaping PauseNote = { _, _ in }) -> Command {
+        Command(
+            name: "resume", summary: "have a handler go on that `pause` stopped",
+            operands: [Operand(name: "HANDLER", help: "whose work is to go on")], options: [partition],
+            run: { arguments in
+                let pause = OperatorPause(
+                    handler: HandlerName(arguments.operands[0]), partition: try number(arguments), by: user)
+                return try onBoard { board in
+                    guard try await board.resume(pause.handler, pause.partition) else {
+                        Program.complain("\(Program.name): \(pause.place) was not paused")
+                        return .failed
+                    }
+                    print("\(pause.place) goes on")
+                    await note("resume", pause)
+                    return .ok
                 }
-                print("\(pause.place) goes on")
-                return .ok
-            }
-        })
+            })
+    }
 
     /// `workers`: what the running workers say of themselves.
     package static let workers = Command(

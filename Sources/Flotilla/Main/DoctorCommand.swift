@@ -1,7 +1,6 @@
 package import Commands
 package import Contracts
 internal import Glibc
-internal import JSON
 internal import Kafka
 internal import Model
 internal import Platform
@@ -12,10 +11,11 @@ extension Command {
     /// `doctor`: asks everything that work depends on, and says what to do next.
     package static func doctor(_ handlers: [AnyHandler]) -> Command { doctor(handlers) { _, _ in [] } }
 
-    /// The same with what stands beside the topic files and `others` knows to read.
+    /// The same for handlers that others run: those of them that keep state, and what stands beside the topic files and
+    /// `others` knows to read.
     package static func doctor(
-        _ handlers: [AnyHandler],
-        and others: @escaping @Sendable (_ folder: String, _ catalog: TopicCatalog) -> [Finding]
+        _ handlers: [AnyHandler], keeping stateful: [HandlerName] = [],
+        and others: @escaping @Sendable (_ folder: String, _ catalog: TopicCatalog) async -> [Finding]
     ) -> Command {
         Command(
             name: "doctor", summary: "ask everything that work depends on, and say what to do",
@@ -28,7 +28,7 @@ extension Command {
             run: { arguments in
                 let asJSON = arguments.has("json")
                 return try finish {
-                    let findings = await Doctor(handlers, others).examine()
+                    let findings = await Doctor(handlers, stateful, others).examine()
                     print(asJSON ? Finding.json(findings) : Finding.text(findings, colours: isatty(1) == 1))
                     return findings.contains { $0.state == .failed } ? .failed : .ok
                 }
@@ -36,66 +36,30 @@ extension Command {
     }
 }
 
-/// What was found about one thing.
-package struct Finding: Sendable {
-    package enum State: String, Sendable { case ok, warning, failed }
-
-    let subject: String
-    let state: State
-    let detail: String
-    /// What to do about it.
-    let advice: String?
-
-    package init(subject: String, state: State, detail: String, advice: String? = nil) {
-        (self.subject, self.state, self.detail, self.advice) = (subject, state, detail, advice)
-    }
-
-    static func text(_ findings: [Finding], colours: Bool) -> String {
-        let width = findings.map(\.subject.count).max() ?? 0
-        return findings.map { finding in
-            let mark = finding.state == .ok ? "ok     " : finding.state == .warning ? "warning" : "FAILED "
-            let colour = finding.state == .ok ? "32" : finding.state == .warning ? "33" : "31"
-            let shown = colours ? "\u{1b}[\(colour)m\(mark)\u{1b}[0m" : mark
-            let padded = finding.subject + String(repeating: " ", count: width - finding.subject.count)
-            let indent = "\n" + String(repeating: " ", count: width + 11)
-            let detail = finding.detail.split(separator: "\n").joined(separator: indent)
-            return "\(shown)  \(padded)  \(detail)\(finding.advice.map { "\(indent)→ \($0)" } ?? "")"
-        }.joined(separator: "\n")
-    }
-
-    static func json(_ findings: [Finding]) -> String {
-        var writer = JSONWriter()
-        writer.array { list in
-            for finding in findings {
-                list.object { json in
-                    json.member("subject", finding.subject)
-                    json.member("state", finding.state.rawValue)
-                    json.member("detail", finding.detail)
-                    if let advice = finding.advice { json.member("advice", advice) }
-                }
-            }
-        }
-        return writer.text
-    }
-}
-
 /// Asks one thing after the other. What one answers is needed to ask the next, so it stops where nothing more can be
 /// known.
 private struct Doctor: Sendable {
     private let handlers: [AnyHandler]
-    private let others: @Sendable (_ folder: String, _ catalog: TopicCatalog) -> [Finding]
+    private let stateful: [HandlerName]
+    private let others: @Sendable (_ folder: String, _ catalog: TopicCatalog) async -> [Finding]
 
     init(
-        _ handlers: [AnyHandler], _ others: @escaping @Sendable (_ folder: String, _ catalog: TopicCatalog) -> [Finding]
+        _ handlers: [AnyHandler], _ stateful: [HandlerName],
+        _ others: @escaping @Sendable (_ folder: String, _ catalog: TopicCatalog) async -> [Finding]
     ) {
-        (self.handlers, self.others) = (handlers, others)
+        (self.handlers, self.stateful, self.others) = (handlers, stateful, others)
     }
 
     func examine() async -> [Finding] {
         var settings = Settings.fromEnvironment()
         let (folder, namespace) = TopicsPlace.files(&settings)
         let redis = settings.text("REDIS_URL")
-        let databases = WorkSettings.databases(handlers, &settings)
+        var databases = WorkSettings.databases(handlers, &settings)
+        // Who only looks at handlers need not say where they keep what they keep.
+        let isTold = settings.text("DATABASE_URL") != nil
+        for name in stateful where isTold || settings.text(WorkSettings.databaseName(of: name)) != nil {
+            databases[name] = WorkSettings.database(of: name, &settings)
+        }
         let client = ClientConfiguration.from(&settings)
         var findings: [Finding] = []
         do {
@@ -103,12 +67,20 @@ private struct Doctor: Sendable {
             findings.append(Finding(subject: "settings", state: .ok, detail: "understood"))
         } catch {
             let list = error.faults.map(\.description).joined(separator: "\n")
-            findings.append(Finding(subject: "settings", state: .failed, detail: list, advice: "set them as it says"))
+            let advice = RunningStack.advice() ?? "set them as it says"
+            findings.append(Finding(subject: "settings", state: .failed, detail: list, advice: advice))
         }
         let catalog = topicFiles(folder, namespace, &findings)
-        if let catalog { findings += others(folder, catalog) }
-        if let client { findings += await broker(client, catalog) }
+        if let catalog { findings += await others(folder, catalog) }
+        if let client { findings += await broker(client, catalog, redis) }
         findings += await memory(redis)
+        if databases.isEmpty, !stateful.isEmpty {
+            let list = stateful.map(\.rawValue).joined(separator: ", ")
+            findings.append(
+                Finding(
+                    subject: "databases", state: .warning, detail: "DATABASE_URL is not set",
+                    advice: "where \(list) work it has to be: postgresql://USER@HOST/DATABASE"))
+        }
         for (name, place) in databases.sorted(by: { $0.key < $1.key }) {
             findings.append(await database(name, place, namespace))
         }
@@ -121,7 +93,9 @@ private struct Doctor: Sendable {
             let unknown = handlers.map(\.name).filter { !catalog.handlers.contains($0) }
             findings.append(
                 unknown.isEmpty
-                    ? Finding(subject: "topic files", state: .ok, detail: "\(catalog.topics.count) topics in \(folder)")
+                    ? Finding(
+                        subject: "topic files", state: .ok,
+                        detail: "\(Words.count(catalog.topics.count, "topic")) in \(folder)")
                     : Finding(
                         subject: "topic files", state: .failed,
                         detail: "no topic has the consumer \(unknown.map(\.rawValue).joined(separator: ", "))",
@@ -138,11 +112,11 @@ private struct Doctor: Sendable {
 
     // MARK: The broker
 
-    private func broker(_ client: ClientConfiguration, _ catalog: TopicCatalog?) async -> [Finding] {
+    private func broker(_ client: ClientConfiguration, _ catalog: TopicCatalog?, _ redis: String?) async -> [Finding] {
         let name = client.brokers.joined(separator: ",")
         do throws(KafkaFault) {
             let admin = try Admin(client, patience: .seconds(5))
-            let findings = await asked(admin, name, catalog)
+            let findings = await asked(admin, name, catalog, redis)
             await admin.close()
             return findings
         } catch {
@@ -150,14 +124,18 @@ private struct Doctor: Sendable {
         }
     }
 
-    private func asked(_ admin: Admin, _ name: String, _ catalog: TopicCatalog?) async -> [Finding] {
+    private func asked(
+        _ admin: Admin, _ name: String, _ catalog: TopicCatalog?, _ redis: String?
+    ) async -> [Finding] {
         var findings: [Finding] = []
         do throws(KafkaFault) {
             let began = Time.monotonicMilliseconds
             let topics = try await admin.topics()
             let took = Time.monotonicMilliseconds - began
             findings.append(
-                Finding(subject: "broker", state: .ok, detail: "\(name) has \(topics.count) topics (\(took) ms)"))
+                Finding(
+                    subject: "broker", state: .ok,
+                    detail: "\(name) has \(Words.count(topics.count, "topic")) (\(took) ms)"))
             guard let catalog else { return findings }
             let names = handlers.isEmpty ? catalog.handlers : handlers.map(\.name)
             let readiness = try await catalog.readiness(of: Set(names), with: admin)
@@ -170,7 +148,7 @@ private struct Doctor: Sendable {
                         detail: list.isEmpty ? "as the files say" : list, advice: list.isEmpty ? nil : apply)
                     : Finding(subject: "topics", state: .failed, detail: list, advice: apply))
             guard readiness.isReady else { return findings }
-            for name in names.sorted() { findings.append(try await group(name, catalog, admin)) }
+            findings += try await groups(names.sorted(), catalog, admin, redis)
         } catch {
             findings.append(
                 Finding(
@@ -180,32 +158,49 @@ private struct Doctor: Sendable {
         return findings
     }
 
-    /// Whether somebody works for a handler, and how far behind that is.
-    private func group(_ name: HandlerName, _ catalog: TopicCatalog, _ admin: Admin) async throws(KafkaFault) -> Finding
-    {
-        let group = catalog.namespace.group(name)
-        let subject = "handler \(name)"
-        let described = try await admin.describe(group)
-        var places: [TopicPartition] = []
-        for subscription in catalog.subscriptions(of: name) {
-            let topic = catalog.namespace.topic(subscription.topic.name)
-            places += (0..<Int32(subscription.topic.partitions)).map { TopicPartition(topic, Partition($0)) }
+    /// Whether somebody works for each handler, how far behind that is, and whether it gets on.
+    private func groups(
+        _ names: [HandlerName], _ catalog: TopicCatalog, _ admin: Admin, _ redis: String?
+    ) async throws(KafkaFault) -> [Finding] {
+        var looks: [GroupLook] = []
+        for name in names { looks.append(try await GroupLook(name, catalog, admin)) }
+        guard looks.contains(where: \.shouldGetOn) else { return looks.map { $0.finding } }
+        // Workers commit once a second: where nothing moves in three, nothing is finished.
+        try? await Task.sleep(for: .seconds(3))
+        let words = await standing(catalog.namespace, redis)
+        var findings: [Finding] = []
+        for look in looks {
+            guard look.shouldGetOn else {
+                findings.append(look.finding)
+                continue
+            }
+            let later = try await GroupLook(look.name, catalog, admin)
+            findings.append(later.finding(since: look, words[look.name] ?? []))
         }
-        let lags = try await admin.lag(of: group, on: Set(places.map(\.topic)))
-        let behind = lags.values.reduce(0) { $0 + max(0, $1.records) }
-        let detail = "\(described.members.count) workers, group \(described.state), \(behind) records behind"
-        if described.members.isEmpty {
-            return Finding(
-                subject: subject, state: .warning, detail: detail, advice: "nobody works: \(Program.name) work \(name)")
+        return findings
+    }
+
+    /// Why workers stand still, in their own words, by handler.
+    private func standing(_ namespace: Namespace, _ redis: String?) async -> [HandlerName: Set<String>] {
+        guard let redis, let configuration = try? RedisConfiguration(url: redis),
+            let client = try? RedisClient(configuration)
+        else { return [:] }
+        defer { client.close() }
+        var words: [HandlerName: Set<String>] = [:]
+        for text in (try? await ControlBoard(client, namespace).workers()) ?? [] {
+            guard let root = try? JSONDocument(parsing: text).root, let handlers = root["handlers"] else { continue }
+            for handler in handlers.elements {
+                guard let name = handler["handler"]?.string else { continue }
+                for missing in handler["missing"]?.elements.compactMap(\.string) ?? [] {
+                    words[HandlerName(name), default: []].insert("\(missing) is missing")
+                }
+                for pause in handler["operator"]?.elements.map({ $0 }) ?? [] {
+                    let (by, reason) = (pause["by"]?.string ?? "somebody", pause["reason"]?.string ?? "")
+                    words[HandlerName(name), default: []].insert("\(by) paused it: \(reason)")
+                }
+            }
         }
-        let owned = Set(described.members.flatMap(\.partitions))
-        let orphans = places.filter { !owned.contains($0) }
-        guard orphans.isEmpty || "\(described.state)" != "stable" else {
-            return Finding(
-                subject: subject, state: .failed, detail: "\(detail); nobody has \(orphans.count) partitions",
-                advice: "restart its workers one after the other")
-        }
-        return Finding(subject: subject, state: .ok, detail: detail)
+        return words
     }
 
     // MARK: Redis

@@ -18,15 +18,17 @@ public enum Flotilla {
             Program.complain("\(Program.name): two handlers are called \(name): give one another name")
             exit(1)
         }
-        Program(about: "workers of a fleet on Kafka", version: version, commands: commands(for: all, build: version))
-            .main()
+        Program(
+            about: "workers of a fleet on Kafka", version: version, commands: commands(for: all, build: version),
+            hasOwnTopics: true
+        ).main()
     }
 
     /// The commands that work for these handlers.
     package static func commands(for handlers: [AnyHandler], build: String) -> [Command] {
         [
-            .work(handlers, build: build), .handlers(handlers), .topicsPlan, .topicsApply, .topicsCheck, .pause,
-            .resume, .workers,
+            .work(handlers, build: build), .handlers(handlers), .topicsPlan, .topicsApply, .topicsCheck, .pause(),
+            .resume(), .workers,
             .doctor(handlers),
         ]
     }

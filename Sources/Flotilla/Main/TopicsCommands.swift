@@ -36,28 +36,40 @@ extension Command {
         summary: "make the broker's topics what the topic files say",
         details: """
             \(files) \(brokers)
-            Creates topics, adds partitions and changes settings. Never deletes anything. Harmless to repeat.
+            Creates topics, adds partitions and changes settings. Never deletes anything: a topic that is to keep its records
+            for a shorter time than now is left as it is, unless --shorten-retention says that older ones may go. Harmless to
+            repeat. Ends with 1 when not all of it is done.
             """,
-        options: [json],
+        options: [
+            json, Option(name: shorten, help: "also where records that are there are deleted by it"),
+        ],
         run: { arguments in
             let place = try TopicsPlace()
-            return try finish { try await apply(place, asJSON: arguments.has("json")) }
+            return try finish {
+                try await apply(place, losing: arguments.has(shorten), asJSON: arguments.has("json"))
+            }
         })
 
-    private static func apply(_ place: TopicsPlace, asJSON: Bool) async throws -> ExitCode {
+    private static let shorten = "shorten-retention"
+
+    private static func apply(_ place: TopicsPlace, losing: Bool, asJSON: Bool) async throws -> ExitCode {
         try await place.withAdmin { admin in
             let plan = try await place.catalog.plan(with: admin)
             var done: [TopicPlan.Change] = []
             var faults: [String] = []
-            if !asJSON { plan.warnings.forEach { Program.complain("warning: \($0)") } }
+            let warnings = plan.warnings + (losing ? plan.losses : [])
+            if !asJSON { warnings.forEach { Program.complain("warning: \($0)") } }
             do throws(PlanFault) {
-                try await plan.apply(with: admin) { change in
+                try await plan.apply(with: admin, losing: losing) { change in
                     done.append(change)
                     if !asJSON { print(change.text) }
                 }
             } catch { faults = error.reasons }
+            if !losing, plan.refusals.isEmpty {
+                faults += plan.losses.map { "left as it is: \($0): apply --\(shorten) does it" }
+            }
             if asJSON {
-                print(TopicPlan.json(done: done, warnings: plan.warnings, faults: faults))
+                print(TopicPlan.json(done: done, warnings: warnings, faults: faults))
             } else {
                 print(plan.isEmpty ? "nothing to do" : "\(done.count) of \(plan.changes.count) done")
                 if !plan.refusals.isEmpty { Program.complain("nothing was done, because this cannot be done:") }

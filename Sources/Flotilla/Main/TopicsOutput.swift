@@ -1,6 +1,7 @@
 internal import Contracts
 internal import JSON
 internal import Model
+internal import Platform
 
 // What `flotilla topics` prints: for people, and with --json for programs.
 
@@ -57,6 +58,7 @@ extension TopicPlan {
     var text: String {
         var lines = changes.map(\.text)
         lines += warnings.map { "warning: \($0)" }
+        lines += losses.map { "warning: \($0): apply does it only with --shorten-retention" }
         lines += refusals.map { "cannot be done: \($0)" }
         lines += leftovers.map { "left alone: \($0), which no topic file wants any more" }
         if changes.isEmpty, refusals.isEmpty {
@@ -72,7 +74,7 @@ extension TopicPlan {
         json.object { json in
             json.array("changes") { json in changes.forEach { $0.write(to: &json) } }
             json.array("refusals") { json in refusals.forEach { $0.write(to: &json) } }
-            json.array("warnings") { json in warnings.forEach { $0.write(to: &json) } }
+            json.array("warnings") { json in (warnings + losses).forEach { $0.write(to: &json) } }
             json.array("leftovers") { json in leftovers.forEach { json.append($0.rawValue) } }
         }
         return json.text
@@ -104,17 +106,13 @@ extension TopicCatalog {
         var lines = changes.map { "\($0.isBreaking ? "breaking" : "compatible"): \($0)" }
         let derived = wanted.count - topics.count
         lines.append(
-            "\(Self.count(topics.count, "topic")), \(derived) derived, "
-                + "\(Self.count(handlers.count, "handler")): the files are right")
+            "\(Words.count(topics.count, "topic")), \(derived) derived, "
+                + "\(Words.count(handlers.count, "handler")): the files are right")
         if let against {
             let breaking = changes.count { $0.isBreaking }
             lines.append("against \(against): \(breaking) breaking, \(changes.count - breaking) compatible")
         }
         return lines.joined(separator: "\n")
-    }
-
-    private static func count(_ number: Int, _ thing: String) -> String {
-        "\(number) \(thing)\(number == 1 ? "" : "s")"
     }
 
     func json(changes: [ContractChange], faults: [TopicFault]) -> String {

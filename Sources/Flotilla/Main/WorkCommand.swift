@@ -21,7 +21,19 @@ extension Command {
             name: "work", summary: "work for handlers until SIGTERM",
             details: """
                 Reads the topics of each handler as a member of its group and has it work them off. The first SIGTERM
-                or SIGINT finishes what is under way, commits and leaves; a second one ends the process at once.
+                or SIGINT finishes what is under way, commits and leaves; a second one ends the process at once. Several
+                workers of a handler share its partitions.
+
+                Settings, where no fleet of this folder (or of FLOTILLA_DATA) tells them:
+                  KAFKA_BROKERS          where the log is, as HOST:PORT,…; LIBRDKAFKA_<OPTION> for what else it takes
+                  REDIS_URL              what was done is remembered there: needed unless topic files say once: false
+                  DATABASE_URL           what handlers with state keep; <HANDLER>_DATABASE_URL for one alone
+                  FLOTILLA_TOPICS        the topic files (./topics), which say what a handler reads and how it retries
+                  FLOTILLA_NAMESPACE     put before all names, so that two fleets can share servers
+                  LOG_LEVEL, LOG_FORMAT  debug, info, warning or error; json or text
+
+                It refuses to start while topics are missing: \(Program.name) topics apply makes them. Ends with 0 after a
+                signal, with 1 when it cannot work and 2 when it was called wrongly.
 
                 Handlers here: \(names.isEmpty ? "none" : names.joined(separator: ", ")).
                 """,
@@ -65,6 +77,10 @@ extension Command {
         var policies: [HandlerName: [TopicName: ConsumerPolicy]] = [:]
         let largest = Dictionary(
             catalog.topics.map { ($0.name, $0.maxMessageBytes) }, uniquingKeysWith: { first, _ in first })
+        let retentions = Dictionary(
+            catalog.topics.compactMap { topic in
+                if case .time(let time) = topic.retention { (topic.name, time) } else { nil }
+            }, uniquingKeysWith: { first, _ in first })
         for handler in chosen {
             for subscription in catalog.subscriptions(of: handler.name) {
                 var policy = subscription.policy
@@ -74,7 +90,8 @@ extension Command {
         }
         let admin = try arguments["admin"].map { _ in try arguments.place("admin") }
         let process = WorkerProcess(
-            chosen, work, policies: policies, largest: largest, admin: admin, log: work.log, build: build)
+            chosen, work, policies: policies, largest: largest, retentions: retentions, admin: admin, log: work.log,
+            build: build)
         return try finish(process, catalog, work, Set(chosen.map(\.name)))
     }
 

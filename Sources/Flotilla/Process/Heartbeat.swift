@@ -42,12 +42,12 @@ package struct Heartbeat: Sendable {
 
     private static func write(_ worker: HandlerWorker, to json: inout JSONWriter) {
         json.member("handler", worker.job.name.rawValue)
-        json.member("consumed", Int64(worker.gauges.consumed.load(ordering: .relaxed)))
-        json.member("done", Int64(worker.gauges.done.load(ordering: .relaxed)))
-        json.member("published", Int64(worker.gauges.published.load(ordering: .relaxed)))
-        json.member("repeats", Int64(worker.gauges.repeats.load(ordering: .relaxed)))
-        json.member("retried", Int64(worker.gauges.retried.load(ordering: .relaxed)))
-        json.member("dead_lettered", Int64(worker.gauges.deadLettered.load(ordering: .relaxed)))
+        json.member("consumed", Int64(worker.figures.consumed))
+        json.member("done", Int64(worker.figures.done))
+        json.member("published", Int64(worker.figures.published))
+        json.member("repeats", Int64(worker.figures.repeats))
+        json.member("retried", Int64(worker.figures.retried))
+        json.member("dead_lettered", Int64(worker.figures.deadLettered))
         json.member("in_flight", Int64(worker.outstanding))
         json.array("missing") { list in for name in worker.broken { list.append(name) } }
         json.array("floods") { list in

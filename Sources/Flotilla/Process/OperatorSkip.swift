@@ -73,6 +73,11 @@ extension ControlBoard {
         try await redis.execute(RedisCommand("HEXISTS", skipsKey, skip.field)).integer == 1
     }
 
+    /// Takes it back. False when it does not wait: nobody has said it, or it is done.
+    package func withdraw(_ skip: OperatorSkip) async throws(RedisFault) -> Bool {
+        try await redis.execute(RedisCommand("HDEL", skipsKey, skip.field)).integer == 1
+    }
+
     /// It is done, or nobody wants it any more. When this fails it is forgotten a second later.
     package func forget(_ skips: [OperatorSkip]) async {
         guard !skips.isEmpty else { return }

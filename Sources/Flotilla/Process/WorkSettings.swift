@@ -56,9 +56,14 @@ package struct WorkSettings: Sendable {
         return found
     }
 
+    /// The setting that names a handler's own database.
+    static func databaseName(of handler: HandlerName) -> String {
+        "\(handler)".uppercased().replacing("-", with: "_") + "_DATABASE_URL"
+    }
+
     /// Where a handler keeps what it keeps; nil when that is not said, and then it was noted.
     package static func database(of handler: HandlerName, _ settings: inout Settings) -> PostgresConfiguration? {
-        let own = "\(handler)".uppercased().replacing("-", with: "_") + "_DATABASE_URL"
+        let own = databaseName(of: handler)
         let (text, common) = (settings.text(own), settings.text("DATABASE_URL"))
         let name = text == nil ? "DATABASE_URL" : own
         guard let url = text ?? common else {

@@ -16,6 +16,7 @@ package final class WorkerProcess: Sendable {
     let settings: WorkSettings
     private let catalog: [HandlerName: [TopicName: ConsumerPolicy]]
     private let largest: [TopicName: Int]
+    private let retentions: [TopicName: Duration]
     let log: Log
     let identity: WorkerIdentity
     private let admin: (host: String, port: UInt16)?
@@ -41,14 +42,16 @@ package final class WorkerProcess: Sendable {
         package init(_ description: String) { self.description = description }
     }
 
-    /// `policies`: for each handler, what it reads and how; `largest`: how large a record each topic takes; `admin`:
-    /// where health and metrics are told.
+    /// `policies`: for each handler, what it reads and how; `largest`: how large a record each topic takes;
+    /// `retentions`: for how long it keeps them; `admin`: where health and metrics are told.
     package init(
         _ handlers: [AnyHandler], _ settings: WorkSettings, policies: [HandlerName: [TopicName: ConsumerPolicy]],
-        largest: [TopicName: Int] = [:], admin: (host: String, port: UInt16)? = nil, log: Log, build: String
+        largest: [TopicName: Int] = [:], retentions: [TopicName: Duration] = [:],
+        admin: (host: String, port: UInt16)? = nil, log: Log, build: String
     ) {
         self.admin = admin
         self.largest = largest
+        self.retentions = retentions
         self.handlers = handlers
         self.settings = settings
         catalog = policies
@@ -148,7 +151,7 @@ package final class WorkerProcess: Sendable {
             var pace = Pace()
             while !Task.isCancelled {
                 await self.follow(control, workers)
-                let done = workers.map { ($0.job.name, $0.gauges.done.load(ordering: .relaxed)) }
+                let done = workers.map { ($0.job.name, $0.figures.done) }
                 pace.note(Time.monotonicMilliseconds, done: Dictionary(done) { $0 + $1 })
                 await control.report(Heartbeat(identity, workers, admin: pages?.address, pace: pace))
                 try? await Task.sleep(for: .seconds(1))
@@ -291,7 +294,7 @@ package final class WorkerProcess: Sendable {
     private func openProducer() throws -> Producer {
         var configuration = ProducerConfiguration(settings.client)
         configuration.maxQueuedRecords = 500_000
-        configuration.maxRecordBytes = 8 << 20
+        configuration.maxRecordBytes = WantedTopic.largestBytes
         // Records that time out are handed over again, behind later ones; waiting keeps them in their order.
         configuration.deliveryTimeout = .seconds(1800)
         return try Producer(configuration)
@@ -305,7 +308,8 @@ package final class WorkerProcess: Sendable {
             throw Fault(
                 "no topic file has the consumer \(handler.name): name it under consumers in \(settings.topicsFolder)")
         }
-        let job = HandlerJob(handler, namespace: settings.namespace, policies: policies, largest: largest)
+        let job = HandlerJob(
+            handler, namespace: settings.namespace, policies: policies, largest: largest, retentions: retentions)
         var consuming = HandlerWorker.consuming(settings.client, group: settings.namespace.group(handler.name))
         consuming.client.hooks.fault = { [log] fault in
             log.warning("kafka", [("handler", handler.name), ("error", fault)])

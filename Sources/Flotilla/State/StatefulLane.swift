@@ -15,7 +15,7 @@ final class StatefulLane: Sendable {
         var isSecondOver = false
         var misses = 0
         /// In the order of the outbox.
-        var flights: [(sequence: Int64, isPublished: Bool)] = []
+        var flights: [(sequence: Int64, since: Int64, isPublished: Bool)] = []
         var lastBegun: Int64 = 0
         /// Everything up to here is published, and is still in the outbox.
         var published: Int64?
@@ -84,11 +84,11 @@ final class StatefulLane: Sendable {
     // MARK: The outbox
 
     /// Outputs are about to be published. False when they were begun before.
-    func begin(_ sequence: Int64) -> Bool {
+    func begin(_ sequence: Int64, now: Int64) -> Bool {
         state.withLock { state in
             guard sequence > state.lastBegun else { return false }
             state.lastBegun = sequence
-            state.flights.append((sequence, false))
+            state.flights.append((sequence, now, false))
             return true
         }
     }
@@ -102,6 +102,11 @@ final class StatefulLane: Sendable {
                 state.flights.removeFirst()
             }
         }
+    }
+
+    /// For how long the oldest output has been waiting for the log, in milliseconds; nil when none is.
+    func outboxAge(now: Int64) -> Int64? {
+        state.withLock { state in state.flights.first.map { max(0, now - $0.since) } }
     }
 
     /// What can go from the outbox.

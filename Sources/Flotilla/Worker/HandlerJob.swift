@@ -8,17 +8,21 @@ package struct HandlerJob: Sendable {
     /// Everything that is subscribed to, by the name that the servers know.
     package private(set) var topics: [TopicName: TopicRole] = [:]
     private let largest: [TopicName: Int]
+    /// For how long source topics keep their records; missing where they keep them for ever.
+    package let retentions: [TopicName: Duration]
 
     package var name: HandlerName { handler.name }
+    package var group: GroupID { namespace.group(name) }
 
     /// `largest`: how much the topics take that their files tell of.
     package init(
         _ handler: AnyHandler, namespace: Namespace, policies: [TopicName: ConsumerPolicy],
-        largest: [TopicName: Int] = [:]
+        largest: [TopicName: Int] = [:], retentions: [TopicName: Duration] = [:]
     ) {
         self.handler = handler
         self.namespace = namespace
         self.largest = largest
+        self.retentions = retentions.filter { policies[$0.key] != nil }
         var topics: [TopicName: TopicRole] = [:]
         for (source, policy) in policies {
             let family = TopicFamily(source, handler.name)

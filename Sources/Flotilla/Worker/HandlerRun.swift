@@ -14,6 +14,8 @@ final class HandlerRun: @unchecked Sendable {
     private(set) var outputs = OutgoingBatch()
     /// The traces of calls that went well: their outputs are still on their way.
     private(set) var traces: [CallTrace] = []
+    /// How long the calls took.
+    private(set) var tally = Durations.Tally()
 
     private let jobs: ArraySlice<EventJob>
     private let scope: HandlerScope
@@ -70,11 +72,21 @@ final class HandlerRun: @unchecked Sendable {
     private func runEach(_ handler: some Handler) async {
         // Filled here and not where they stand, whose every use is checked.
         var (outcomes, outputs): ([CallOutcome], OutgoingBatch) = ([], OutgoingBatch())
+        // A call is over when the next begins: a clock for its end would cost more than the least of handlers do.
+        var (began, tally): (Int64?, Durations.Tally) = (nil, self.tally)
         defer { (self.outcomes, self.outputs) = (outcomes, outputs) }
+        let start = Time.monotonicNanoseconds
+        defer {
+            if let began { tally.note(milliseconds: scope.clock.monotonicMilliseconds - began) }
+            tally.nanoseconds += Time.monotonicNanoseconds - start
+            self.tally = tally
+        }
         outcomes.reserveCapacity(jobs.count)
         for place in jobs.indices {
             guard isOpen() else { return }
             let until = arm()
+            if let began { tally.note(milliseconds: until &- deadline &- began) }
+            began = until &- deadline
             // Not the whole job, whose copy would count its references.
             let (event, attempts) = (jobs[place].event, jobs[place].attempts)
             let call = scope.tracer == nil ? nil : scope.tracer?.begin(jobs[place])
@@ -103,6 +115,11 @@ final class HandlerRun: @unchecked Sendable {
     /// One call for all of them. They stand or fall together, and so do their outputs: the last event answers for all.
     private func runTogether(_ handler: some BatchHandler) async {
         let until = arm()
+        let start = Time.monotonicNanoseconds
+        defer {
+            tally.note(milliseconds: scope.clock.monotonicMilliseconds - (until &- deadline))
+            tally.nanoseconds += Time.monotonicNanoseconds - start
+        }
         let call = scope.tracer?.begin(jobs)
         let scope = call == nil ? self.scope : self.scope.in(call)
         do {

@@ -15,6 +15,7 @@ package final class HandlerWorker: Sendable {
     let settings: WorkerSettings
     private let runnersByPlace = Mutex<[TopicPartition: PartitionRunner]>([:])
     private let ending = Ending()
+    private let lagWatch = LagWatch()
     /// When the consumer was last asked.
     private let turned = Atomic<Int64>(Time.monotonicMilliseconds)
 
@@ -79,7 +80,7 @@ package final class HandlerWorker: Sendable {
         return configuration
     }
 
-    package var gauges: WorkerGauges { core.gauges }
+    package var figures: WorkerFigures { core.figures }
     package var lastTurn: Int64 { turned.load(ordering: .relaxed) }
     package var waitsForMemory: Bool { core.waitsForMemory }
     /// What is not fetched now, and why.
@@ -91,6 +92,15 @@ package final class HandlerWorker: Sendable {
     /// Failures that many events have in common.
     package var floods: [FloodAlarm.Flood] { core.floods }
     package var assignment: [TopicPartition] { runners.keys.sorted() }
+    /// How far each partition is behind, as far as was found when it was asked for before.
+    package var lags: [TopicPartition: PartitionLag] { lagWatch.read(now: core.now) }
+    /// For how many milliseconds each partition has had something finished that is not committed.
+    package var commitAges: [TopicPartition: Int64] { runners.mapValues(\.commitAge) }
+    /// How long the oldest output has been in the outbox, for a handler with state.
+    package var outboxAge: Int64? {
+        core.store.map { _ in runners.values.compactMap { $0.stateful?.outboxAge(now: core.now) }.max() ?? 0 }
+    }
+    package var breakers: [(dependency: String, state: String)] { core.breakerStates }
     /// How many records were taken and are not finished.
     package var outstanding: Int { runners.values.reduce(0) { $0 + $1.outstanding } }
 
@@ -164,11 +174,15 @@ package final class HandlerWorker: Sendable {
             }
             runner.admit(batch)
             return runner
-        case .assigned(let places): begin(places)
+        case .assigned(let places):
+            core.figures.rebalances[.assigned]?.add()
+            begin(places)
         case .revoked(let revocation):
+            core.figures.rebalances[.revoked]?.add()
             await giveUp(revocation.partitions, within: settings.drainBudget)
             revocation.done()
         case .lost(let places):
+            core.figures.rebalances[.lost]?.add()
             core.scope.log.warning("the group went on without this worker", [("handler", job.name)])
             await end(remove(places), within: .zero)
         case .end: break
@@ -278,6 +292,9 @@ package final class HandlerWorker: Sendable {
             every(settings.commitInterval, or: settings.commitRecords) { _, runners in await self.commit(runners) },
             every(settings.renewInterval) { _, runners in
                 for runner in runners { await runner.renew() }
+            },
+            every(LagWatch.interval) { now, runners in
+                if self.lagWatch.isWanted(now: now) { await self.lagWatch.look(runners, self.core) }
             },
             every(1000) { _, runners in
                 for runner in runners { runner.tick() }

@@ -32,6 +32,7 @@ extension PartitionRunner {
             unreserve(records)
             return events
         }
+        let known = repeats.count
         var jobs: [EventJob] = []
         jobs.reserveCapacity(asked.count)
         var held: [(ticket: UInt64, hold: OnceHold)] = []
@@ -59,6 +60,9 @@ extension PartitionRunner {
             }
             notGranted.append(records[index])
         }
+        core.figures.claims[.granted]?.add(held.count)
+        core.figures.claims[.repeats]?.add(repeats.count - known)
+        core.figures.claims[.busy]?.add(busy.count)
         hold(held)
         unreserve(notGranted)
         busy.sort { $0.job.ticket < $1.job.ticket }
@@ -67,7 +71,7 @@ extension PartitionRunner {
 
     /// Finishes what was done before. False when the partition was given up.
     func pass(_ repeats: [EventJob]) async -> Bool {
-        core.gauges.repeats.count(repeats.count)
+        figures.repeats.add(repeats.count)
         guard await tellOutcomes(of: repeats, "repeat") else { return false }
         finish(repeats.map(\.ticket))
         return true
@@ -106,7 +110,7 @@ extension PartitionRunner {
             if answers.contains(.fenced) { throw OnceFault(.fenced, "the partition has a later owner") }
             return answers
         } without: {
-            self.core.gauges.unchecked.count(questions.count)
+            self.core.figures.claims[.unasked]?.add(questions.count)
             return []
         }
     }
@@ -184,7 +188,7 @@ extension PartitionRunner {
                 }
                 guard let heard else { return false }
                 let stale = zip(piece, heard).filter { !$0.1 }.map(\.0)
-                core.gauges.stale.count(stale.count)
+                core.figures.claims[.stale]?.add(stale.count)
                 // The claim is somebody else's by now, or was lost with what Redis had not written yet; done it is all the
                 // same, and a repeat behind it must find that.
                 guard await remember(stale.filter { $0.ending == .done }.map(\.hold.key)) else { return false }

@@ -17,7 +17,7 @@ extension PartitionRunner {
         while let items = take(lane, max: size) {
             guard let due = await whenDue(items, lane) else { continue }
             let began = core.now
-            core.gauges.consumed.count(due.count)
+            figures.consumed.add(due.count)
             var disposals: [Disposal] = []
             let events = decode(due, &disposals)
             var repeats: [EventJob] = []
@@ -105,6 +105,8 @@ extension PartitionRunner {
             }
             let judgement = Judgement(
                 run.outcomes, row, role, wallNow: core.wallNow, random: Double.random(in: 0...1))
+            figures.called(judgement)
+            figures.durations.add(run.tally)
             core.heard(judgement)
             let publication = beginPublishing(run, judgement)
             if let flights {

@@ -37,9 +37,9 @@ extension PartitionRunner {
         let refused = await delivered(publication)
         for call in run.traces { call.sent(refused) }
         guard let refused else { return .givenUp }
-        core.gauges.published.count(run.outputs.count)
+        core.figures.published(run.outputs)
         guard !refused.isEmpty else {
-            core.gauges.done.count(judgement.done.count)
+            figures.done.add(judgement.done.count)
             guard await conclude(judgement.doneTickets.map { ($0, .done) }) else { return .givenUp }
             return .published(tooLarge: [])
         }
@@ -56,7 +56,7 @@ extension PartitionRunner {
             let reason: DeadLetterReason = fault.kind == .tooLarge ? .tooLarge : .permanent
             tooLarge.append(Disposal(job, role, .dead(reason), ErrorStory(fault), stage: "produce"))
         }
-        core.gauges.done.count(done.count)
+        figures.done.add(done.count)
         return await conclude(done) ? .published(tooLarge: tooLarge) : .givenUp
     }
 
@@ -137,9 +137,9 @@ extension PartitionRunner {
             if case .dead(.skipped) = disposal.target { core.skips.finish(disposal.record) }
             let isFlood = core.failed(disposal.story)
             switch disposal.target {
-            case .tier: core.gauges.retried.count()
+            case .tier(let tier, _): figures.retried(tier)
             case .dead(let reason):
-                core.gauges.deadLettered.count()
+                figures.dead[reason]?.add()
                 // A flood was told of once; a line for each would drown what else there is to see.
                 guard !isFlood else { continue }
                 core.scope.log.warning(

@@ -23,7 +23,7 @@ extension PartitionRunner {
                 continue
             }
             let began = core.now
-            core.gauges.consumed.count(items.count)
+            figures.consumed.add(items.count)
             let fresh = await passOver(items, book, lane)
             if let rows = await sorted(fresh) { await work(rows, handler, lane) }
             let took = core.now - began
@@ -92,7 +92,7 @@ extension PartitionRunner {
                 ])
         }
         guard !old.isEmpty else { return fresh }
-        core.gauges.repeats.count(old.count)
+        figures.repeats.add(old.count)
         // The process may have ended between the commit and the word to the memory, and the same event may come again
         // at a later place, which no position knows.
         guard await remember(old) else {
@@ -169,6 +169,7 @@ extension PartitionRunner {
                 ? row.prefix(Row.piece(of: row, atMost: apart ? 1 : min(limit, most))) : idle.prefix(row.count)
             switch await transact(piece, handler, lane, book) {
             case .committed(let outputs, let sequence):
+                figures.succeeded.add(piece.events.count)
                 if piece.events.isEmpty { core.answered(Failure.postgres) } else { core.succeeded(piece.events.count) }
                 guard await conclude(piece) else { return }
                 left = left.dropFirst(piece.count)
@@ -233,6 +234,7 @@ extension PartitionRunner {
         }
         let judgement = Judgement(
             [.failed(failure, story)], [job], role, wallNow: core.wallNow, random: Double.random(in: 0...1))
+        figures.called(judgement)
         core.heard(judgement)
         if let (again, delay) = judgement.again.first {
             left[index].kind = .event(again)
@@ -254,11 +256,11 @@ extension PartitionRunner {
             switch row.kind {
             case .event:
                 endings.append((row.item.ticket, .done))
-                core.gauges.done.count()
+                figures.done.add()
             case .dead(let disposal):
                 endings.append((row.item.ticket, disposal.ending))
                 count([disposal])
-            case .repeated: core.gauges.repeats.count()
+            case .repeated: figures.repeats.add()
             }
         }
         guard await conclude(endings) else { return false }
@@ -286,13 +288,13 @@ extension PartitionRunner {
 
     /// Sends outputs on their way from the outbox, behind earlier ones, and goes on once not too many are.
     private func publish(_ batch: OutgoingBatch, _ sequence: Int64, _ lane: StatefulLane) async {
-        guard lane.begin(sequence) else { return }
+        guard lane.begin(sequence, now: core.now) else { return }
         let first = core.publisher.begin(batch)
         await lane.flights.begin(self) {
             var publication = first
             while let refused = await self.delivered(publication) {
                 guard let fault = refused.values.first else {
-                    self.core.gauges.published.count(batch.count)
+                    self.core.figures.published(batch)
                     return lane.finish(sequence)
                 }
                 self.core.scope.log.error(

@@ -166,6 +166,10 @@ extension PartitionRunner {
         await watching { watch in
             let until = core.now &+ role.policy.deadline.milliseconds
             watch.arm(until: until)
+            let (began, start) = (core.now, Time.monotonicNanoseconds)
+            defer {
+                figures.durations.note(milliseconds: core.now - began, nanoseconds: Time.monotonicNanoseconds - start)
+            }
             let task = WorkerTasks.begin { () -> (Result<[Outgoing], any Error>, Bool) in
                 let result: Result<[Outgoing], any Error>
                 do { result = .success(try await body(until)) } catch { result = .failure(error) }

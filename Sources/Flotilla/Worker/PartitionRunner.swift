@@ -12,6 +12,7 @@ final class PartitionRunner: Sendable {
     let place: TopicPartition
     let role: TopicRole
     let core: WorkerCore
+    let figures: TopicFigures
     /// What a handler with state needs to remember of the partition; nil for others.
     let stateful: StatefulLane?
     private let state: Mutex<State>
@@ -31,6 +32,8 @@ final class PartitionRunner: Sendable {
         var ledger: OffsetLedger
         var queues: [LaneQueue]
         var mode = Mode.open
+        /// When the group last heard how far it is, or the partition was begun.
+        var committedAt: Int64
         /// Lanes and retries at work.
         var busy = 0
         var sleepers: [UInt64: Task<Void, Never>] = [:]
@@ -52,9 +55,13 @@ final class PartitionRunner: Sendable {
         self.place = place
         self.role = role
         self.core = core
+        figures = core.figures.figures(of: place.topic, role)
         stateful = core.store.map { StatefulLane($0) }
         let lanes = role.policy.ordering == .partition ? 1 : max(1, role.policy.concurrency)
-        state = Mutex(State(ledger: OffsetLedger(limits), queues: Array(repeating: LaneQueue(), count: lanes)))
+        state = Mutex(
+            State(
+                ledger: OffsetLedger(limits), queues: Array(repeating: LaneQueue(), count: lanes), committedAt: core.now
+            ))
     }
 
     var mode: Mode { state.withLock { $0.mode } }
@@ -150,7 +157,25 @@ final class PartitionRunner: Sendable {
     /// Whether it is finished, and everything before it.
     func isPast(_ offset: Offset) -> Bool { state.withLock { $0.ledger.isPast(offset) } }
 
-    func committed(_ offset: Offset) { state.withLock { $0.ledger.committed(offset) } }
+    func committed(_ offset: Offset) {
+        let now = core.now
+        state.withLock { state in
+            state.ledger.committed(offset)
+            state.committedAt = now
+        }
+    }
+
+    /// For how long something finished has not been committed, in milliseconds.
+    var commitAge: Int64 {
+        let now = core.now
+        return state.withLock { $0.ledger.finishedSinceCommit > 0 ? max(0, now - $0.committedAt) : 0 }
+    }
+
+    /// Where its work stands: from where on something is left to do, and when the first of it was written.
+    var standing: (position: Offset?, oldest: Int64?) { state.withLock { ($0.ledger.position, $0.ledger.oldest) } }
+
+    /// How many records are here whose time to be tried again has come. `time`: when the last of them was written.
+    func due(writtenBy time: Int64) -> Int { state.withLock { $0.ledger.unfinished(through: time) } }
 
     /// How many records were finished since the last commit.
     var uncommitted: Int { state.withLock { $0.ledger.finishedSinceCommit } }

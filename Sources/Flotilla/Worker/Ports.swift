@@ -13,6 +13,8 @@ package protocol RecordSource: Sendable {
     func commit(_ offsets: [PartitionOffset]) async throws(KafkaFault)
     /// The first offset that a partition still has, and the one that its next record will get.
     func bounds(of place: TopicPartition, within limit: Duration) async throws(KafkaFault) -> Watermarks
+    /// How far the group has committed partitions; missing where it has not.
+    func committed(_ places: [TopicPartition]) async throws(KafkaFault) -> [TopicPartition: Offset]
     func close(within budget: Duration) async
 }
 
@@ -20,6 +22,10 @@ extension Consumer: RecordSource {
     package func bounds(
         of place: TopicPartition, within limit: Duration
     ) async throws(KafkaFault) -> Watermarks { try await watermarks(place, within: limit) }
+
+    package func committed(_ places: [TopicPartition]) async throws(KafkaFault) -> [TopicPartition: Offset] {
+        try await committed(places, within: .seconds(5)).mapValues(\.offset)
+    }
 
     package func setPaused(_ isPaused: Bool, _ partitions: [TopicPartition]) {
         if isPaused { pauseLater(partitions) } else { resumeLater(partitions) }

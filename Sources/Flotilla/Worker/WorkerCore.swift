@@ -1,7 +1,7 @@
 internal import Contracts
 internal import Kafka
 internal import Platform
-package import Synchronization
+internal import Synchronization
 
 /// What the partitions of one handler share: where things come from and go to, what is paused, what is broken.
 final class WorkerCore: Sendable {
@@ -13,7 +13,7 @@ final class WorkerCore: Sendable {
     /// Only for a handler with state.
     let store: StateStore?
     let identity: WorkerIdentity
-    let gauges = WorkerGauges()
+    let figures: WorkerFigures
     let skips = SkipList()
     /// Held by everyone who runs the handler; alone by whoever runs a record that may end the process.
     let aloneness = SharedGate()
@@ -30,6 +30,7 @@ final class WorkerCore: Sendable {
         store: StateStore?, identity: WorkerIdentity
     ) {
         self.job = job
+        figures = WorkerFigures(job)
         self.scope = scope
         self.source = source
         self.publisher = publisher
@@ -244,6 +245,19 @@ final class WorkerCore: Sendable {
         }
     }
 
+    /// Of each dependency that was ever missing: closed, open, or half-open while it is tried.
+    var breakerStates: [(dependency: String, state: String)] {
+        breakers.withLock { breakers in
+            breakers.sorted { $0.key < $1.key }.map { name, breaker in
+                switch breaker.state {
+                case .closed: (name, "closed")
+                case .open: (name, "open")
+                case .halfOpen: (name, "half-open")
+                }
+            }
+        }
+    }
+
     /// The dependencies whose breakers are not closed.
     var broken: [String] {
         breakers.withLock { breakers in breakers.filter { $0.value.state != .closed }.map(\.key).sorted() }
@@ -274,22 +288,4 @@ package struct WorkerIdentity: Sendable, Hashable {
         self.id = id
         self.build = build
     }
-}
-
-/// What a worker counts.
-package final class WorkerGauges: Sendable {
-    package let consumed = Atomic<Int>(0)
-    package let done = Atomic<Int>(0)
-    package let published = Atomic<Int>(0)
-    package let repeats = Atomic<Int>(0)
-    package let retried = Atomic<Int>(0)
-    package let deadLettered = Atomic<Int>(0)
-    package let stale = Atomic<Int>(0)
-    package let unchecked = Atomic<Int>(0)
-
-    package init() {}
-}
-
-extension Atomic<Int> {
-    func count(_ number: Int = 1) { add(number, ordering: .relaxed) }
 }

@@ -1,6 +1,7 @@
 internal import Commands
 internal import DeadLetters
 internal import Flotilla
+internal import JSON
 internal import Model
 internal import Platform
 
@@ -12,6 +13,7 @@ extension Command {
             Operand(name: "ID", help: "as dlq list shows it"),
             Operand(name: "TEXT", count: .optional, help: "up to 2000 bytes; without it the note is removed"),
         ],
+        options: [DlqOptions.json],
         run: { arguments in
             let id = try arguments.id(arguments.operands[0])
             let text = arguments.operands.count > 1 ? arguments.operands[1] : ""
@@ -21,56 +23,91 @@ extension Command {
             let place = try DlqPlace(needsIndex: true)
             return try finish {
                 try await place.withIndex { try await $0.note(id, text, who: DlqPlace.user) }
-                print(text.isEmpty ? "the note is removed" : "noted")
+                if arguments.has("json") {
+                    print(
+                        JSONWriter.line { json in
+                            json.member("id", id.description)
+                            json.member("note", text)
+                        })
+                } else {
+                    print(text.isEmpty ? "the note is removed" : "noted")
+                }
                 return .ok
             }
         })
 
     /// `dlq discard`: puts aside what nobody is to handle.
     static let dlqDiscard = bulk(
-        "discard", from: .open, "put open dead letters aside",
-        details: "They stay in their topic, and `dlq restore` has them open again for as long as that keeps them."
-    ) { index, filter, confirmed in
-        let count = try await index.discard(filter, confirmed: confirmed, who: DlqPlace.user)
-        print("\(count) discarded; to have them back: \(Program.name) dlq restore")
-    }
+        "discard", past: "discarded", "put open dead letters aside",
+        details: "They stay in their topic, and `dlq restore` has them open again for as long as that keeps them.",
+        said: { "\($0) discarded; to have them back: \(Program.name) dlq restore" },
+        state: { _ in .open },
+        change: { try await $0.discard($1, limit: $2, confirmed: $3, who: DlqPlace.user) })
 
-    /// `dlq restore`: takes `dlq discard` back.
+    /// `dlq restore`: takes `dlq discard` back, and what nobody tells the end of.
     static let dlqRestore = bulk(
-        "restore", from: .discarded, "have discarded dead letters open again", details: ""
-    ) { index, filter, confirmed in
-        let count = try await index.restore(filter, confirmed: confirmed, who: DlqPlace.user)
-        print("\(count) open again")
-    }
+        "restore", past: "restored", "have discarded dead letters open again",
+        details: """
+            With --state replayed it has those open again that were replayed and whose end nobody has told: their handler is
+            gone, or was away for longer than its replay topic keeps them. When it is told after all, that counts. Who has
+            handled one without anybody having heard of it handles it again when it is replayed once more.
+            """,
+        said: { "\($0) open again" },
+        state: { $0.states == [.replayed] ? .replayed : .discarded },
+        change: { index, filter, limit, confirmed in
+            filter.states == [.replayed]
+                ? try await index.giveUp(filter, limit: limit, confirmed: confirmed, who: DlqPlace.user)
+                : try await index.restore(filter, limit: limit, confirmed: confirmed, who: DlqPlace.user)
+        })
 
     private static func bulk(
-        _ verb: String, from state: DeadLetterState, _ summary: String, details: String,
-        _ change: @escaping @Sendable (DeadLetterIndex, DeadLetterFilter, _ confirmed: Int) async throws -> Void
+        _ verb: String, past: String, _ summary: String, details: String, said: @escaping @Sendable (Int) -> String,
+        state: @escaping @Sendable (DeadLetterFilter) -> DeadLetterState,
+        change:
+            @escaping @Sendable (DeadLetterIndex, DeadLetterFilter, _ limit: Int?, _ confirmed: Int) async throws -> Int
     ) -> Command {
         Command(
             name: "dlq \(verb)", summary: summary, details: details,
-            options: DlqOptions.filters + [DlqOptions.confirm, DlqOptions.dryRun],
+            options: DlqOptions.filters + [DlqOptions.most, DlqOptions.confirm, DlqOptions.dryRun, DlqOptions.json],
             run: { arguments in
                 let filter = try arguments.filter()
+                let (state, limit, isJSON) = (state(filter), try arguments.most(), arguments.has("json"))
                 let place = try DlqPlace(needsIndex: true)
                 return try finish {
                     try await place.withIndex { index in
-                        guard let seen = filter.narrowed(to: state), case let count = try await index.count(seen),
-                            count > 0
+                        guard let seen = filter.narrowed(to: state), case let all = try await index.count(seen), all > 0
                         else {
                             throw Refused("none that is \(state.rawValue) fits: nothing to \(verb)")
                         }
+                        let count = min(all, limit ?? all)
                         if arguments.has("dry-run") {
-                            let now = Timestamp(milliseconds: Time.wallMilliseconds)
-                            Command.show(try await index.groups(seen, limit: 20, now: now))
-                            print("\(count) fit: --confirm \(count) would \(verb) them")
-                            return
+                            return try await tell(fitting: count, seen, index, to: verb, isJSON: isJSON)
                         }
-                        try await change(index, seen, try arguments.confirmed(count, verb))
+                        let done = try await change(index, seen, limit, try arguments.confirmed(count, verb))
+                        print(isJSON ? JSONWriter.line { $0.member(past, done) } : said(done))
                     }
                     return .ok
                 }
             })
+    }
+
+    /// What a change would do.
+    static func tell(
+        fitting count: Int, _ filter: DeadLetterFilter, _ index: DeadLetterIndex, to verb: String,
+        targets: [String] = [], isJSON: Bool
+    ) async throws {
+        let now = Timestamp(milliseconds: Time.wallMilliseconds)
+        let groups = try await index.groups(filter, limit: 20, now: now)
+        guard !isJSON else {
+            return print(
+                JSONWriter.line { json in
+                    json.member("fit", count)
+                    if !targets.isEmpty { json.array("targets") { list in for line in targets { list.append(line) } } }
+                    json.array("groups") { list in for group in groups { list.object { group.write(to: &$0) } } }
+                })
+        }
+        show(groups)
+        print("\(count) fit: --confirm \(count) would \(verb) them")
     }
 
     /// `dlq audit`: who changed what.

@@ -14,9 +14,11 @@ extension Command {
         details: """
             Bodies are JSON where they are JSON, else text, else base 64. What topic files call personal is masked, and
             bodies of which nobody can tell are left out, unless --unmasked. A body that is gone is told as `body_gone`.
+            When there are more than --limit it says where to go on.
             """,
         options: DlqOptions.filters + [
-            DlqOptions.limit(100_000), DlqOptions.unmasked,
+            DlqOptions.limit(100_000), Option(name: "after", value: "PLACE", help: "go on behind this"),
+            DlqOptions.unmasked,
             Option(
                 name: "file", value: "F",
                 help: "to this new file, that only its owner reads, instead of the standard output"),
@@ -24,7 +26,7 @@ extension Command {
         run: { arguments in
             let filter = try arguments.filter()
             let limit = try arguments.number("limit", in: 1...100_000_000) ?? 100_000
-            let isUnmasked = arguments.has("unmasked")
+            let (isUnmasked, after) = (arguments.has("unmasked"), try arguments.after())
             let place = try DlqPlace(needsIndex: true, needsBroker: true)
             var descriptor: Int32 = 1
             if let file = arguments["file"] {
@@ -33,17 +35,18 @@ extension Command {
             }
             let output = descriptor
             return try finish {
-                let count = try await place.withIndex { index in
+                let (count, next) = try await place.withIndex { index in
                     if isUnmasked {
                         try await index.noteUnmasked(
                             filter, "export", count: try await index.count(filter), who: DlqPlace.user)
                     }
                     return try await place.withReader { reader in
                         try await Export(place: place, output: output, isUnmasked: isUnmasked)
-                            .run(index, reader, filter, limit: limit)
+                            .run(index, reader, filter, limit: limit, after: after)
                     }
                 }
                 if output != 1 { print("\(count) exported") }
+                if let next { Program.complain("\(Program.name): there are more: --after \(next) goes on") }
                 return .ok
             }
         })
@@ -57,11 +60,12 @@ private struct Export {
     private static let page = 200
 
     func run(
-        _ index: DeadLetterIndex, _ reader: RecordReader, _ filter: DeadLetterFilter, limit: Int
-    ) async throws -> Int {
+        _ index: DeadLetterIndex, _ reader: RecordReader, _ filter: DeadLetterFilter, limit: Int,
+        after start: DeadLetterIndex.Place?
+    ) async throws -> (count: Int, next: DeadLetterIndex.Place?) {
         let topics = try await place.topics()
         var count = 0
-        var after: DeadLetterIndex.Place?
+        var after = start
         while count < limit {
             let letters = try await index.list(filter, limit: min(Self.page, limit - count), after: after)
             guard let last = letters.last else { break }
@@ -81,7 +85,8 @@ private struct Export {
             }
             count += letters.count
         }
-        return count
+        guard count >= limit, try await !index.list(filter, limit: 1, after: after).isEmpty else { return (count, nil) }
+        return (count, after)
     }
 
     private func place(of letter: DeadLetter) -> TopicPartition {
@@ -90,19 +95,16 @@ private struct Export {
 
     private func write(_ indexed: IndexedLetter, _ record: Record?, _ reader: RecordReader) async throws {
         let letter = indexed.letter
-        var value = record?.valueBytes
-        var isGone = record == nil
-        if letter.isShed, let record {
-            value = try await reader.shedBody(of: record, letter, place.namespace)?.valueBytes
-            isGone = value == nil
-        }
+        var whole: WholeLetter?
+        if let record { whole = try await reader.whole(record, of: letter, place.namespace) }
+        let value = whole?.value
+        let isGone = whole.map { $0.lacksBody && $0.source == nil } ?? true
         let view = BodyView(value, personal: place.catalog?[letter.family.source]?.pii, unmasked: isUnmasked)
         var writer = JSONWriter()
         writer.object { json in
             indexed.write(to: &json)
-            json.object("headers") { json in
-                for header in record?.headers ?? [] { json.member(header.name, header.shown) }
-            }
+            (whole?.headers ?? []).write(to: &json)
+            if let whole, whole.lacksHeaders, whole.source == nil { json.member("headers_gone", true) }
             if isGone {
                 json.member("body_gone", true)
             } else if case .binary = view, let value {

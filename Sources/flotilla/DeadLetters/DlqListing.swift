@@ -10,17 +10,15 @@ extension Command {
         details: "From the index that `work deadletters` keeps; when it is away, from the topics.",
         options: DlqOptions.filters + [
             DlqOptions.limit(50),
-            Option(name: "after", value: "PLACE", help: "go on where a list ended: it says where"), DlqOptions.json,
+            Option(
+                name: "after", value: "PLACE", help: "go on behind this: a list says it at its end, with --json of each"
+            ),
+            DlqOptions.json,
         ],
         run: { arguments in
             let filter = try arguments.filter()
             let limit = try arguments.number("limit", in: 1...10_000) ?? 50
-            let after = try arguments["after"].map { text in
-                guard let place = DeadLetterIndex.Place(text: text) else {
-                    throw arguments.fault("--after is what a list said at its end")
-                }
-                return place
-            }
+            let after = try arguments.after()
             let place = try DlqPlace()
             let isJSON = arguments.has("json")
             return try finish {
@@ -33,11 +31,11 @@ extension Command {
                     }
                     return (rest ?? all).prefix(limit + 1).map { IndexedLetter(unindexed: $0) }
                 }
-                let shown = letters.prefix(limit)
+                let shown = Array(letters.prefix(limit))
                 if isJSON {
                     for letter in shown { print(letter.json) }
                 } else {
-                    show(Array(shown), hasMore: letters.count > limit)
+                    show(shown, hasMore: letters.count > limit)
                 }
                 return .ok
             }

@@ -1,6 +1,7 @@
 internal import Commands
 internal import DeadLetters
 internal import Glibc
+internal import JSON
 internal import Platform
 
 extension Command {
@@ -33,6 +34,8 @@ enum DlqOptions {
     static let unmasked = Command.Option(
         name: "unmasked", help: "with the personal fields that the topic file names; leaves a line in the audit")
 
+    static let most = Command.Option(name: "limit", value: "N", help: "no more than so many, the oldest")
+
     static func limit(_ fallback: Int) -> Command.Option {
         Command.Option(name: "limit", value: "N", fallback: "\(fallback)", help: "no more than so many")
     }
@@ -48,10 +51,23 @@ extension Arguments {
         return number
     }
 
+    /// Of what changes many: how many at most, when that is said.
+    func most() throws -> Int? { try number("limit", in: 1...1_000_000_000) }
+
     func filter() throws -> DeadLetterFilter {
         do throws(DeadLetterFilter.Fault) {
             return try DeadLetterFilter(now: Time.wallMilliseconds) { self[$0] }
         } catch { throw fault("--\(error)") }
+    }
+
+    /// Behind which one to go on.
+    func after() throws -> DeadLetterIndex.Place? {
+        try self["after"].map { text in
+            guard let place = DeadLetterIndex.Place(text: text) else {
+                throw fault("--after is what a list said at its end")
+            }
+            return place
+        }
     }
 
     func id(_ text: String) throws -> UUIDValue {
@@ -77,5 +93,14 @@ extension Arguments {
         fflush(nil)
         guard let line = readLine(), Int(line) == count else { throw Refused("nothing has changed") }
         return count
+    }
+}
+
+extension JSONWriter {
+    /// One object on a line of its own.
+    static func line(_ write: (inout JSONWriter) -> Void) -> String {
+        var writer = JSONWriter()
+        writer.object { write(&$0) }
+        return writer.text
     }
 }

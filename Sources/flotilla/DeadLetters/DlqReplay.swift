@@ -14,7 +14,7 @@ extension Command {
             fifth of the last 50 fail again, judged from the tenth on, and in a job of fewer than twenty from its half on.
             """,
         options: DlqOptions.filters + [
-            Option(name: "rate", value: "N", fallback: "100", help: "records a second"),
+            DlqOptions.most, Option(name: "rate", value: "N", fallback: "100", help: "records a second"),
             Option(
                 name: "canary", value: "N",
                 help: "publish so many first, and the others when those have ended and at most a fifth failed"),
@@ -31,30 +31,30 @@ extension Command {
             let rate = try arguments.number("rate", in: 1...10_000) ?? 100
             let canary = try arguments.number("canary", in: 1...10_000) ?? 0
             let isToSource = arguments.has("to-source")
+            let (limit, isJSON) = (try arguments.most(), arguments.has("json"))
             guard !isToSource || canary == 0 else {
                 throw arguments.fault("--canary waits for what becomes of records, and with --to-source nobody tells")
             }
             let place = try DlqPlace(needsIndex: true)
             return try finish {
                 try await place.withIndex { index in
-                    let count = try await index.count(filter)
-                    guard count > 0 else { throw Refused("none that is open fits: nothing to replay") }
+                    let all = try await index.count(filter)
+                    guard all > 0 else { throw Refused("none that is open fits: nothing to replay") }
+                    let count = min(all, limit ?? all)
                     let there = place.client == nil ? nil : try await place.topics()
                     let targets = try await index.targets(
                         of: filter, place.namespace, place.catalog, topics: there, toSource: isToSource)
-                    if !arguments.has("json") { for line in targets { print(Harmless.line(line)) } }
+                    if !isJSON { for line in targets { print(Harmless.line(line)) } }
                     if arguments.has("dry-run") {
-                        show(
-                            try await index.groups(
-                                filter, limit: 20, now: Timestamp(milliseconds: Time.wallMilliseconds)))
-                        print("\(count) fit: --confirm \(count) would replay them")
+                        try await tell(
+                            fitting: count, filter, index, to: "replay", targets: targets, isJSON: isJSON)
                         return .ok
                     }
                     var order = DeadLetterIndex.ReplayOrder(
                         filter, confirmed: try arguments.confirmed(count, "replay"), who: DlqPlace.user)
-                    (order.toSource, order.rate, order.canary) = (isToSource, rate, canary)
+                    (order.toSource, order.rate, order.canary, order.limit) = (isToSource, rate, canary, limit)
                     let job = try await index.replay(order)
-                    let view = ReplayView(index: index, id: job.id, isJSON: arguments.has("json"))
+                    let view = ReplayView(index: index, id: job.id, isJSON: isJSON)
                     guard !arguments.has("no-wait") else {
                         view.show(job)
                         return .ok

@@ -17,19 +17,26 @@ extension Command {
         run: { arguments in
             let id = try arguments.id(arguments.operands[0])
             let (isUnmasked, isJSON) = (arguments.has("unmasked"), arguments.has("json"))
-            let place = try DlqPlace(needsBroker: true)
+            // Who sees what is hidden is in the audit, and that is in the index.
+            let place = try DlqPlace(needsIndex: isUnmasked, needsBroker: true)
             return try finish {
                 var filter = DeadLetterFilter()
                 filter.ids = [id]
                 let only = filter
-                let (found, rounds): (IndexedLetter?, [StoryLine]) = try await place.withIndexOrTopics { index in
+                func look(_ index: DeadLetterIndex) async throws -> (IndexedLetter?, [StoryLine]) {
                     let found = try await index.find(id)
                     if isUnmasked, found != nil {
                         try await index.noteUnmasked(only, "show", count: 1, who: DlqPlace.user)
                     }
                     return (found, try await index.rounds(of: id))
-                } orTopics: { scan in
-                    (try await scan.run(only).letters.first.map { IndexedLetter(unindexed: $0) }, [])
+                }
+                let (found, rounds): (IndexedLetter?, [StoryLine])
+                if isUnmasked {
+                    (found, rounds) = try await place.withIndex(look)
+                } else {
+                    (found, rounds) = try await place.withIndexOrTopics(look) { scan in
+                        (try await scan.run(only).letters.first.map { IndexedLetter(unindexed: $0) }, [])
+                    }
                 }
                 guard let found else { throw Refused("there is no dead letter \(id)") }
                 let topics = try await place.topics()
@@ -73,7 +80,7 @@ extension LetterPage {
         }
         lines.append("story")
         for line in story { lines.append("  \(line.at)  \(Harmless.line(line.what))") }
-        lines.append("headers")
+        lines.append("headers" + (headersNote.map { " (\($0))" } ?? ""))
         for header in headers where !HeaderName.isOurs(header.name) {
             lines.append("  \(Harmless.line(header.name)): \(Harmless.line(header.shown))")
         }

@@ -43,8 +43,9 @@ struct ReplayView: Sendable {
 
     /// Why some of it failed.
     func showTroubles() async throws {
-        let passedOver = try await index.job(id)?.isRewind == true ? try await index.passedOver(by: id) : 0
-        if passedOver > 0 { print("  \(passedOver)  passed over: what they do to the handler's state is in") }
+        if let job = try await index.job(id), job.isRewind, job.repeats > 0 {
+            print("  \(job.repeats)  passed over: what they do to the handler's state is in")
+        }
         for (outcome, count) in try await index.troubles(of: id) { print("  \(count)  \(Harmless.line(outcome))") }
     }
 

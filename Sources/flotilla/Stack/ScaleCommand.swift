@@ -24,7 +24,7 @@ extension Command {
                 switch try folder.ask(.scale(targets)) {
                 case .scaled(let counts):
                     for (handler, count) in counts.sorted(by: { $0.key < $1.key }) {
-                        print("\(handler): \(count) workers")
+                        print("\(handler): \(Words.count(count, "worker"))")
                     }
                     return .ok
                 case .refused(let reason): throw StackFault(reason)

@@ -20,7 +20,7 @@ extension Command {
             """,
         options: [
             data, Option(name: "watch", help: "go on, every second, until Ctrl-C"),
-            Option(name: "json", help: "print JSON"),
+            Option(name: "json", help: "print JSON, one line a look"),
         ],
         run: { arguments in
             var settings = Settings.fromEnvironment()
@@ -99,7 +99,7 @@ private struct StatusWatch: Sendable {
     private func show(_ reading: FleetReading, _ machine: (cores: Int, used: Double)?) {
         let advice = reading.handlers.map { Advice.about($0, machine: stack == nil ? nil : machine) }
         guard asJSON else {
-            put((goesOn && isatty(1) == 1 ? "\u{1b}[H\u{1b}[J" : "") + text(reading, advice))
+            put(beginning + text(reading, advice))
             return
         }
         var writer = JSONWriter()
@@ -121,6 +121,13 @@ private struct StatusWatch: Sendable {
             }
         }
         put(writer.text + "\n")
+    }
+
+    /// What stands before each look, where there are several: on a terminal it takes the last one's place, elsewhere the time
+    /// tells them apart.
+    private var beginning: String {
+        guard goesOn else { return "" }
+        return isatty(1) == 1 ? "\u{1b}[H\u{1b}[J" : "\n\(Timestamp(milliseconds: Time.wallMilliseconds))\n"
     }
 
     private func text(_ reading: FleetReading, _ advice: [String?]) -> String {

@@ -34,9 +34,8 @@ extension Command {
                 name: "fsync", value: "batch|interval|never", fallback: "batch",
                 help: "when the broker forces records to the disk: before each acknowledgement, every second, or never"),
             Option(
-                name: "with", value: "PATH",
-                help:
-                    "a worker of yours, beside ours: its program, or its package's folder; several with commas between"),
+                name: "with", value: "PATH", repeats: true,
+                help: "a worker of yours, beside ours: its program, or its package's folder"),
             Option(name: "demo", help: "send made-up events of some campaigns, some of them faulty"),
             Option(name: "detach", help: "go on in the background, once it is ready"),
         ],
@@ -79,7 +78,7 @@ extension Command {
         options.hasDemo = arguments.has("demo")
         options.handlers = FleetHandlers.names + [.deadLetters]
         options.stateful = FleetHandlers.stateful.union([.deadLetters])
-        options.guests = try Guests.find((arguments["with"] ?? "").split(separator: ",").map(String.init), options)
+        options.guests = try Guests.find(arguments.all("with"), options)
         options.isDetached = options.settings.all[Detached.mark] != nil
         return options
     }

@@ -173,7 +173,8 @@ struct TraceScan: Sendable {
             guard let stop = route.stops.first(where: { $0.topic.name == found.topic }) else { continue }
             for handler in found.readers(stop) {
                 if committed[handler] == nil {
-                    committed[handler] = try await admin.committed(by: route.namespace.group(handler))
+                    committed[handler] = try await admin.committed(
+                        by: route.namespace.group(handler), of: Array(Set(result.found.map(\.place))))
                 }
                 let next = committed[handler]?[found.place]?.offset
                 result.found[index].progress.append(.init(handler: handler, next: next, isState: false))

@@ -2,6 +2,7 @@ internal import Commands
 internal import Contracts
 internal import DeadLetters
 internal import Flotilla
+internal import JSON
 internal import Kafka
 internal import Model
 internal import Platform
@@ -14,8 +15,8 @@ extension Command {
         details: """
             Says so to the worker that has the partition, and waits until it has done it. The record is not lost: it is a
             dead letter with the reason `skipped`, to be looked at and replayed like any other. Without a worker it is
-            done by the next one, when it comes to the record. With the handler alone it says where that stands: with
-            strict order, what is in the way lies there.
+            done by the next one, when it comes to the record; until then --undo takes it back. With the handler alone it
+            says where that stands, for with strict order, what is in the way lies there; and which skips wait.
             """,
         operands: [Operand(name: "HANDLER", help: "who is not to handle it")],
         options: [
@@ -24,28 +25,30 @@ extension Command {
             Option(name: "offset", value: "O", help: "at this offset"),
             Option(name: "reason", value: "TEXT", help: "why, for whoever finds the dead letter"),
             Option(name: "wait", value: "SPAN", fallback: "30s", help: "wait for a worker so long"),
+            Option(name: "undo", help: "take it back, when no worker has come to the record yet"), DlqOptions.json,
         ],
         run: { arguments in
             let handler = HandlerName(arguments.operands[0])
-            if ["topic", "partition", "offset", "reason"].allSatisfy({ !arguments.has($0) }) {
+            let isJSON = arguments.has("json")
+            if ["topic", "partition", "offset", "reason", "undo"].allSatisfy({ !arguments.has($0) }) {
                 let place = try DlqPlace(needsBroker: true)
-                return try finish { try await showStanding(handler, place) }
+                let redis = try meetingPlace(isNeeded: false)
+                return try finish { try await showStanding(handler, place, redis, isJSON: isJSON) }
             }
             guard let topic = arguments["topic"], let partition = arguments["partition"].flatMap(Int32.init),
                 let offset = arguments["offset"].flatMap(Int64.init), partition >= 0, offset >= 0
             else { throw arguments.fault("say which record: --topic T --partition P --offset O") }
             guard TopicName(topic).isValid else { throw arguments.fault("--topic is not the name of a topic") }
-            guard let reason = arguments["reason"], !reason.isEmpty, reason.utf8.count <= 500 else {
+            let isUndone = arguments.has("undo")
+            let reason = arguments["reason"] ?? ""
+            guard isUndone || !reason.isEmpty, reason.utf8.count <= 500 else {
                 throw arguments.fault("--reason says why, in at most 500 bytes")
             }
             guard let wait = arguments["wait"].flatMap(Duration.init(text:)), wait >= .zero else {
                 throw arguments.fault("--wait is a span of time, as 30s")
             }
             let place = try DlqPlace(needsBroker: true)
-            var settings = Settings.fromEnvironment()
-            let url = settings.required("REDIS_URL", "redis://HOST:PORT, where the fleet's workers meet")
-            try settings.check()
-            let redis = try RedisConfiguration(url: url ?? "")
+            guard let redis = try meetingPlace(isNeeded: true) else { return .failed }
             let plain = TopicName(topic)
             return try finish {
                 let skip = OperatorSkip(
@@ -54,45 +57,55 @@ extension Command {
                     at: Timestamp(milliseconds: Time.wallMilliseconds).description)
                 let client = try RedisClient(redis)
                 defer { client.close() }
-                return try await Skipping(skip: skip, plain: plain, place: place).run(
-                    ControlBoard(client, place.namespace), within: wait)
+                let board = ControlBoard(client, place.namespace)
+                let skipping = Skipping(skip: skip, plain: plain, place: place, isJSON: isJSON)
+                return isUndone ? try await skipping.undo(board) : try await skipping.run(board, within: wait)
             }
         })
-}
 
-extension Command {
-    /// Where a handler's group goes on, and what is behind that.
-    private static func showStanding(_ handler: HandlerName, _ place: DlqPlace) async throws -> ExitCode {
-        guard let client = place.client else { throw Refused("KAFKA_BROKERS is not set") }
-        let admin = try Admin(client, patience: .seconds(10))
-        let lags: [TopicPartition: GroupLag]
-        do {
-            let families = try await admin.topics(nil).keys.compactMap { DeadLetter.family(of: $0, place.namespace) }
-            let sources = families.filter { $0.handler == handler }.map { place.namespace.topic($0.source) }
-            guard !sources.isEmpty else {
-                throw Refused("no topic is read by \(handler) here: \(Program.name) topics apply makes them")
-            }
-            lags = try await admin.lag(of: place.namespace.group(handler), on: Set(sources))
-        } catch {
-            await admin.close()
-            throw error
-        }
-        await admin.close()
-        var table = TextTable(["TOPIC", "PARTITION", "OFFSET", "BEHIND"], right: [1, 2, 3])
-        for (at, lag) in lags.sorted(by: { $0.key < $1.key }) where lag.records > 0 {
-            let topic = place.namespace.plain(at.topic)?.rawValue ?? at.topic.rawValue
-            table.add([topic, "\(at.partition)", "\(lag.committed ?? lag.watermarks.low)", "\(lag.records)"])
-        }
-        print(lags.values.allSatisfy { $0.records == 0 } ? "\(handler) is behind nowhere" : table.text)
-        return .ok
+    /// Where workers and operators meet; nil when that is not said and not needed.
+    private static func meetingPlace(isNeeded: Bool) throws -> RedisConfiguration? {
+        var settings = Settings.fromEnvironment()
+        let url =
+            isNeeded
+            ? settings.required("REDIS_URL", "redis://HOST:PORT, where the fleet's workers meet")
+            : settings.text("REDIS_URL")
+        try settings.check()
+        return try url.map { try RedisConfiguration(url: $0) }
     }
 }
 
-/// One skip: checked, written on the board, and waited for.
+/// One skip: checked, written on the board, and waited for; or taken back.
 private struct Skipping {
     let skip: OperatorSkip
     let plain: TopicName
     let place: DlqPlace
+    let isJSON: Bool
+
+    private var record: String { "\(plain)/\(skip.partition)/\(skip.offset)" }
+
+    func undo(_ board: ControlBoard) async throws -> ExitCode {
+        guard try await board.withdraw(skip) else {
+            throw Refused(
+                "no skip of \(record) waits for \(skip.handler): nobody has said it, or it is done. "
+                    + "To see those that wait: \(Program.name) skip \(skip.handler)")
+        }
+        await noteAudit("skip --undo", record)
+        tell("taken back: \(record) is handled when \(skip.handler) comes to it", "undone")
+        return .ok
+    }
+
+    private func tell(_ text: String, _ state: String, id: String? = nil) {
+        guard isJSON else { return print(text) }
+        print(
+            JSONWriter.line { json in
+                json.member("state", state)
+                json.member("topic", plain.rawValue)
+                json.member("partition", Int64(skip.partition.rawValue))
+                json.member("offset", skip.offset.rawValue)
+                if let id { json.member("id", id) }
+            })
+    }
 
     func run(_ board: ControlBoard, within wait: Duration) async throws -> ExitCode {
         let family = try await family()
@@ -113,7 +126,7 @@ private struct Skipping {
                     + "To see what became of it: \(Program.name) dlq list --handler \(skip.handler)")
         }
         try await board.skip(skip)
-        await noteAudit()
+        await noteAudit("skip", "\(record): \(skip.reason)")
         let end = Time.monotonicMilliseconds + wait.milliseconds
         while Time.monotonicMilliseconds < end {
             let isOpen: Bool
@@ -129,9 +142,9 @@ private struct Skipping {
             }
             try await Task.sleep(for: .milliseconds(200))
         }
-        print(
-            "noted: no worker of \(skip.handler) has come to \(plain)/\(skip.partition)/\(skip.offset) yet. "
-                + "It becomes a dead letter when one does")
+        tell(
+            "noted: no worker of \(skip.handler) has come to \(record) yet. It becomes a dead letter when one does, "
+                + "unless --undo takes that back", "waiting")
         return .ok
     }
 
@@ -186,17 +199,15 @@ private struct Skipping {
                 "\(Program.name): \(skip.handler) has finished that record in the meantime, and has not skipped it")
             return .failed
         }
-        print("skipped: \(plain)/\(skip.partition)/\(skip.offset) is the dead letter \(found.id)")
+        tell("skipped: \(record) is the dead letter \(found.id)", "skipped", id: found.id.description)
         return .ok
     }
 
     /// Who is on call must get on while the index is away; the dead letter says who it was too.
-    private func noteAudit() async {
+    private func noteAudit(_ verb: String, _ what: String) async {
         do {
             try await place.withIndex { index in
-                try await index.note(
-                    "skip", handler: skip.handler, topic: plain, count: 1,
-                    "\(plain)/\(skip.partition)/\(skip.offset): \(skip.reason)", who: skip.by)
+                try await index.note(verb, handler: skip.handler, topic: plain, count: 1, what, who: skip.by)
             }
         } catch { Program.complain("\(Program.name): this is not in the audit (\(error))") }
     }

@@ -63,7 +63,33 @@ import Testing
         let plan = plan(catalog, actual)
         #expect(
             plan.changes.map { "\($0)" }.count == 2 && plan.changes.map(\.topic) == ["invoices", "orders"])
-        #expect(plan.warnings.map(\.reason) == ["records older than 14d will be deleted"])
+        #expect(plan.changes.map(\.losesRecords) == [false, true])
+        #expect(plan.losses.map(\.reason) == ["a shorter time deletes records older than 14d"])
+    }
+
+    /// Workers of other packages share it, and know nothing of what the fleet's own file says.
+    @Test func whatNoFileSaysIsOnlyMadeWhereItIsMissing() throws {
+        let catalog = try TopicFolder.shop().catalog()
+        var actual = asWanted(catalog)
+        actual[.outcomes]?.partitions = 12
+        actual[.outcomes]?.settings["retention.ms"] = "-1"
+        actual[.outcomes]?.settings["max.message.bytes"] = "65536"
+        #expect(plan(catalog, actual).isEmpty)
+        let readiness = Readiness(wanted: catalog.wanted, actual: actual, namespace: catalog.namespace)
+        #expect(readiness.isReady && readiness.drift.isEmpty)
+        actual[.outcomes]?.settings["cleanup.policy"] = "compact"
+        #expect(plan(catalog, actual).changes.map(\.topic) == [.outcomes])
+    }
+
+    @Test func whatNoFileSaysIsAsTheFleetsOwnFileHasIt() throws {
+        func outcomes(_ catalog: TopicCatalog) throws -> WantedTopic {
+            try #require(catalog.wanted.first { $0.name == .outcomes })
+        }
+        let (assumed, own) = (
+            try outcomes(TopicFolder.shop().catalog()), try outcomes(TopicCatalog(folder: TopicFolder.fleet))
+        )
+        #expect(assumed.isAssumed && !own.isAssumed)
+        #expect(assumed.settings == own.settings && assumed.partitions == own.partitions)
     }
 
     @Test func replicationThatDiffersIsTold() throws {
@@ -149,6 +175,9 @@ import Testing
                 TopicFolder.orders.replacing("partitions: 3", with: "partitions: 5").replacing("14d", with: "3d"))
             let changed = try folder.catalog(namespace)
             try await changed.plan(with: admin).apply(with: admin)
+            #expect(try await admin.settings(of: "test.orders")["retention.ms"]?.value == "1209600000")
+            #expect(try await changed.plan(with: admin).changes.allSatisfy(\.losesRecords))
+            try await changed.plan(with: admin).apply(with: admin, losing: true)
             #expect(try await changed.plan(with: admin).isEmpty)
             let settings = try await admin.settings(of: "test.orders")
             #expect(settings["retention.ms"]?.value == "259200000")

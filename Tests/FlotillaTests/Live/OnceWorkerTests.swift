@@ -67,7 +67,7 @@ import Testing
                 }
                 try await fleet.publish("events", events + events + events)
                 try await fleet.withWorker(.events(handler), ["events": policy], once: gate) { worker in
-                    try await waitUntil { worker.gauges.repeats.load(ordering: .relaxed) == 200 }
+                    try await waitUntil { worker.figures.repeats == 200 }
                 }
                 let letters = try await fleet.read("events.counter.dlq", count: 11, within: .seconds(1))
                 #expect(letters.count == 10)
@@ -88,8 +88,8 @@ import Testing
                     "events", events.prefix(10).flatMap { [($0.id, nil, "{}"), ($0.id, nil, "{}")] })
                 try await fleet.withWorker(.events(counter(tally)), ["events": policy], once: gate) { worker in
                     try await waitUntil {
-                        worker.gauges.repeats.load(ordering: .relaxed) == 1020
-                            && worker.gauges.done.load(ordering: .relaxed) == 1000
+                        worker.figures.repeats == 1020
+                            && worker.figures.done == 1000
                     }
                 }
                 #expect(tally.all.count == 1000)
@@ -113,7 +113,7 @@ import Testing
                 try await fleet.withWorker(.events(counter(tally)), ["events": policy], once: gate) { _ in
                     try await waitUntil { tally.total > 500 }
                     try await fleet.withWorker(.events(counter(tally)), ["events": policy], once: gate) { second in
-                        try await waitUntil { second.gauges.done.load(ordering: .relaxed) > 100 || tally.total >= 6000 }
+                        try await waitUntil { second.figures.done > 100 || tally.total >= 6000 }
                     }
                 }
                 try await fleet.withWorker(.events(counter(tally)), ["events": policy], once: gate) { _ in
@@ -134,13 +134,13 @@ import Testing
                 let tally = Tally()
                 try await fleet.withWorker(.events(counter(tally)), ["events": policy], once: gate) { worker in
                     try await fleet.publish("events", (0..<500).map { ("a-\($0)", "k\($0 % 7)", "{}") })
-                    try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 500 }
+                    try await waitUntil { worker.figures.done == 500 }
                     server.kill()
                     try await fleet.publish("events", (0..<500).map { ("b-\($0)", "k\($0 % 7)", "{}") })
                     try await waitUntil { !worker.paused.isEmpty }
                     #expect(tally.total == 500)
                     try server.start()
-                    try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 1000 }
+                    try await waitUntil { worker.figures.done == 1000 }
                 }
                 #expect(tally.all.count == 1000)
                 #expect(tally.all.values.allSatisfy { $0 == 1 })
@@ -169,10 +169,10 @@ import Testing
                 try await fleet.withWorker(.events(handler), ["events": policy], once: gate) { worker in
                     try await waitUntil { worker.broken == ["shop"] && !worker.paused.isEmpty }
                     isDown.store(false, ordering: .relaxed)
-                    try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 300 }
+                    try await waitUntil { worker.figures.done == 300 }
                     #expect(worker.broken.isEmpty)
-                    #expect(worker.gauges.deadLettered.load(ordering: .relaxed) == 0)
-                    #expect(worker.gauges.retried.load(ordering: .relaxed) == 0)
+                    #expect(worker.figures.deadLettered == 0)
+                    #expect(worker.figures.retried == 0)
                 }
                 #expect(tally.all.values.allSatisfy { $0 == 1 } && tally.all.count == 300)
             }

@@ -103,7 +103,7 @@ import Testing
             try await fleet.publish("events", (0..<3000).map { ("\($0)", "k\($0 % 40)", "{}") })
             try await fleet.withWorker(.events(handler), ["events": policy]) { worker in
                 let end = ContinuousClock.now + .seconds(60)
-                while worker.gauges.done.load(ordering: .relaxed) < 3000 {
+                while worker.figures.done < 3000 {
                     try #require(ContinuousClock.now < end)
                     try await Task.sleep(for: .milliseconds(5))
                 }
@@ -128,7 +128,7 @@ import Testing
             let handler = TestHandler("narrow") { _, _ in [] }
             try await fleet.withWorker(.events(handler), ["events": policy], settings: settings) { worker in
                 let end = ContinuousClock.now + .seconds(60)
-                while worker.gauges.done.load(ordering: .relaxed) < 3000 {
+                while worker.figures.done < 3000 {
                     try #require(ContinuousClock.now < end, "stopped at \(worker.paused)")
                     try await Task.sleep(for: .milliseconds(5))
                 }

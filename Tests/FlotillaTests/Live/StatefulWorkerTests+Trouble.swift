@@ -71,7 +71,7 @@ extension StatefulWorkerTests {
                     .stateful(handler), ["amounts": policy], once: OnceGate(memory, onStoreDown: .pause), store: store
                 ) { worker in
                     try await fleet.publish("amounts", [event(1, "5")])
-                    try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 1 && worker.outstanding == 0 }
+                    try await waitUntil { worker.figures.done == 1 && worker.outstanding == 0 }
                     try await fleet.publish("amounts", [event(1, "5"), event(2, "100")])
                     try await waitUntil { try await totals(pool).values.reduce(0, +) >= 100 && worker.outstanding == 0 }
                 }
@@ -149,13 +149,13 @@ extension StatefulWorkerTests {
                 handler.asks = true
                 try await fleet.withWorker(.stateful(handler), ["amounts": policy], store: store) { worker in
                     try await fleet.publish("amounts", (0..<20).map { event($0, "1") })
-                    try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 20 }
+                    try await waitUntil { worker.figures.done == 20 }
                     server.freeze()
                     try await fleet.publish("amounts", (20..<40).map { event($0, "1") })
                     try await waitUntil { worker.broken == ["postgres"] }
                     server.goOn()
                     try await waitUntil { worker.outstanding == 0 && worker.broken.isEmpty }
-                    #expect(worker.gauges.deadLettered.load(ordering: .relaxed) == 0)
+                    #expect(worker.figures.deadLettered == 0)
                 }
                 #expect(try await totals(pool).values.reduce(0, +) == 40)
             }
@@ -295,14 +295,14 @@ extension StatefulWorkerTests {
                     .stateful(Totals()), ["amounts": policy], store: store, largest: ["amounts": 1024]
                 ) { worker in
                     try await waitUntil { fleet.lines.contains { $0.contains("a dead letter cannot be written") } }
-                    #expect(worker.gauges.deadLettered.load(ordering: .relaxed) == 0)
+                    #expect(worker.figures.deadLettered == 0)
                     #expect(worker.outstanding == 9)
                 }
                 #expect(try await totals(pool).values.reduce(0, +) == 1)
                 // With room for it everything goes on.
                 try await fleet.withWorker(.stateful(Totals()), ["amounts": policy], store: store) { worker in
                     try await waitUntil { try await totals(pool).values.reduce(0, +) == 9 && worker.outstanding == 0 }
-                    #expect(worker.gauges.deadLettered.load(ordering: .relaxed) == 1)
+                    #expect(worker.figures.deadLettered == 1)
                 }
             }
         }

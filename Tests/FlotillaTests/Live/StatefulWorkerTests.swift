@@ -119,7 +119,7 @@ import Testing
             try await withStore { store, pool in
                 let letters = try await fleet.withWorker(.stateful(Totals()), ["amounts": policy], store: store) {
                     worker in
-                    try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 2970 }
+                    try await waitUntil { worker.figures.done == 2970 }
                     return try await fleet.read("amounts.totals.dlq", count: 32)
                 }
                 #expect(letters.count { $0.text("dlq-reason") == "permanent" } == 30)
@@ -358,10 +358,10 @@ import Testing
                     try await waitUntil { worker.broken == ["postgres"] }
                     try server.start()
                 }
-                try await waitUntil { worker.gauges.done.load(ordering: .relaxed) == 600 && worker.outstanding == 0 }
+                try await waitUntil { worker.figures.done == 600 && worker.outstanding == 0 }
                 // What was idle all the time finds out by its next event.
                 try await fleet.publish("amounts", (600..<700).map { event($0, "1") })
-                try await waitUntil { worker.broken.isEmpty && worker.gauges.done.load(ordering: .relaxed) == 700 }
+                try await waitUntil { worker.broken.isEmpty && worker.figures.done == 700 }
             }
             let sum = try await totals(pool).values.reduce(0, +)
             #expect(sum == 700)

@@ -118,6 +118,13 @@ import Testing
         #expect(!has(stackless, "dlq-error-stack") && has(stackless, "large") && stackless?.value == body)
         let lean = letter(60_000)
         #expect(!has(lean, "large") && has(lean, "x") && has(lean, "ce_id") && lean?.value == body)
+        // It says what it lacks, and nothing when nothing was large.
+        #expect(!has(all, "dlq-headers") && !has(stackless, "dlq-headers"))
+        #expect(lean?.headers.last { $0.name == "dlq-headers" }?.text == "omitted")
+        let small = CopyWriter.deadLetter(
+            of: record(value: body, headers: foreign), to: "d", reason: .exhausted, stage: "handle",
+            rung: .withoutLargeHeaders, report(state))
+        #expect(!has(small, "dlq-headers"))
         let stub = try #require(letter(10_000))
         #expect(stub.value == nil && has(stub, "dlq-body") && has(stub, "ce_id"))
         let digest = unsafe Digest.sha256(body.span.bytes).hex()

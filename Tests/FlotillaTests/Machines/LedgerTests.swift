@@ -6,7 +6,7 @@ import Testing
 @Suite struct OffsetLedgerTests {
     /// The same by the slow way: a list of what was handed out, in order.
     private struct Model {
-        var records: [(offset: Int64, bytes: Int, isFinished: Bool)] = []
+        var records: [(offset: Int64, time: Int64, bytes: Int, isFinished: Bool)] = []
         var committed: Int64?
 
         var prefixEnd: Int64? {
@@ -16,6 +16,7 @@ import Testing
         var outstanding: Int { records.count { !$0.isFinished } }
         var bytes: Int { records.reduce(0) { $0 + ($1.isFinished ? 0 : $1.bytes) } }
         var head: Int64? { records.first { !$0.isFinished }?.offset }
+        var oldest: Int64? { records.first { !$0.isFinished }.flatMap { $0.time < 0 ? nil : $0.time } }
     }
 
     @Test(arguments: TestDice.seeds(20)) func itDoesWhatTheSlowWayDoes(seed: UInt64) {
@@ -31,9 +32,11 @@ import Testing
                 // Offsets have gaps.
                 next += Int64.random(in: 1...3, using: &dice)
                 let bytes = Int.random(in: 0...60, using: &dice)
-                let ticket = ledger.admit(Offset(next), bytes: bytes)
+                // Some brokers give no time.
+                let time = Int64.random(in: -1...1000, using: &dice)
+                let ticket = ledger.admit(Offset(next), at: time, bytes: bytes)
                 #expect(ticket == UInt64(model.records.count))
-                model.records.append((next, bytes, false))
+                model.records.append((next, time, bytes, false))
             case 5..<9:
                 // Recent ones mostly, some that are finished already, some that never were.
                 let count = model.records.count
@@ -47,6 +50,8 @@ import Testing
                 model.committed = offset.rawValue
                 #expect(ledger.committable == nil && ledger.finishedSinceCommit == 0)
             }
+            #expect(ledger.oldest == model.oldest && ledger.position?.rawValue == model.head ?? model.prefixEnd)
+            #expect(ledger.unfinished(through: 500) == model.records.count { !$0.isFinished && $0.time <= 500 })
             let expected = model.prefixEnd == model.committed ? nil : model.prefixEnd
             #expect(ledger.committable?.rawValue == expected, "step \(step), seed \(seed)")
             #expect(ledger.head?.rawValue == model.head, "step \(step), seed \(seed)")

@@ -14,6 +14,26 @@ from typing import Any
 
 from websockets.sync.client import connect
 
+from processes import launch
+
+# Each link remembers where on the page's source it was made, and each that is clicked is told to the test.
+WATCH = """(() => {
+  const set = Element.prototype.setAttribute, sites = new WeakMap();
+  window.linkSites = new Set(); window.clickedSites = new Set();
+  Element.prototype.setAttribute = function (name, value) {
+    if (name === "href") {
+      const frame = new Error().stack.split("\\n").slice(1).find(line => /\\w+\\.js:/.test(line) && !/dom\\.js:/.test(line));
+      const site = /(\\w+\\.js:\\d+):\\d+\\)?$/.exec(frame)?.[1];
+      sites.set(this, site); window.linkSites.add(site);
+    }
+    return set.call(this, name, value);
+  };
+  addEventListener("click", event => {
+    const link = event.target.closest?.("a");
+    if (link) window.clickedSites.add(sites.get(link) ?? `index.html:${link.getAttribute("href")}`);
+  }, true);
+})()"""
+
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowDown": 40}
 
 
@@ -30,7 +50,7 @@ class Browser:
             # Its sandbox refuses root, and tests may run as that.
             words.append("--no-sandbox")
         with (folder / "log").open("wb") as log:
-            self.process = subprocess.Popen([*words, "about:blank"], stdout=log, stderr=log)
+            self.process = launch([*words, "about:blank"], stdout=log, stderr=log)
         place = folder / "DevToolsActivePort"
         until(lambda: place.exists() and place.read_text().count("\n") >= 1, "chromium", self.check)
         port, path = place.read_text().splitlines()[:2]
@@ -39,8 +59,12 @@ class Browser:
         self.session: str | None = None
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
+        for domain in ("Page", "Runtime", "Log", "Network", "Profiler"):
             self.ask(f"{domain}.enable")
+        self.ask("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
+        self.ask("Profiler.startPreciseCoverage", callCount=True, detailed=False)
+        self.calls: dict[tuple[str, int, int, str], int] = {}
+        self.asked: list[str] = []
         self.look(dark, size)
 
     def check(self) -> None:
@@ -71,6 +95,8 @@ class Browser:
                 self.faults.append(json.dumps(told["exceptionDetails"])[:500])
             case "Runtime.consoleAPICalled" if told["type"] in ("error", "warning", "assert"):
                 self.faults.append(json.dumps(told["args"])[:500])
+            case "Network.requestWillBeSent":
+                self.asked.append(told["request"]["url"])
             case "Log.entryAdded" if told["entry"]["level"] in ("error", "warning"):
                 self.faults.append(told["entry"]["text"] + " " + told["entry"].get("url", ""))
 
@@ -97,6 +123,22 @@ class Browser:
         until(holds, what or script, self.check, lambda: self.run("document.body?.innerText ?? ''"))
         return found[0]
 
+    def until_page(self, title: str) -> None:
+        """Waits until a page is there that has this title, and no other one, and nothing of it is under way."""
+        self.until(f"document.title === {json.dumps(title + ' · Flotilla')} && !document.querySelector('[aria-busy=true]')"
+                   " && document.querySelector('main h1')", f"the page {title}")
+
+    def until_dialog(self, title: str) -> None:
+        self.until(f"document.querySelector('dialog[open] h2')?.innerText.startsWith({json.dumps(title)})", f"the dialog {title}")
+
+    def count_calls(self) -> None:
+        """Adds up which functions of the page were called since this was done last."""
+        for script in self.ask("Profiler.takePreciseCoverage")["result"]:
+            for function in script["functions"]:
+                (part,) = function["ranges"][:1]
+                name = (script["url"].rsplit("/", 1)[-1], part["startOffset"], part["endOffset"], function["functionName"])
+                self.calls[name] = self.calls.get(name, 0) + part["count"]
+
     def until_text(self, text: str) -> None:
         self.until(f"document.body.innerText.includes({json.dumps(text)})", f"the text {text!r}")
 
@@ -109,11 +151,30 @@ class Browser:
 
     def click(self, selector: str, text: str = "") -> None:
         place = self.until(
-            f"(() => {{ const one = {self.find(selector, text)}; if (!one || one.disabled) return null; one.scrollIntoView({{block: 'center'}});"
+            f"(() => {{ const one = {self.find(selector, text)}; if (!one || one.disabled) return null;"
+            # What is there while another page is made may be gone when the mouse comes to it.
+            " if (document.querySelector('main[aria-busy=true]') && !one.closest('dialog')) return null; one.scrollIntoView({block: 'center'});"
             " const box = one.getBoundingClientRect(); const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];"
             " return one.contains(document.elementFromPoint(x, y)) ? [x, y] : null; })()", f"{selector} {text!r}")
         for kind in ("mousePressed", "mouseReleased"):
             self.ask("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
+
+    def point(self, selector: str, part: float = .5) -> None:
+        """Moves the mouse over an element."""
+        x, y = self.until(f"(() => {{ const one = document.querySelector({json.dumps(selector)}); one.scrollIntoView({{block: 'center'}});"
+                          f" const box = one.getBoundingClientRect(); return [box.x + box.width * {part}, box.y + box.height / 2]; }})()")
+        self.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def write(self, selector: str, text: str) -> None:
+        """Writes into a field, over what is in it."""
+        self.until(f"(() => {{ const one = document.querySelector({json.dumps(selector)}); one.focus(); one.select(); return one === document.activeElement; }})()",
+                   selector)
+        self.type(text)
+
+    def choose(self, selector: str, value: str) -> None:
+        """Chooses of a list."""
+        self.run(f"(() => {{ const one = document.querySelector({json.dumps(selector)}); one.value = {json.dumps(value)};"
+                 " one.dispatchEvent(new Event('change', {bubbles: true})); })()")
 
     def press(self, key: str, shift: bool = False) -> None:
         code = KEYS[key]

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from fleet import FLOTILLA, POSTGRES, Fleet, until
 from outside import ROOT
@@ -48,8 +49,8 @@ class Site(Fleet):
     def handle(self, name: str) -> None:
         self.add(name, [WORKER, "work", name], lambda: True)
 
-    def follow(self, name: str = "deadletters") -> None:
-        self.work(name, "deadletters")
+    def follow(self, name: str = "deadletters", *words: str) -> None:
+        self.work(name, "deadletters", *words)
 
     def publish(self, orders: list[dict], first: int = 0) -> None:
         producer = Producer({"bootstrap.servers": self.broker, "enable.idempotence": True, "linger.ms": 5,
@@ -118,4 +119,24 @@ def orders(count: int, country: str = "de") -> list[dict]:
             for number in range(count)]
 
 
-__all__ = ["PARTITIONS", "ROOT", "Site", "orders", "until"]
+def configure(site: Site, topic: str, name: str, value: object) -> None:
+    change = ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])
+    admin = AdminClient({"bootstrap.servers": site.broker})
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(30)
+
+
+def delete_topic(site: Site, topic: str) -> None:
+    admin = AdminClient({"bootstrap.servers": site.broker})
+    for future in admin.delete_topics([topic]).values():
+        future.result(30)
+
+
+def delete_records(site: Site, below: list[TopicPartition]) -> None:
+    admin = AdminClient({"bootstrap.servers": site.broker})
+    for future in admin.delete_records(below).values():
+        future.result(30)
+
+
+__all__ = ["PARTITIONS", "ROOT", "Site", "configure", "delete_records", "delete_topic", "orders", "until"]

@@ -7,29 +7,8 @@ import subprocess
 from collections import Counter
 
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from site_of_letters import PARTITIONS, Site, orders, until
-
-
-def configure(site: Site, topic: str, name: str, value: object) -> None:
-    change = ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])
-    admin = AdminClient({"bootstrap.servers": site.broker})
-    for future in admin.incremental_alter_configs([resource]).values():
-        future.result(30)
-
-
-def delete_topic(site: Site, topic: str) -> None:
-    admin = AdminClient({"bootstrap.servers": site.broker})
-    for future in admin.delete_topics([topic]).values():
-        future.result(30)
-
-
-def delete_records(site: Site, below: list[TopicPartition]) -> None:
-    admin = AdminClient({"bootstrap.servers": site.broker})
-    for future in admin.delete_records(below).values():
-        future.result(30)
+from site_of_letters import PARTITIONS, Site, configure, delete_records, delete_topic, orders, until
 
 
 def test_to_the_source_it_goes_to_everyone(site: Site) -> None:

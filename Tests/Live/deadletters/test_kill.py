@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from site_of_letters import Site, orders, until
 
 ORDERS = 5000
 LETTERS = 2 * ORDERS
 
 
+@pytest.mark.long
 def test_killed_and_cancelled_in_the_middle_of_a_replay(site: Site) -> None:
     """To a handler that remembers and to one that does not, which would do a second time what came a second time."""
     site.broken.write_text("")

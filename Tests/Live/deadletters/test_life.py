@@ -26,6 +26,16 @@ def test_from_its_arrival_to_its_end(site: Site) -> None:
     place = told.splitlines()[-1].removeprefix("more: --after ")
     rest = site.dlq("list", "--limit", "15", "--after", place)
     assert len({letter["id"] for letter in letters + rest}) == 20
+    assert site.dlq("list", "--after", letters[-1]["place"]) == rest
+    told = site.run("dlq", "export", "--limit", "15")
+    assert len(told.stdout.splitlines()) == 15 and f"there are more: --after {letters[-1]['place']} goes on" in told.stderr
+    told = site.run("dlq", "export", "--after", letters[-1]["place"])
+    assert {json.loads(line)["id"] for line in told.stdout.splitlines()} == {letter["id"] for letter in rest}
+    assert "there are more" not in told.stderr
+    for time in ("0000-01-01T00:00:00Z", "1969-12-31T23:59:59Z"):
+        told = site.run("dlq", "list", "--since", time)
+        assert told.returncode == 2 and "--since is a time from 1970 to 9999" in told.stderr, told.stderr
+    assert len(site.dlq("list", "--since", "30000d")) == 20
 
     # One of them, with what is personal and without.
     (page,) = site.dlq("show", letters[0]["id"])
@@ -36,7 +46,8 @@ def test_from_its_arrival_to_its_end(site: Site) -> None:
     assert "@example.com" not in site.run("dlq", "show", letters[0]["id"]).stdout
 
     # Noted, discarded, restored.
-    assert site.run("dlq", "note", letters[0]["id"], "waits for the tax table").returncode == 0
+    (told,) = site.dlq("note", letters[0]["id"], "waits for the tax table")
+    assert told == {"id": letters[0]["id"], "note": "waits for the tax table"}
     assert site.dlq("list", "--id", letters[0]["id"])[0]["note"] == "waits for the tax table"
     key = letters[0]["key"]
     fitting = len(site.dlq("list", "--key", key))
@@ -46,10 +57,20 @@ def test_from_its_arrival_to_its_end(site: Site) -> None:
     assert refused.returncode == 1 and "20 fit, and 3 are confirmed" in refused.stderr
     assert site.run("dlq", "discard", "--key", key).returncode == 1
     assert site.run("dlq", "discard", "--key", key, "--dry-run").returncode == 0
+    (told,) = site.dlq("discard", "--dry-run", "--limit", "7")
+    assert told["fit"] == 7 and told["groups"][0]["fingerprint"] == group["fingerprint"]
+    (told,) = site.dlq("replay", "--dry-run", "--limit", "7")
+    assert told["fit"] == 7 and told["targets"] == ["to orders.pricer.replay, for pricer alone"]
     assert site.states() == {"open": 20}
-    assert site.run("dlq", "discard", "--key", key, "--confirm", str(fitting)).returncode == 0
+    assert site.dlq("discard", "--key", key, "--confirm", str(fitting)) == [{"discarded": fitting}]
     assert site.states() == {"open": 20 - fitting, "discarded": fitting}
     assert site.run("dlq", "restore", "--key", key, "--confirm", str(fitting)).returncode == 0
+    # No more than so many, the oldest.
+    oldest = [letter["id"] for letter in reversed(letters + rest)][:2]
+    assert site.run("dlq", "discard", "--limit", "2", "--confirm", "1").returncode == 1
+    assert site.dlq("discard", "--limit", "2", "--confirm", "2") == [{"discarded": 2}]
+    assert {letter["id"] for letter in site.dlq("list", "--state", "discarded")} == set(oldest)
+    assert site.dlq("restore", "--confirm", "2") == [{"restored": 2}]
 
     # A canary fails while nothing is mended: nothing else is tried.
     told = site.run("dlq", "replay", "--fingerprint", group["fingerprint"], "--canary", "3", "--confirm", "20")
@@ -75,7 +96,7 @@ def test_from_its_arrival_to_its_end(site: Site) -> None:
     story = site.dlq("show", letters[0]["id"])[0]["story"]
     assert any("ended: done" in line["what"] for line in story)
     verbs = [line["verb"] for line in site.dlq("audit")]
-    assert verbs == ["replay", "jobs cancel", "replay", "restore", "discard", "note", "show"]
+    assert verbs == ["replay", "jobs cancel", "replay", "restore", "discard", "restore", "discard", "note", "show"]
 
 
 def test_a_handler_with_state_counts_a_replay_once(site: Site) -> None:
@@ -129,6 +150,11 @@ def test_what_strangers_send_is_shown_harmlessly(site: Site) -> None:
     assert told.returncode == 0 and "the index is away" in told.stderr, told.stderr
     assert len(site.run("dlq", "list").stdout.splitlines()) == 7
     assert "not known" in site.run("dlq", "show", letter["id"]).stdout
+    # What is hidden is shown to nobody of whom the audit cannot say so.
+    for change in ({}, {"DATABASE_URL": ""}):
+        site.environment |= change
+        told = site.run("dlq", "show", letter["id"], "--unmasked")
+        assert told.returncode != 0 and "not ours" not in told.stdout, told.stdout
 
 
 def test_a_strangers_letter_comes_back_as_itself(site: Site) -> None:

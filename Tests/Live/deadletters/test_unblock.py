@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from site_of_letters import PARTITIONS, Site, orders, until
+from site_of_letters import PARTITIONS, Site, delete_records, delete_topic, orders, until
 
 
 def stuck(site: Site, number: int) -> tuple[str, str]:
@@ -81,6 +81,13 @@ def test_a_record_that_waits_for_its_retry_is_skipped(site: Site) -> None:
     site.broken.unlink()
     assert site.run("dlq", "replay", "--confirm", "1").returncode == 0
     assert len(site.read("orders.shipped")) == 10
+    # The story has the attempts before it: which, where, by whom, how long, and what they died of.
+    (page,) = site.dlq("show", letter["id"])
+    (line,) = [line["what"] for line in page["story"] if "waits 10m" in line["what"]]
+    place = f"orders/{headers['src-partition']}/{headers['src-offset']}"
+    assert line.startswith(f"attempt 1 in {place} by worker {headers['retry-worker']}, in "), line
+    assert "the port is frozen; waits 10m until 20" in line
+    assert page["story"][0]["what"] == "failed for the first time"
 
 
 def test_a_skip_that_makes_no_sense_is_refused(site: Site) -> None:
@@ -107,9 +114,45 @@ def test_a_skip_that_makes_no_sense_is_refused(site: Site) -> None:
     place = stuck(site, 9)
     code, told, said = skip(site, "clerk", place, "--wait", "1s")
     assert code == 0 and "noted: no worker of clerk has come to" in told, told + said
+    # Until then it can be seen and taken back.
+    lines = [line.split() for line in site.run("skip", "clerk").stdout.splitlines()]
+    assert ["orders", place[0], place[1], "1"] in lines and ["SKIP", "OF"] == lines[-2][:2]
+    assert lines[-1][:3] == ["orders", *place]
+    undo = ["skip", "clerk", "--topic", "orders", "--partition", place[0], "--offset", place[1], "--undo"]
+    assert "taken back: orders/" in site.run(*undo).stdout
+    told = json.loads(site.run("skip", "clerk", "--json").stdout)
+    assert told["skips"] == [] and told["standing"] == [
+        {"topic": "orders", "partition": int(place[0]), "offset": int(place[1]), "behind": 1}]
+    refused = site.run(*undo)
+    assert refused.returncode == 1 and "no skip of orders/" in refused.stderr
+    assert [line["verb"] for line in site.dlq("audit")] == ["skip --undo", "skip"]
+    assert skip(site, "clerk", place, "--wait", "1s", "--json")[1].startswith('{"state":"waiting"')
     site.parts["clerk"].start()
     until(lambda: site.states("--reason", "skipped") == {"open": 1}, "the dead letter")
     until(lambda: site.committed("clerk") == 10, "what is past it")
+
+
+def test_a_skip_of_what_is_gone_is_forgotten(site: Site) -> None:
+    site.follow()
+    site.publish(orders(9))
+    (first, *_) = [message for message in site.read("orders") if message.offset() == 0]
+    code, told, _ = skip(site, "clerk", (str(first.partition()), "0"), "--wait", "0s")
+    assert code == 0 and "noted" in told
+    assert len(json.loads(site.run("skip", "clerk", "--json").stdout)["skips"]) == 1
+    delete_records(site, [TopicPartition("orders", first.partition(), 1)])
+    until(lambda: json.loads(site.run("skip", "clerk", "--json").stdout)["skips"] == [], "the skip to be forgotten")
+    assert "a skip is forgotten" in (site.folder / "deadletters.log").read_text()
+
+    # Of a topic that is gone too: another one of that name has other records there.
+    topic = "orders.shipper.retry.10m"
+    producer = Producer({"bootstrap.servers": site.broker})
+    producer.produce(topic, b"{}", partition=0)
+    assert producer.flush(30) == 0
+    told = site.run("skip", "shipper", "--topic", topic, "--partition", "0", "--offset", "0", "--reason", "r", "--wait", "0s")
+    assert told.returncode == 0, told.stdout + told.stderr
+    delete_topic(site, topic)
+    until(lambda: json.loads(site.run("skip", "shipper", "--json").stdout)["skips"] == [], "the skip to be forgotten",
+          limit=120)
 
 
 def test_what_was_read_is_read_again(site: Site) -> None:

@@ -36,7 +36,7 @@ def test_what_every_service_promises() -> None:
         assert service["restart"] == ("no" if once else "unless-stopped"), name
         if service["image"] == OURS and not once:
             assert service["healthcheck"]["test"] == ["CMD", "flotilla", "healthcheck"], name
-        assert ("profiles" in service) == (name in ("flotilla", "prometheus", "tempo", "grafana")), name
+        assert ("profiles" in service) == (name in ("flotilla", "prometheus", "alertmanager", "tempo", "grafana")), name
 
 
 def test_what_lies_beside_it_fits() -> None:
@@ -52,7 +52,7 @@ def test_what_lies_beside_it_fits() -> None:
     watched = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"][0]["dns_sd_configs"][0]
     assert sorted(watched["names"]) == sorted(name for name, service in services.items() if "--admin" in service.get("command", []))
     assert all("0.0.0.0:%s" % watched["port"] in services[name]["command"] for name in watched["names"])
-    assert all("log" in services[name]["networks"] for name in [*watched["names"], "prometheus", "tempo", "grafana"])
+    assert all("log" in services[name]["networks"] for name in [*watched["names"], "prometheus", "alertmanager", "tempo", "grafana"])
     for source in yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/fleet.yaml").read_text())["datasources"]:
         assert source["url"].removeprefix("http://").split(":")[0] in services
     traces = yaml.safe_load((ROOT / "deploy/tempo/tempo.yaml").read_text())

@@ -16,7 +16,7 @@ import pytest
 
 import certificates
 from outside import ROOT
-from processes import free_port, listens, until
+from processes import free_port, launch, listens, until
 
 FLOTILLA = ROOT / "bin/flotilla"
 
@@ -63,7 +63,7 @@ def place(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     port = free_port()
     terminator = Terminator(tmp_path, port)
     with (tmp_path / "broker.log").open("wb") as log:
-        broker = subprocess.Popen(
+        broker = launch(
             [FLOTILLA, "broker", "--data", tmp_path / "data", "--listen", f"127.0.0.1:{port}", "--advertise", f"127.0.0.1:{terminator.port}"],
             stdout=log, stderr=log)
     until(lambda: listens(("127.0.0.1", port)), "the broker")

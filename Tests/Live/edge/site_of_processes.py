@@ -10,7 +10,7 @@ from pathlib import Path
 
 from outside import ROOT
 from ports import free_port, listens
-from processes import until
+from processes import launch, until
 
 FLOTILLA = ROOT / "bin" / "flotilla"
 PAGE = (ROOT / "docs" / "http.md").read_text()
@@ -43,8 +43,7 @@ class Site:
         return process
 
     def start(self, *arguments: object, **settings: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [FLOTILLA, *map(str, arguments)], cwd=self.folder, env=self.environment | settings)
+        process = launch([FLOTILLA, *arguments], cwd=self.folder, env=self.environment | settings)
         self.processes.append(process)
         return process
 

@@ -9,6 +9,7 @@ import urllib.request
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
 from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 
@@ -40,6 +41,7 @@ def test_events_of_the_sdk(site: Site) -> None:
         assert headers["ce_time"].startswith("2026-05-04T03:02:01")
 
 
+@pytest.mark.long
 def test_nothing_that_the_description_allows_or_forbids_fails(site: Site) -> None:
     """What the description allows is taken, what it forbids is refused with a status that it names, and nothing is 5xx."""
     site.start_edge()

@@ -19,7 +19,7 @@ def new(folder: Path, *arguments: object, program: Path = ROOT / "bin/flotilla")
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("name", ["", "9lives", "a b", "../up", "Kafka", "flotilla", "class", "x" * 65])
+@pytest.mark.parametrize("name", ["", "9lives", "a b", "../9lives", "..", "Kafka", "flotilla", "class", "x" * 65])
 def test_bad_names(tmp_path: Path, name: str) -> None:
     result = new(tmp_path, name)
     assert result.returncode == 2
@@ -37,6 +37,17 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     # What is empty, but for what a repository begins with, is room enough.
     (tmp_path / "begun" / ".git").mkdir(parents=True)
     assert new(tmp_path, "begun").returncode == 0
+
+
+def test_a_package_lies_where_its_path_says_and_not_in_the_checkout(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    assert new(here, "../beside/mine").returncode == 0
+    assert (tmp_path / "beside/mine/Sources/mine/Greeter.swift").exists() and list(here.iterdir()) == []
+    for folder, name in ((ROOT, "mine"), (ROOT / "docs", "deeper/mine"), (tmp_path, f"{ROOT}/mine")):
+        result = new(folder, name)
+        assert result.returncode == 1 and f"flotilla new {ROOT}/../mine" in result.stderr
+    assert not (ROOT / "mine").exists() and not (ROOT / "docs/deeper").exists()
 
 
 def test_the_checkout_is_found_or_asked_for(tmp_path: Path) -> None:
@@ -67,6 +78,8 @@ def test_a_new_package_works(tmp_path: Path) -> None:
         # As the README says it, with kcat.
         publish, read = [line.strip() for line in made.stdout.splitlines() if "kcat" in line]
         assert publish in (package / "README.md").read_text() and read in (package / "README.md").read_text()
+        # Its broker is the fleet's there.
+        publish, read = [line.replace("127.0.0.1:9092", site.broker) for line in (publish, read)]
         subprocess.run(publish, shell=True, env=site.environment, check=True, timeout=60)
         answer = subprocess.run(read, shell=True, env=site.environment, capture_output=True, check=True, timeout=60)
         assert json.loads(answer.stdout) == {"text": "Hello, Ada!"}, site.log()

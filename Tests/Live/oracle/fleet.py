@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from outside import ROOT
-from processes import free_port, listens, until
+from processes import free_port, launch, listens, until
 
 FLOTILLA = Path(os.environ.get("FLOTILLA_BIN", ROOT / "bin" / "flotilla"))
 POSTGRES = Path("/usr/lib/postgresql/15/bin")
@@ -31,7 +31,7 @@ class Part:
         end = time.monotonic() + 60
         while True:
             with (self.fleet.folder / f"{self.name}.log").open("ab") as log:
-                self.process = subprocess.Popen(
+                self.process = launch(
                     self.command, stdout=log, stderr=log, env=self.fleet.environment, start_new_session=True)
             while self.process.poll() is None:
                 if self.is_up():

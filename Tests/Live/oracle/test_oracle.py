@@ -49,6 +49,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     fleet.end()
 
 
+@pytest.mark.long
 def test_the_fleet_answers_what_the_oracle_reckons(fleet: Fleet) -> None:
     print(f"FLOTILLA_SEED={SEED} FLOTILLA_ORACLE_EVENTS={EVENTS} FLOTILLA_KILLS={KILLS}")
     base = int(time.time() * 1000)

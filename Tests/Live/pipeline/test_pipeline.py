@@ -100,7 +100,8 @@ def test_the_admin_port_tells_what_a_worker_does_and_what_it_waits_for(fleet: Fl
     event = {"event_type": "click", "timestamp": now, "campaign_id": "c", "user_id": "u"}
     fleet.publish([(f"e{n}", event) for n in range(100)], topic="events.raw")
     for handler in ("ingest", "process"):
-        line = f'flotilla_done_total{{handler="{handler}"}} 100\n'
+        topic = "events.raw" if handler == "ingest" else "events.accepted"
+        line = f'flotilla_outcomes_total{{handler="{handler}",topic="{topic}",outcome="done"}} 100\n'
         until(lambda: line in ask(port, "/metrics")[1], line)
     for page in ("process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"):
         assert f"\n{page} " in ask(port, "/metrics")[1]

@@ -117,7 +117,7 @@ def test_the_doctor_says_what_to_do(site: Site) -> None:
     assert site.run("doctor").returncode == 0
     assert findings()["handler pricer"]["advice"] == "nobody works: worker work pricer"
     site.start(site.worker, "work")
-    until(lambda: findings()["handler pricer"]["detail"] == "1 workers, group stable, 0 records behind", "a worker")
+    until(lambda: findings()["handler pricer"]["detail"] == "1 worker, group stable, 0 records behind", "a worker")
     well = site.run("doctor")
     assert well.returncode == 0, well.stdout
     print(well.stdout)

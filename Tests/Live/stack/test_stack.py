@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from disks import fill, small_disk
+from ports import free_port
+from processes import launch, listens
 from stacks import FLOTILLA, PORTS, ROOT, Stack, alive, until
 
 import outside
@@ -92,6 +94,13 @@ def test_from_nothing_to_a_counted_event_and_back(stack: Stack) -> None:
     assert "KAFKA_BROKERS" not in stack.run("tail", "events.raw").stderr
     asked = stack.run("query", "--metric", "clicks", KAFKA_BROKERS="127.0.0.1:1")
     assert asked.returncode == 1 and "DATABASE_URL is not set" in asked.stderr
+    assert f"not about the fleet that runs in {stack.data}: KAFKA_BROKERS is set" in asked.stderr
+
+    # What has no answer says why.
+    empty = stack.run("query", "--metric", "click")
+    assert (empty.returncode, empty.stdout) == (0, "") and "did you mean clicks?" in empty.stderr
+    assert "no window of conversions yet" in stack.run("query", "--metric", "conversions").stderr
+    assert "for the campaign summer" in stack.run("query", "--metric", "clicks", "--campaign", "summer").stderr
 
     # A second one is refused, and the first does not notice.
     again = stack.run("up", *PORTS)
@@ -116,6 +125,10 @@ def test_from_nothing_to_a_counted_event_and_back(stack: Stack) -> None:
     assert stack.run("down").stdout.startswith("no stack runs")
     elsewhere = stack.run("scale", "process=4")
     assert elsewhere.returncode == 1 and "--scale process=4" in elsewhere.stdout
+    # Who asks for what ran here is told how to have it again.
+    for words in (["status"], ["dlq", "list"], ["query", "--metric", "clicks"], ["doctor"], ["pause", "ingest"]):
+        lost = stack.run(*words)
+        assert lost.returncode == 1 and f"no fleet runs in {stack.data}: make up" in lost.stdout + lost.stderr, words
 
     kept = stack.run("reset")
     assert kept.returncode == 1 and "--confirm" in kept.stderr and stack.data.exists()
@@ -145,6 +158,7 @@ def check_privacy(stack: Stack) -> None:
     assert refused.returncode != 0 and "peer" in refused.stderr.lower()
 
 
+@pytest.mark.long
 def test_what_is_killed_comes_back_and_the_counts_are_exact(stack: Stack) -> None:
     """Scaled from one to four and back under load, each process killed, then all at once, then the supervisor."""
     stack.up()
@@ -212,6 +226,8 @@ def test_what_cannot_start_says_why(stack: Stack, tmp_path: Path) -> None:
     assert "no handler here" in refusal("--scale", "nobody=2")
     assert "there is nothing" in refusal("--with", tmp_path / "none")
     assert "no worker of flotilla" in refusal("--with", worker(tmp_path, "echo nonsense here"))
+    same = [worker(tmp_path / name, "echo pricer") for name in ("one", "other")]
+    assert "both work for pricer" in refusal("--with", same[0], "--with", same[1])
 
     # A cluster of a Postgres that is not installed, and one that was only begun.
     stack.up(LC_ALL="xx_XX.UTF-8", LANG="nonsense", PGOPTIONS="-c nonsense=1")
@@ -309,9 +325,20 @@ def test_a_worker_of_ones_own_and_the_demo(stack: Stack, tmp_path: Path) -> None
     (package / ".build/debug").mkdir(parents=True)
     shutil.copy(program, package / ".build/debug/package")
     stack.ports = PORTS
-    stack.up("--with", package, "--scale", "pricer=2", "--demo")
+    redis = free_port()
+    launch(["redis-server", "--port", redis, "--bind", "127.0.0.1", "--dir", tmp_path, "--save", ""])
+    until(lambda: listens(("127.0.0.1", redis)), "redis")
+    said = stack.up(
+        "--with", package, "--scale", "pricer=2", "--demo", REDIS_URL=f"redis://127.0.0.1:{redis}")
+    assert "REDIS_URL is set: what is named there is used" in said and "redis" not in stack.processes
+    stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{redis}"
     # What is made up begins once the rest is ready.
     until(lambda: {"pricer-1", "pricer-2", "demo"} <= set(stack.processes), "workers of one's own, and the demo")
+    # Its own program finds the stack, and its topic files are its own.
+    own = {name: value for name, value in stack.environment.items() if name != "FLOTILLA_TOPICS"}
+    checked = subprocess.run([program, "topics", "check"], cwd=package, env=own, capture_output=True, text=True, timeout=60)
+    assert "1 handler" in checked.stdout, checked.stdout + checked.stderr
+    assert subprocess.run([program, "topics", "plan"], cwd=package, env=own, timeout=60).returncode == 0
     broker = stack.file["settings"]["KAFKA_BROKERS"]
     order = subprocess.run(
         ["kcat", "-b", broker, "-t", "orders", "-P", "-H", "ce_id=1", "-H", "ce_source=/shop", "-H", "ce_type=order"],

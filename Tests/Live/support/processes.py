@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from outside import ROOT
@@ -17,12 +19,35 @@ from ports import free_port, listens
 
 PARTITIONS = 6
 
+# What tests of this process have started, in order.
+started: list[subprocess.Popen[bytes]] = []
+
 
 def until(condition: Callable[[], bool], what: str, limit: float = 60) -> None:
     end = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < end, f"waited {limit} s for {what}"
         time.sleep(0.02)
+
+
+def launch(words: list[object], **options: object) -> subprocess.Popen[bytes]:
+    """A process that does not outlive its test, also when what was to end it never came to be."""
+    process = subprocess.Popen([str(word) for word in words], **options)
+    started.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Ends what a test started and did not end: a set-up that fails halfway has nobody who does."""
+    before = len(started)
+    yield
+    for process in reversed(started[before:]):
+        if process.poll() is None:
+            leads = os.getpgid(process.pid) == process.pid
+            (os.killpg if leads else os.kill)(process.pid, signal.SIGKILL)
+            process.wait()
+    del started[before:]
 
 
 class Site:
@@ -46,7 +71,7 @@ class Site:
 
     def start(self, *arguments: object) -> subprocess.Popen[bytes]:
         with (self.folder / "processes.log").open("ab") as log:
-            process = subprocess.Popen([str(word) for word in arguments], stdout=log, stderr=log, env=self.environment)
+            process = launch(list(arguments), stdout=log, stderr=log, env=self.environment)
         self.processes.append(process)
         return process
 

@@ -170,8 +170,14 @@ import Testing
     }
 
     /// Whatever is asked, the bounds hold and the counts are right.
-    @Test(arguments: TestDice.seeds(6))
-    func nothingGoesOverItsBound(seed: UInt64) {
+    @Test func nothingGoesOverItsBound() {
+        let refused: Set<GroupFault> = TestDice.seeds(6).map(askAnything).reduce(into: []) { $0.formUnion($1) }
+        // The bounds were reached; by one run alone one of them may not be.
+        #expect(refused.isSuperset(of: [.groupMaxSizeReached, .messageTooLarge, .invalidCommitOffsetSize, .none]))
+    }
+
+    /// What came of 3000 requests by chance.
+    private func askAnything(seed: UInt64) -> Set<GroupFault> {
         var random = TestDice(seed: seed)
         let settings = Self.settings {
             $0.maxGroups = 4
@@ -230,7 +236,6 @@ import Testing
                 #expect(group.assignmentBytes <= settings.maxGroupAssignmentBytes, "seed \(seed)")
             }
         }
-        // The bounds were reached.
-        #expect(refused.isSuperset(of: [.groupMaxSizeReached, .messageTooLarge, .invalidCommitOffsetSize, .none]))
+        return refused
     }
 }

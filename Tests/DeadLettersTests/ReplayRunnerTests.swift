@@ -1,0 +1,245 @@
+import Flotilla
+import Kafka
+import Model
+import Platform
+import Postgres
+import TestServers
+import Testing
+
+@testable import DeadLetters
+
+/// What whoever replays does with the index: chooses, notes, ends jobs, and gives up what nobody tells of.
+@Suite struct ReplayRunnerTests {
+    private let letter = { TestLetters.letter($0) }
+
+    @Test func oneThatHasLostItsLeaseNotesNothing() async throws {
+        try await withIndex { index in
+            try await index.take(TestLetters.batch((0..<3).map(letter)))
+            let job = try await index.replay(.init(DeadLetterFilter(), confirmed: 3, who: "ada"))
+            let lease = try #require(try await WorkLease.take(index, for: "a"))
+            let runner = index.runner(lease)
+            let press = try await press(runner)
+            let (_, items) = try #require(try await runner.choose(job, press))
+            #expect(items.count == 3)
+            await lease.release()
+            let successor = index.runner(try #require(try await WorkLease.take(index, for: "b")))
+            for outcome in [ReplayPress.Outcome(left: items, fault: "gone"), .init(published: items)] {
+                await #expect(throws: Overtaken.self) { try await runner.note(outcome, job) }
+            }
+            #expect(try await index.job(job.id)?.state == .running)
+            // All are its successor's to look for.
+            #expect(try await successor.choose(job, press) == nil)
+            try await successor.note(.init(published: items, offsets: [1: 7]), job)
+            #expect(try await index.states() == [.replayed: 3])
+            // Whatever unsaid that they were sent.
+            try await index.run("UPDATE items SET sent_at = NULL")
+            try await index.run("UPDATE jobs SET state = 'running'")
+            #expect(try await successor.choose(job, press) == nil)
+            await close(press)
+        }
+    }
+
+    @Test func onlyWhatIsReadAndWrittenTogetherGoesTogether() async throws {
+        try await withIndex { index in
+            // A stranger's lies in another partition than the one it says that it is from.
+            let letters = [
+                letter(0), TestLetters.letter(1, partition: 0, from: 1), TestLetters.letter(2, partition: 1, from: 1),
+            ]
+            try await index.take(TestLetters.batch(letters))
+            let job = try await index.replay(.init(DeadLetterFilter(), confirmed: 3, who: "ada"))
+            let runner = index.runner(try #require(try await WorkLease.take(index, for: "a")))
+            let press = try await press(runner)
+            var chosen: [[Int64]] = []
+            while let (_, items) = try await runner.choose(job, press) {
+                chosen.append(items.map(\.letter.source.offset.rawValue))
+                try await runner.note(.init(published: items), job)
+            }
+            #expect(chosen == [[0], [1], [2]])
+            await close(press)
+        }
+    }
+
+    @Test func jobsThatWaitForAnEndStandInNobodysWay() async throws {
+        try await withIndex { index in
+            let runner = index.runner(try #require(try await WorkLease.take(index, for: "a")))
+            try await index.run(
+                """
+                INSERT INTO jobs (id, made_by, filter, to_source, rate, canary, state, total, published, canary_passed, resolved)
+                SELECT 'old' || n, 'ada', '{}', false, 100, 5, CASE WHEN n % 2 = 0 THEN 'finishing' ELSE 'canary' END,
+                    10, CASE WHEN n % 2 = 0 THEN 10 ELSE 5 END, n % 2 = 0, CASE WHEN n = 2 THEN 10 ELSE 4 END
+                FROM generate_series(1, 3000) n
+                """)
+            try await index.take(TestLetters.batch([letter(0)]))
+            let job = try await index.replay(.init(DeadLetterFilter(), confirmed: 1, who: "ada"))
+            #expect(try await runner.active().map(\.id) == [job.id])
+            try await runner.finish()
+            #expect(try await index.job("old2")?.state == .done)
+            #expect(try await index.job("old4")?.state == .finishing)
+            // A canary that has ended is judged.
+            try await index.run("UPDATE jobs SET resolved = 5 WHERE id = 'old3'")
+            #expect(Set(try await runner.active().map(\.id)) == [job.id, "old3"])
+        }
+    }
+
+    @Test func oneThatCannotBePublishedIsOpenAndTheJobGoesOn() async throws {
+        try await withIndex { index in
+            try await index.take(TestLetters.batch((0..<3).map(letter)))
+            let job = try await index.replay(.init(DeadLetterFilter(), confirmed: 3, who: "ada"))
+            let runner = index.runner(try #require(try await WorkLease.take(index, for: "a")))
+            let press = try await press(runner)
+            let (_, items) = try #require(try await runner.choose(job, press))
+            let outcome = ReplayPress.Outcome(
+                published: [items[0]], gone: [(items[1], "gone")], refused: [(items[2], "large")])
+            try await runner.note(outcome, job)
+            #expect(try await index.states() == [.replayed: 1, .expired: 1, .open: 1])
+            #expect(try await index.find(letter(2).id)?.replays == 0)
+            #expect(
+                try await index.troubles(of: job.id).map(\.outcome).sorted() == ["skipped: gone", "skipped: large"])
+            try await index.take(TestLetters.batch(from: 1, told: [(letter(0), job.id, 1, "done")]))
+            #expect(try await runner.choose(job, press) == nil)
+            try await runner.finish()
+            let after = try await index.job(job.id)
+            #expect(after?.state == .done && after?.skipped == 2 && after?.resolved == 1)
+            await close(press)
+        }
+    }
+
+    /// What is replayed and whose end nobody tells is given up: by whoever says so, or when its topic has let go of it.
+    @Test(arguments: [true, false]) func whatNobodyTellsOfIsGivenUp(_ bySomebody: Bool) async throws {
+        try await withIndex { index in
+            try await index.take(TestLetters.batch((0..<4).map(letter)))
+            let job = try await index.replay(.init(DeadLetterFilter(), confirmed: 4, who: "ada"))
+            let runner = index.runner(try #require(try await WorkLease.take(index, for: "a")))
+            let press = try await press(runner)
+            let (_, items) = try #require(try await runner.choose(job, press))
+            try await runner.note(
+                .init(published: items, offsets: Dictionary(items.map { ($0.number, Offset($0.number)) }) { $1 }), job)
+            #expect(try await runner.choose(job, press) == nil)
+            try await index.take(TestLetters.batch(from: 1, told: [(letter(0), job.id, 1, "done")]))
+            #expect(try await index.states() == [.resolved: 1, .replayed: 3])
+            if bySomebody {
+                #expect(try await index.giveUp(DeadLetterFilter(), limit: 2, confirmed: 2, who: "ada") == 2)
+            } else {
+                let lows: SQL =
+                    "(VALUES ('orders', 'pricer', 0, 4), ('orders', 'clerk', 0, 9)) AS l (topic, handler, partition, low)"
+                #expect(try await index.release(below: lows) == 2)
+            }
+            #expect(try await index.states() == [.resolved: 1, .replayed: 1, .open: 2])
+            #expect(try await index.job(job.id)?.skipped == 2)
+            // It is told after all; of those that were not given up too.
+            let told = [(letter(1), job.id, Int64(1), "done"), (letter(3), job.id, 1, "repeat")]
+            try await index.take(TestLetters.batch(from: 2, told: told))
+            #expect(try await index.states() == [.resolved: 3, .open: 1])
+            try await runner.finish()
+            #expect(try await index.job(job.id)?.state == .done)
+            // And it is replayed again, in a round of its own.
+            let again = try await index.replay(.init(DeadLetterFilter(), confirmed: 1, who: "ada"))
+            let (_, next) = try #require(try await runner.choose(again, press))
+            #expect(next.map(\.round) == [2])
+            try await index.take(TestLetters.batch(from: 3, told: [(letter(2), job.id, 1, "done")]))
+            #expect(try await index.find(letter(2).id)?.state == .replaying)
+            await close(press)
+        }
+    }
+
+    @Test func whatWentToItsSourceIsForgottenAfterAll() async throws {
+        try await withIndex { index in
+            try await index.take(TestLetters.batch((0..<4).map(letter)))
+            for (number, isToSource) in [(0, true), (1, false)] {
+                var filter = DeadLetterFilter()
+                filter.ids = [letter(Int64(number)).id]
+                var order = DeadLetterIndex.ReplayOrder(filter, confirmed: 1, who: "ada")
+                order.toSource = isToSource
+                _ = try await index.replay(order)
+            }
+            try await index.run("UPDATE entries SET state = 'replayed' WHERE state = 'replaying'")
+            #expect(try await index.forget(atMost: 10) == 0)
+            try await index.run("UPDATE entries SET state_at = now() - interval '91 days'")
+            try await index.run("UPDATE entries SET state = 'resolved' WHERE src_offset = 2")
+            // The other way is still to be told of, and what is open stays.
+            #expect(try await index.forget(atMost: 1) == 1)
+            #expect(try await index.forget(atMost: 10) == 1)
+            #expect(try await index.states() == [.replayed: 1, .open: 1])
+        }
+    }
+
+    @Test func whatWaitsInAReplayIsWatchedLikeWhatIsOpen() async throws {
+        try await withIndex { index in
+            var letters = (0..<3).map(letter)
+            for number in letters.indices { letters[number].copiedAt = Timestamp(milliseconds: Time.wallMilliseconds) }
+            try await index.take(TestLetters.batch(letters))
+            try await index.run("INSERT INTO retentions VALUES ('orders', 'pricer', 71 * 3600000)")
+            var filter = DeadLetterFilter()
+            filter.ids = letters.prefix(2).map(\.id)
+            _ = try await index.replay(.init(filter, confirmed: 2, who: "ada"))
+            #expect(try await index.expiring().map(\.count) == [3])
+            // Its copy may go while it is on its way; its end counts all the same.
+            let job = try #require(try await index.jobs().first)
+            try await index.run("UPDATE entries SET state = 'expired' WHERE state = 'replaying'")
+            try await index.take(
+                TestLetters.batch(
+                    from: 1, told: [(letter(0), job.id, 1, "done"), (letter(1), job.id, 1, "dead:permanent")]))
+            #expect(try await index.states() == [.resolved: 1, .open: 2])
+        }
+    }
+
+    /// What is asked again and again, and after every start, reads what it is about and not all items that there are.
+    @Test(
+        arguments: [
+            ("items_in_trouble", "SELECT outcome FROM items WHERE job = 'j' AND outcome NOT IN ('done', 'repeat')"),
+            (
+                "items_told",
+                "SELECT job FROM items WHERE sent_at IS NOT NULL AND published_at IS NULL AND outcome IS NOT NULL "
+                    + "AND outcome NOT LIKE 'skipped:%'"
+            ),
+            ("items_untold", "SELECT job FROM items WHERE published_offset < 7 AND outcome IS NULL"),
+            (
+                "entries_by_copy",
+                "SELECT id FROM entries WHERE topic = 't' AND handler = 'h' AND state IN ('open', 'replaying')"
+            ),
+        ]) func itemsAreFoundByTheirIndex(_ index: String, _ question: String) async throws
+    {
+        try await withIndex { found in
+            let plan = try await found.pool.transaction { transaction in
+                transaction.later(
+                    "INSERT INTO jobs (id, made_by, filter, to_source, rate, canary, state, total) VALUES ('j', 'a', '{}', false, 1, 0, 'done', 1)"
+                )
+                transaction.later(
+                    """
+                    INSERT INTO items (job, number, entry, replays, sent_at, published_at, outcome, published_offset)
+                    SELECT 'j', n, gen_random_uuid(), 1, now(), now(), 'done', n FROM generate_series(1, 20000) n
+                    """)
+                transaction.later("ANALYZE items")
+                return try await transaction.query(SQL(stringLiteral: "EXPLAIN \(question)")).map {
+                    try $0.value("QUERY PLAN", as: String.self)
+                }
+            }
+            #expect(plan.contains { $0.contains(index) }, "\(plan)")
+        }
+    }
+
+    @Test func aLimitMeansTheOldest() async throws {
+        try await withIndex { index in
+            try await index.take(TestLetters.batch((0..<6).map(letter)))
+            #expect(try await index.discard(DeadLetterFilter(), limit: 2, confirmed: 2, who: "ada") == 2)
+            var order = DeadLetterIndex.ReplayOrder(DeadLetterFilter(), confirmed: 3, who: "ada")
+            order.limit = 3
+            #expect(try await index.replay(order).total == 3)
+            let left = try await index.list(try #require(DeadLetterFilter().narrowed(to: .open)), limit: 9)
+            #expect(left.map(\.letter.id) == [letter(5).id])
+            let aside = try await index.list(try #require(DeadLetterFilter().narrowed(to: .discarded)), limit: 9)
+            #expect(aside.map(\.letter.id) == [letter(1).id, letter(0).id])
+            #expect(try await index.restore(DeadLetterFilter(), limit: 1, confirmed: 1, who: "ada") == 1)
+        }
+    }
+
+    private func press(_ runner: ReplayRunner) async throws -> ReplayPress {
+        let client = runner.follower.client
+        return ReplayPress(runner.follower, try Producer(ProducerConfiguration(client)), try RecordReader(client))
+    }
+
+    private func close(_ press: ReplayPress) async {
+        await press.reader.close()
+        await press.producer.close()
+    }
+}

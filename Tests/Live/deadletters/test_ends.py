@@ -1,0 +1,181 @@
+"""Every replay comes to its end: what cannot be published, what nobody tells of, what expires while it waits."""
+
+from __future__ import annotations
+
+import json
+
+from confluent_kafka import Producer, TopicPartition
+
+from site_of_letters import PARTITIONS, Site, configure, delete_records, orders, until
+
+
+def publish(site: Site, topic: str, number: int, headers: list[tuple[str, bytes]], body: dict | None = None,
+            partition: int = 0) -> None:
+    producer = Producer({"bootstrap.servers": site.broker, "message.max.bytes": 16 << 20})
+    event = [("ce_specversion", "1.0"), ("ce_id", f"order-{number}"), ("ce_source", "/shop"), ("ce_type", "order.created"),
+             ("content-type", "application/json")]
+    order = {"order": number, "amount": 100, "country": "fr"} | (body or {})
+    producer.produce(topic, key=f"customer {number}", value=json.dumps(order).encode(), partition=partition,
+                     headers=event + headers)
+    assert producer.flush(60) == 0
+
+
+def working(site: Site, handler: str) -> None:
+    site.handle(handler)
+    until(lambda: "INFO working" in (site.folder / f"{handler}.log").read_text(), "the handler, which checks its topics")
+
+
+def test_large_headers_that_were_left_out_come_from_the_source(site: Site) -> None:
+    site.broken.write_text("fr")
+    site.follow()
+    working(site, "pricer")
+    configure(site, "orders.pricer.dlq", "max.message.bytes", 4096)
+    cart = b"c" * 6000
+    for number in range(2):
+        publish(site, "orders", number, [("x-cart", cart), ("x-small", b"1"), ("x-small", b"2")], partition=number)
+    until(lambda: site.states() == {"open": 2}, "the dead letters")
+    for message in site.read("orders.pricer.dlq"):
+        names = dict(message.headers())
+        assert "x-cart" not in names and names["dlq-headers"] == b"omitted" and message.value()
+    letters = {letter["event_id"]: letter for letter in site.dlq("list")}
+    (page,) = site.dlq("show", letters["order-0"]["id"])
+    assert page["headers"]["x-cart"] == cart.decode() and page["headers"]["x-small"] == ["1", "2"]
+    assert "this is from orders" in page["headers_note"] and page["body"]["order"] == 0 and "body_note" not in page
+
+    # One of them is gone from there: it is told, and it is not replayed as another record than it was.
+    delete_records(site, [TopicPartition("orders", 1, 1)])
+    (page,) = site.dlq("show", letters["order-1"]["id"])
+    assert "is no more in orders" in page["headers_note"] and "x-cart" not in page["headers"]
+    site.broken.unlink()
+    told = site.run("dlq", "replay", "--confirm", "2")
+    assert told.returncode == 1 and "1 resolved, 0 failed again, 1 skipped" in told.stdout, told.stdout + told.stderr
+    assert "its large headers did not fit" in told.stdout
+    assert site.states() == {"open": 1, "resolved": 1}
+    (message,) = site.read("orders.pricer.replay")
+    assert [value for name, value in message.headers() if name in ("x-cart", "x-small")] == [cart, b"1", b"2"]
+    assert not any(name == "dlq-headers" for name, _ in message.headers())
+    lines = {line["event_id"]: line for line in map(json.loads, site.run("dlq", "export").stdout.splitlines())}
+    assert lines["order-1"]["headers_gone"] and lines["order-0"]["headers"]["x-cart"] == cart.decode()
+
+
+def test_what_cannot_be_published_holds_up_nothing(site: Site) -> None:
+    site.broken.write_text("fr")
+    site.follow()
+    working(site, "pricer")
+    for topic, most in [("orders", 16 << 20), ("orders.pricer.dlq", 16384), ("orders.pricer.replay", 16 << 20)]:
+        configure(site, topic, "max.message.bytes", most)
+    # The first of its partition is larger than its target will take; the last is as large as a topic may want it.
+    publish(site, "orders", 0, [], {"notes": "n" * 12_000})
+    for number in (1, 2):
+        publish(site, "orders", number, [])
+    publish(site, "orders", 3, [], {"notes": "n" * (10 << 20)}, partition=1)
+    until(lambda: site.states() == {"open": 4}, "the dead letters")
+    told = site.run("dlq", "replay", "--type", "order.created", "--limit", "1", "--dry-run", "--json")
+    assert json.loads(told.stdout)["fit"] == 1
+    site.broken.unlink()
+    large = next(letter for letter in site.dlq("list") if letter["event_id"] == "order-3")
+    told = site.run("dlq", "replay", "--id", large["id"], "--confirm", "1")
+    assert told.returncode == 0, told.stdout + told.stderr
+
+    configure(site, "orders.pricer.replay", "max.message.bytes", 4096)
+    # A stranger's, that says it were of a partition that there is not.
+    publish(site, "orders.pricer.dlq", 4, [("src-topic", b"orders"), ("src-partition", b"999"), ("src-offset", b"0")])
+    until(lambda: site.states() == {"open": 4, "resolved": 1}, "the stranger's")
+    told = site.run("dlq", "replay", "--confirm", "4")
+    assert told.returncode == 1 and "2 resolved, 0 failed again, 2 skipped" in told.stdout, told.stdout + told.stderr
+    assert "orders.pricer.replay has no partition 999" in told.stdout and "cannot publish" in told.stdout
+    assert site.states() == {"open": 2, "resolved": 3}
+    assert {letter["event_id"] for letter in site.dlq("list", "--state", "open")} == {"order-0", "order-4"}
+    assert all(letter["replays"] == 0 for letter in site.dlq("list", "--state", "open"))
+
+
+def test_what_nobody_tells_the_end_of_is_given_up(site: Site) -> None:
+    site.broken.write_text("")
+    site.follow()
+    site.handle("pricer")
+    site.publish(orders(6))
+    until(lambda: site.states() == {"open": 6}, "the dead letters")
+    site.broken.unlink()
+    site.parts["pricer"].end()
+
+    def replay() -> str:
+        (job,) = site.dlq("replay", "--confirm", "6", "--no-wait")
+        until(lambda: site.states() == {"replayed": 6}, "what is published")
+        return job["job"]
+
+    def is_done(job: str) -> bool:
+        (told,) = site.dlq("jobs", "show", job)
+        return (told["state"], told["skipped"]) == ("done", 6)
+
+    # Somebody gives it up.
+    job = replay()
+    assert site.run("dlq", "restore", "--confirm", "6").returncode == 1
+    (told,) = site.dlq("restore", "--state", "replayed", "--confirm", "6")
+    assert told == {"restored": 6}
+    assert site.states() == {"open": 6}
+    until(lambda: is_done(job), "the end of the job")
+    assert site.dlq("audit")[0]["verb"] == "restore"
+    # Its topic lets go of it before anybody comes.
+    job = replay()
+    delete_records(site, [TopicPartition("orders.pricer.replay", number, -1) for number in range(PARTITIONS)])
+    site.parts["deadletters"].kill()
+    until(lambda: site.states() == {"open": 6}, "what nobody will read")
+    until(lambda: is_done(job), "the end of the job")
+    assert "before their handler came to them" in (site.folder / "deadletters.log").read_text()
+    # One that is given up and told of after all has ended.
+    job = replay()
+    site.dlq("restore", "--state", "replayed", "--confirm", "6", "--limit", "6")
+    site.parts["pricer"].start()
+    until(lambda: site.states() == {"resolved": 6}, "what is told after all")
+    assert len(site.read("orders.priced")) == 6
+
+
+def test_what_a_replay_has_chosen_is_watched(site: Site) -> None:
+    site.broken.write_text("")
+    site.follow()
+    site.handle("pricer")
+    site.publish(orders(12))
+    until(lambda: site.states() == {"open": 12}, "the dead letters")
+    told = site.run("dlq", "replay", "--canary", "3", "--confirm", "12")
+    assert told.returncode == 1 and "stopped" in told.stdout
+    assert site.states() == {"open": 3, "replaying": 9}
+    (job,) = site.dlq("jobs")
+    site.parts["deadletters"].end()
+    configure(site, "orders.pricer.dlq", "retention.ms", 71 * 3_600_000)
+    site.parts["deadletters"].start()
+    log = site.folder / "deadletters.log"
+    until(lambda: "a replay stands" in log.read_text(), "the warnings")
+    (line,) = [line for line in log.read_text().splitlines() if "deleted by their topic's retention" in line]
+    assert "count=12" in line, line
+    (line,) = [line for line in log.read_text().splitlines() if "a replay stands" in line]
+    assert job["job"] in line and "count=9" in line and "failed again" in line, line
+
+    site.parts["deadletters"].end()
+    delete_records(site, [TopicPartition("orders.pricer.dlq", number, -1) for number in range(PARTITIONS)])
+    site.parts["deadletters"].start()
+    until(lambda: site.states() == {"expired": 12}, "what is gone")
+    site.broken.unlink()
+    site.dlq("jobs", "resume", job["job"])
+    told = site.run("dlq", "jobs", "follow", job["job"])
+    assert "its body is gone" in told.stdout, told.stdout
+    assert site.states() == {"expired": 12}
+
+
+def test_what_died_and_has_expired_is_read_again_and_counted(site: Site) -> None:
+    """A handler with state has never applied it: to pass it over as a repeat would lose it."""
+    site.broken.write_text("fr")
+    site.follow()
+    site.handle("totals")
+    site.publish(orders(10) + orders(5, "fr"))
+    until(lambda: site.states() == {"open": 5}, "the dead letters")
+    until(lambda: site.committed("totals") == 15, "all to be read")
+    delete_records(site, [TopicPartition("orders.totals.dlq", number, -1) for number in range(PARTITIONS)])
+    site.parts["deadletters"].kill()
+    until(lambda: site.states() == {"expired": 5}, "what is gone")
+    assert site.psql("SELECT sum(events) FROM totals.totals") == "10"
+    site.broken.unlink()
+    for passed_over in (10, 15):
+        told = site.run("rewind", "totals", "--since", "1h")
+        assert told.returncode == 0 and f"{passed_over}  passed over" in told.stdout, told.stdout + told.stderr
+        assert site.psql("SELECT sum(events) FROM totals.totals") == "15"
+        assert site.states() == {"resolved": 5}

@@ -1,0 +1,209 @@
+"""`flotilla doctor` in a running fleet: each fault that it names is made, and it names that one and says what to do."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from outside import ROOT
+from ports import free_port
+from processes import until
+from stacks import FLOTILLA, Stack
+
+
+class Endpoint(http.server.BaseHTTPRequestHandler):
+    """Says 410 to one, 500 to others."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(410 if self.path == "/gone" else 500)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class SlowWay(threading.Thread):
+    """Passes on what comes to it, each piece a second and a half later."""
+
+    def __init__(self, target: Path) -> None:
+        super().__init__(daemon=True)
+        self.target = target
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            try:
+                near, _ = self.socket.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(str(self.target))
+            for one, other, wait in ((near, far, 1.5), (far, near, 0)):
+                threading.Thread(target=self.carry, args=(one, other, wait), daemon=True).start()
+
+    @staticmethod
+    def carry(one: socket.socket, other: socket.socket, wait: float) -> None:
+        try:
+            while piece := one.recv(65536):
+                time.sleep(wait)
+                other.sendall(piece)
+        except OSError:
+            pass
+        other.close()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("doctor")
+    for parent in [folder, *folder.parents][:3]:
+        parent.chmod(0o755)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    shutil.copytree(ROOT / "topics", folder / "topics")
+    hooks = [{"name": name, "webhook": f"http://127.0.0.1:{server.server_port}/{name}"} for name in ("gone", "broken")]
+    rule = {"name": "orders", "event": {"type": "order.created"}, "channels": ["gone", "broken"], "template": "{{ value }}"}
+    (folder / "topics" / "rules.yaml").write_text(
+        json.dumps({"allowPrivate": True, "channels": hooks, "rules": [rule]}))
+    stack = Stack(folder)
+    stack.environment |= {
+        "FLOTILLA_TOPICS": str(folder / "topics"), "FLOTILLA_WEBHOOK_SECRET": "whsec_" + "c2VjcmV0" * 5}
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.end()
+        server.shutdown()
+
+
+def doctor(stack: Stack, *before: object, **more: str) -> dict[str, dict]:
+    """What it says; with `more` in place of what the stack itself has."""
+    if more:
+        more = stack.file["settings"] | more
+    words = [*map(str, before), str(FLOTILLA), "doctor", "--json"]
+    done = subprocess.run(words, env=stack.environment | more, capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("["), done.stdout + done.stderr
+    found = {one["subject"]: one for one in json.loads(done.stdout)}
+    assert (done.returncode == 1) == any(one["state"] == "failed" for one in found.values())
+    # Whatever is not well comes with what to do about it.
+    assert all("advice" in one for one in found.values() if one["state"] != "ok"), found
+    return found
+
+
+def ill(found: dict[str, dict]) -> set[str]:
+    return {subject for subject, one in found.items() if one["state"] != "ok"}
+
+
+def test_a_fleet_that_is_well(stack: Stack) -> None:
+    until(lambda: ill(doctor(stack)) == set(), "a fleet that is well")
+
+
+def test_broker_away(stack: Stack) -> None:
+    found = doctor(stack, KAFKA_BROKERS=f"127.0.0.1:{free_port()}")
+    assert ill(found) == {"broker"} and "is it running" in found["broker"]["advice"]
+
+
+def test_topic_missing(stack: Stack, tmp_path: Path) -> None:
+    shutil.copytree(stack.environment["FLOTILLA_TOPICS"], tmp_path / "topics")
+    (tmp_path / "topics" / "parcels.yaml").write_text("name: parcels\npartitions: 2\nconsumers: [{handler: ingest}]\n")
+    found = doctor(stack, FLOTILLA_TOPICS=str(tmp_path / "topics"))
+    assert "topics" in ill(found) and "parcels" in found["topics"]["detail"]
+    assert "topics apply" in found["topics"]["advice"]
+
+
+def post(stack: Stack, count: int = 20) -> None:
+    now = int(time.time() * 1000)
+    stack.post(*({"event_type": "order.created", "campaign_id": f"c{n}", "timestamp": now, "value": n} for n in range(count)))
+
+
+def test_a_group_that_an_operator_holds(stack: Stack) -> None:
+    assert stack.run("pause", "ingest", "--reason", "wait for the mend").returncode == 0
+    try:
+        # The worker hears of it within a second, and has what it took before.
+        def stands() -> bool:
+            post(stack)
+            return "handler ingest" in ill(doctor(stack))
+
+        until(stands, "the doctor to see that it stands")
+        found = doctor(stack)["handler ingest"]
+        assert found["state"] == "failed" and "wait for the mend" in found["detail"] and "resume ingest" in found["advice"]
+    finally:
+        assert stack.run("resume", "ingest").returncode == 0
+    until(lambda: "handler ingest" not in ill(doctor(stack)), "it to go on")
+
+
+def test_a_group_that_is_stuck(stack: Stack) -> None:
+    name = next(name for name in stack.processes if name.startswith("process"))
+    os.kill(stack.processes[name], signal.SIGSTOP)
+    try:
+        def stands() -> bool:
+            post(stack)
+            return "handler process" in ill(doctor(stack))
+
+        until(stands, "the doctor to see that it is stuck")
+        found = doctor(stack)["handler process"]
+        # Later, when the group has noticed, nobody works any more.
+        assert "finished nothing in three seconds" in found["detail"] or "0 workers" in found["detail"], found
+    finally:
+        os.kill(stack.processes[name], signal.SIGCONT)
+    until(lambda: "handler process" not in ill(doctor(stack)), "it to go on")
+
+
+def test_endpoints_that_are_dead(stack: Stack) -> None:
+    post(stack, 1)
+    until(lambda: {"endpoint gone", "endpoint broken"} <= ill(doctor(stack)), "the doctor to see them")
+    found = doctor(stack)
+    assert found["endpoint gone"]["state"] == "failed" and "endpoints enable gone" in found["endpoint gone"]["advice"]
+    assert found["endpoint broken"]["state"] == "warning" and "in a row" in found["endpoint broken"]["detail"]
+
+
+def test_redis_full_and_away(stack: Stack) -> None:
+    url = stack.file["settings"]["REDIS_URL"]
+    place = ["-s", url.removeprefix("unix://")] if url.startswith("unix:") else ["-u", url]
+
+    def configure(limit: str) -> None:
+        done = subprocess.run(["redis-cli", *place, "config", "set", "maxmemory", limit], capture_output=True, text=True)
+        assert done.stdout.strip() == "OK", done
+
+    configure("1mb")
+    try:
+        found = doctor(stack)
+        assert found["redis"]["state"] == "failed" and "nearly full" in found["redis"]["advice"]
+    finally:
+        configure("0")
+    found = doctor(stack, REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+    assert found["redis"]["state"] == "failed" and "is it running" in found["redis"]["advice"]
+
+
+def test_postgres_slow_and_away(stack: Stack) -> None:
+    socket_file = next(Path(stack.data / "postgres").resolve().rglob(".s.PGSQL.*[0-9]"), None)
+    place = urllib.parse.urlsplit(stack.file["settings"]["DATABASE_URL"])
+    assert socket_file is not None, place
+    way = SlowWay(socket_file)
+    user, name = urllib.parse.parse_qs(place.query)["user"][0], place.path.strip("/")
+    found = doctor(stack, AGGREGATE_DATABASE_URL=f"postgresql://{user}@127.0.0.1:{way.port}/{name}")
+    assert found["database of aggregate"]["state"] == "warning", found["database of aggregate"]
+    assert "slow" in found["database of aggregate"]["advice"]
+    found = doctor(stack, AGGREGATE_DATABASE_URL=f"postgresql://{user}@127.0.0.1:{free_port()}/{name}")
+    assert found["database of aggregate"]["state"] == "failed"
+
+
+def test_a_clock_that_is_wrong(stack: Stack) -> None:
+    found = doctor(stack, "faketime", "-f", "+90s")
+    assert found["redis' clock"]["state"] == "warning" and "ahead" in found["redis' clock"]["detail"]
+    assert "timedatectl" in found["redis' clock"]["advice"]

@@ -1,0 +1,174 @@
+"""What the fleet tells of itself, read by those that are to read it: Prometheus, its own checker, and the dashboard."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from confluent_kafka import Producer
+from prometheus_client.openmetrics import parser as openmetrics
+
+from outside import ROOT
+from ports import free_port
+from processes import until
+from stacks import Stack
+
+RULES = ROOT / "deploy" / "prometheus"
+DASHBOARD = ROOT / "deploy" / "grafana" / "provisioning" / "dashboards" / "flotilla.json"
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("fleet")
+    for parent in [folder, *folder.parents][:3]:
+        # Postgres runs as another user.
+        parent.chmod(0o755)
+    stack = Stack(folder)
+    try:
+        stack.up()
+        now = int(time.time() * 1000)
+        stack.post(*({"event_type": "click", "campaign_id": f"c{n % 5}", "timestamp": now} for n in range(300)))
+        # No event: it becomes a dead letter.
+        producer = Producer({"bootstrap.servers": stack.file["settings"]["KAFKA_BROKERS"]})
+        producer.produce("events.raw", b"no event at all")
+        assert producer.flush(30) == 0
+        until(lambda: sum(stack.count(f"c{n}") for n in range(5)) == 300, "300 clicks that are counted")
+        yield stack
+    finally:
+        stack.end()
+
+
+def get(address: str, path: str = "/metrics", accept: str = "text/plain") -> tuple[str, str]:
+    request = urllib.request.Request(f"http://{address}{path}", headers={"accept": accept})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.read().decode(), answer.headers["content-type"]
+
+
+def addresses(stack: Stack) -> dict[str, str]:
+    told = json.loads(get(stack.file["admin"], "/targets")[0])
+    return {one["labels"]["name"]: one["targets"][0] for one in told} | {"stack": stack.file["admin"]}
+
+
+def promtool(*words: object, text: str | None = None) -> None:
+    done = subprocess.run(["promtool", *map(str, words)], cwd=RULES, input=text, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_rules_and_configurations_hold() -> None:
+    promtool("check", "rules", "alerts.yml")
+    promtool("test", "rules", "alerts.test.yml")
+    for name in ("prometheus.yml", "local.yml"):
+        promtool("check", "config", name)
+    alerts = [rule for group in yaml.safe_load((RULES / "alerts.yml").read_text())["groups"] for rule in group["rules"]]
+    tested = {test["alertname"] for tests in yaml.safe_load((RULES / "alerts.test.yml").read_text())["tests"]
+              for test in tests["alert_rule_test"]}
+    assert tested == {rule["alert"] for rule in alerts}
+    page = (ROOT / "docs" / "observability.md").read_text()
+    for rule in alerts:
+        place = rule["annotations"]["runbook"].split("#")[1]
+        assert f"\n### {rule['alert']}\n" in page and place == rule["alert"].lower(), f"{rule['alert']} has no runbook"
+
+
+def test_every_process_tells_what_checkers_take(fleet: Stack) -> None:
+    page = (ROOT / "docs" / "observability.md").read_text()
+    names = set()
+    for name, address in addresses(fleet).items():
+        text, kind = get(address)
+        assert kind == "text/plain; version=0.0.4; charset=utf-8"
+        promtool("check", "metrics", text=text)
+        text, kind = get(address, accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+        assert kind == "application/openmetrics-text; version=1.0.0; charset=utf-8", name
+        families = list(openmetrics.text_string_to_metric_families(text))
+        assert len(families) > 3
+        names |= {family.name for family in families}
+    assert not [name for name in names if f"`{name}" not in page], "told, and not in docs/observability.md"
+
+
+def test_figures_are_what_was_done(fleet: Stack) -> None:
+    def value(process: str, pattern: str) -> float:
+        found = re.findall(rf"^{pattern} (\S+)$", get(addresses(fleet)[process])[0], re.M)
+        return sum(map(float, found))
+
+    process = next(name for name in addresses(fleet) if name.startswith("ingest"))
+    assert value("edge", r'messaging_client_sent_messages_total\{[^}]*"events.raw"\}') >= 300
+    read = r'\{handler="ingest",messaging_system="kafka",messaging_destination_name="events.raw",[^}]*\}'
+    assert value(process, "messaging_client_consumed_messages_total" + read) >= 301
+    assert value(process, "messaging_process_duration_seconds_count" + read) >= 300
+    assert value(process, r'flotilla_outcomes_total\{handler="ingest",topic="events.raw",outcome="done"\}') >= 300
+    assert value(process, r'flotilla_dead_letters_total\{handler="ingest",topic="events.raw",reason="undecodable"\}') == 1
+    # How far behind it is is found once somebody has asked.
+    until(lambda: re.search(r"^flotilla_lag_records", get(addresses(fleet)[process])[0], re.M) is not None, "a lag")
+    until(lambda: value(process, r'flotilla_lag_records\{handler="ingest",topic="events.raw",partition="\d+"\}') == 0, "no lag")
+
+
+def test_labels_are_bounded_whatever_events_bring(fleet: Stack) -> None:
+    def series() -> int:
+        return sum(
+            len([line for line in get(address)[0].splitlines() if not line.startswith("#")])
+            for name, address in addresses(fleet).items())
+
+    # What comes to be told once it was asked for, is.
+    until(lambda: "flotilla_lag_records" in "".join(get(one)[0] for one in addresses(fleet).values()), "a lag")
+    time_of_look = series()
+    now = int(time.time() * 1000)
+    for part in range(20):
+        fleet.post(*(
+            {"event_type": f"t{part}", "campaign_id": f"campaign-{part}-{n}", "user_id": f"u{n}", "timestamp": now}
+            for n in range(500)))
+    until(lambda: fleet.count("campaign-19-499", "t19") == 1, "the last of 10000 campaigns")
+    for path in ("/v1/events", "/nothing/here", "/v1/topics/unknown/events"):
+        for method in ("GET", "MADEUP"):
+            address = fleet.file["settings"]["FLOTILLA_EDGE_URL"] + path
+            with pytest.raises(urllib.error.HTTPError):
+                urllib.request.urlopen(urllib.request.Request(address + f"/{now}", method=method))
+    # Some answers and lags were not there before; none of them has a name that an event or a client brought.
+    assert series() < time_of_look + 200
+
+
+def test_prometheus_scrapes_and_every_query_of_the_dashboard_answers(fleet: Stack, tmp_path: Path) -> None:
+    port = free_port()
+    configuration = yaml.safe_load((RULES / "local.yml").read_text())
+    configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    configuration["rule_files"] = [str(RULES / "alerts.yml")]
+    stack = fleet.file["admin"]
+    fleets, alone = configuration["scrape_configs"]
+    fleets["http_sd_configs"] = [{"url": f"http://{stack}/targets", "refresh_interval": "1s"}]
+    alone["static_configs"][0]["targets"] = [stack]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+    process = subprocess.Popen(
+        ["prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",
+         f"--web.listen-address=127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=(tmp_path / "log").open("w"))
+    try:
+        def ask(path: str, **query: str) -> dict:
+            text = get(f"127.0.0.1:{port}", f"/api/v1/{path}?{urllib.parse.urlencode(query)}")[0]
+            return json.loads(text)["data"]
+
+        def is_there() -> bool:
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            try:
+                found = ask("targets")["activeTargets"]
+            except OSError:
+                return False
+            return len(found) == len(addresses(fleet)) and all(target["health"] == "up" for target in found)
+
+        until(is_there, "Prometheus with all processes")
+        queries = [
+            target["expr"].replace("$__rate_interval", "20s").replace("$handler", ".+")
+            for panel in json.loads(DASHBOARD.read_text())["panels"] for target in panel.get("targets", [])]
+        assert len(queries) > 30
+        for query in queries:
+            until(lambda query=query: ask("query", query=query)["result"] != [], f"an answer to {query}")
+        rules = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+        assert len(rules) == 14
+        until(lambda: all(rule["health"] == "ok" for group in ask("rules")["groups"] for rule in group["rules"]), "rules")
+    finally:
+        process.terminate()
+        process.wait(30)
