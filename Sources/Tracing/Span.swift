@@ -76,6 +76,13 @@ public struct Span: Sendable {
         }
     }
 
+    /// The same of what was not said before: it is not looked for. For what is said of every span.
+    package mutating func add(_ name: String, _ value: @autoclosure () -> Value) {
+        guard isRecording else { return }
+        if attributes.isEmpty { attributes.reserveCapacity(16) }
+        if attributes.count < Self.mostAttributes { attributes.append((name, value())) } else { droppedAttributes += 1 }
+    }
+
     /// Another trace that has to do with this span: of a batch, the events.
     public mutating func link(_ other: TraceParent) {
         guard isRecording else { return }

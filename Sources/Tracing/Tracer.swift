@@ -109,7 +109,7 @@ public final class Tracer: Sendable {
 
     public func end(_ span: consuming Span) {
         guard span.isRecording else { return }
-        var writer = ProtobufWriter(capacity: 512)
+        var writer = ProtobufWriter(capacity: 1024)
         span.write(to: &writer, end: clock())
         let wake = state.withLock { state -> (@Sendable () -> Void)? in
             guard state.figures.waitingBytes + writer.bytes.count <= Self.mostBytes else {

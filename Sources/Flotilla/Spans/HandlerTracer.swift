@@ -64,40 +64,39 @@ final class HandlerTracer: Sendable {
         var span = tracer.begin("process \(event.topic)", .consumer, below: parent)
         guard span.isRecording else { return span }
         describe(&span, event)
-        span.set("messaging.message.id", .text(event.id))
-        span.set("messaging.kafka.offset", .integer(event.offset.rawValue))
-        span.set("messaging.message.body.size", .integer(Int64(event.bytes.byteCount)))
-        span.set("cloudevents.event_id", .text(event.id))
-        span.set("cloudevents.event_source", .text(event.source))
-        span.set("cloudevents.event_type", .text(event.type))
-        span.set("flotilla.attempt", .integer(Int64(attempts + 1)))
+        span.add("messaging.message.id", .text(event.id))
+        span.add("messaging.kafka.offset", .integer(event.offset.rawValue))
+        span.add("messaging.message.body.size", .integer(Int64(event.bytes.byteCount)))
+        span.add("cloudevents.event_source", .text(event.source))
+        span.add("cloudevents.event_type", .text(event.type))
+        span.add("flotilla.attempt", .integer(Int64(attempts + 1)))
         guard let state else { return span }
-        span.set("flotilla.source.topic", .text(state.source.topic.rawValue))
-        span.set("flotilla.source.offset", .integer(state.source.offset.rawValue))
-        if state.replays > 0 { span.set("flotilla.replays", .integer(Int64(state.replays))) }
-        if let job = state.replayJob { span.set("flotilla.replay.job", .text(job)) }
+        span.add("flotilla.source.topic", .text(state.source.topic.rawValue))
+        span.add("flotilla.source.offset", .integer(state.source.offset.rawValue))
+        if state.replays > 0 { span.add("flotilla.replays", .integer(Int64(state.replays))) }
+        if let job = state.replayJob { span.add("flotilla.replay.job", .text(job)) }
         return span
     }
 
     private func describe(_ span: inout Span, _ event: Event) {
-        span.set("messaging.system", "kafka")
-        span.set("messaging.operation.name", "process")
-        span.set("messaging.operation.type", "process")
-        span.set("messaging.destination.name", .text(event.topic.rawValue))
-        span.set("messaging.destination.partition.id", .text("\(event.partition)"))
-        span.set("messaging.consumer.group.name", .text(group.rawValue))
-        span.set("flotilla.handler", .text(handler.rawValue))
+        span.add("messaging.system", "kafka")
+        span.add("messaging.operation.name", "process")
+        span.add("messaging.operation.type", "process")
+        span.add("messaging.destination.name", .text(event.topic.rawValue))
+        span.add("messaging.destination.partition.id", .text("\(event.partition)"))
+        span.add("messaging.consumer.group.name", .text(group.rawValue))
+        span.add("flotilla.handler", .text(handler.rawValue))
     }
 
     /// A span of something that is published.
     func publishing(_ verb: StaticString, _ topic: TopicName, below parent: TraceParent?) -> Span {
         var span = tracer.begin("\(verb) \(topic)", .producer, below: parent)
         guard span.isRecording else { return span }
-        span.set("messaging.system", "kafka")
-        span.set("messaging.operation.name", .text("\(verb)"))
-        span.set("messaging.operation.type", .text("\(verb)"))
-        span.set("messaging.destination.name", .text(topic.rawValue))
-        span.set("flotilla.handler", .text(handler.rawValue))
+        span.add("messaging.system", "kafka")
+        span.add("messaging.operation.name", .text("\(verb)"))
+        span.add("messaging.operation.type", .text("\(verb)"))
+        span.add("messaging.destination.name", .text(topic.rawValue))
+        span.add("flotilla.handler", .text(handler.rawValue))
         return span
     }
 }

@@ -15,10 +15,10 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from collector import Collector, reply
-from conftest import post
 from fleet import FLOTILLA, Fleet, Part
 from ports import free_port, listens
 from processes import until
+from site_of_traces import post
 
 
 class Edge:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from collector import Collector
-from conftest import post
 from fleet import FLOTILLA, Fleet
 from ports import free_port, listens
 from processes import until
+from site_of_traces import post
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

@@ -6,8 +6,8 @@ import json
 import re
 
 from collector import Span, shown
-from conftest import Traced, post
 from processes import until
+from site_of_traces import Traced, post
 
 TRACE_PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-01")
 
