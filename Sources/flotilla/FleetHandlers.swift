@@ -79,9 +79,7 @@ enum FleetHandlers {
     /// How those fare who are to be notified. Of a database that does not answer the doctor tells anyhow.
     private static func endpoints(_ namespace: Namespace) async -> [Finding] {
         var settings = Settings.fromEnvironment()
-        guard let url = settings.text("NOTIFY_DATABASE_URL") ?? settings.text("DATABASE_URL"),
-            var place = try? PostgresConfiguration(url: url)
-        else { return [] }
+        guard var place = WorkSettings.database(of: "notify", &settings) else { return [] }
         place.schema = namespace.schema("notify")
         (place.connections, place.connectTimeout, place.statementTimeout) = (1, .seconds(5), .seconds(5))
         guard let pool = try? PostgresPool(place) else { return [] }
