@@ -156,21 +156,6 @@ extension Record {
         json.member("timestamp", timestamp ?? 0)
         json.name("key")
         if let key = keyBytes { json.append(String(decoding: key, as: UTF8.self)) } else { json.appendNull() }
-        // A name that occurs more than once has a list of its values.
-        var (names, values): ([String], [String: [String]]) = ([], [:])
-        for header in headers {
-            if values[header.name] == nil { names.append(header.name) }
-            values[header.name, default: []].append(header.text ?? "")
-        }
-        json.object("headers") { json in
-            for name in names {
-                let all = values[name] ?? []
-                if all.count == 1 {
-                    json.member(name, all[0])
-                } else {
-                    json.array(name) { list in for value in all { list.append(value) } }
-                }
-            }
-        }
+        json.object("headers", grouping: headers.map { ($0.name, $0.text ?? "") })
     }
 }

@@ -100,21 +100,7 @@ extension Header {
 extension [Header] {
     /// As the member `headers`. A name that occurs more than once has a list of its values.
     package func write(to json: inout JSONWriter) {
-        var (names, values): ([String], [String: [String]]) = ([], [:])
-        for header in self {
-            if values[header.name] == nil { names.append(header.name) }
-            values[header.name, default: []].append(header.shown)
-        }
-        json.object("headers") { json in
-            for name in names {
-                let all = values[name] ?? []
-                if all.count == 1 {
-                    json.member(name, all[0])
-                } else {
-                    json.array(name) { list in for value in all { list.append(value) } }
-                }
-            }
-        }
+        json.object("headers", grouping: map { ($0.name, $0.shown) })
     }
 }
 
