@@ -49,6 +49,8 @@ extension ConsumerCore {
         let gone = table.assigned.sorted()
         resumeNatively(table.remove(gone))
         dropStrays { _ in true }
+        // An end that nobody has asked for yet would be taken for that of the next reading.
+        events.removeAll { if case .end = $0 { true } else { false } }
         if let fault = Self.fault(unsafe rd_kafka_assign(client.handle, nil), "assign") { return reply.fail(fault) }
         let deadline = Time.monotonicMilliseconds + Self.assignPatience
         assigning = PendingAssignment(points: points, stopping: stopping.sorted(), deadline: deadline, reply: reply)

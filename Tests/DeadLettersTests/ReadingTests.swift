@@ -24,15 +24,11 @@ import Testing
                     "attempts 1 to 3 in orders/0/5 by worker w, in 4s: Refusal: no port; waits 10s until 1970-01-01T00:00:14.000Z"
                 ], "\(whole)")
             // The first few are looked at, and the rest is not.
-            let second = try RecordReader(client)
-            let some = try await second.attempts(
+            let some = try await reader.attempts(
                 of: letter, Namespace(), topics: [topic], within: .seconds(60), maxBytes: 50_000)
             #expect(some.count == 2 && some.last?.what.contains("not all of its attempts were looked for") == true)
-            let third = try RecordReader(client)
-            let none = try await third.attempts(of: letter, Namespace(), topics: [topic], within: .zero)
+            let none = try await reader.attempts(of: letter, Namespace(), topics: [topic], within: .zero)
             #expect(none.map(\.what) == some.suffix(1).map(\.what))
-            await second.close()
-            await third.close()
             await reader.close()
         }
     }

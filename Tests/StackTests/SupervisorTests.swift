@@ -21,9 +21,10 @@ import Testing
     @Test func startsAgainWhatDies() throws {
         try supervised { supervisor in
             supervisor.start(shell("victim", "echo begun $$; exec sleep 1000"))
-            let first = try #require(wait { supervisor.state("victim")?.process })
+            // It is there before it has said anything.
+            let first = try #require(wait { begun(supervisor.state("victim")) })
             kill(first.number, SIGKILL)
-            let second = try #require(wait { supervisor.state("victim")?.process.flatMap { $0 == first ? nil : $0 } })
+            let second = try #require(wait { begun(supervisor.state("victim")).flatMap { $0 == first ? nil : $0 } })
             #expect(!first.isRunning && second.isRunning)
             #expect(supervisor.state("victim")?.deaths == 1)
             #expect(supervisor.state("victim")?.end == .signal(SIGKILL))
@@ -88,6 +89,13 @@ import Testing
     }
 
     // MARK: Parts
+
+    /// The process of a part that has told its number.
+    private func begun(_ state: PartState?) -> ProcessID? {
+        state?.process.flatMap { process in
+            state?.lastLines.contains { $0.hasSuffix("begun \(process.number)") } == true ? process : nil
+        }
+    }
 
     private func shell(_ name: String, _ script: String) -> Part {
         Part(name, .worker) { (Launch("/bin/sh", ["-c", script], environment: ["PATH": "/usr/bin:/bin"]), nil) }

@@ -123,7 +123,9 @@ package final class RecordReader: Sendable {
                         if record.offset < end { try body(record) }
                         if record.offset.next >= end { ends[record.topicPartition] = nil }
                     }
-                case .end(let place, let offset): if let end = ends[place], offset >= end { ends[place] = nil }
+                case .end(let place, let offset):
+                    // It comes with the records before it, of which the last ones may have been left out.
+                    if bytes <= maxBytes, let end = ends[place], offset >= end { ends[place] = nil }
                 case .fault(let fault) where fault.isFatal: throw fault
                 case .fault, .assigned, .revoked, .lost: break
                 }
