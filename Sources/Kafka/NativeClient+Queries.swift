@@ -28,6 +28,47 @@ extension NativeClient {
         return Watermarks(low: Offset(low), high: Offset(high))
     }
 
+    /// The bounds of several partitions, those that are told within the limit: two questions to each leader. One that
+    /// cannot be reached spoils the answers of all, so then each is asked by itself, for its share of the time.
+    func watermarks(
+        _ places: [TopicPartition], within limit: Duration
+    ) throws(KafkaFault) -> [TopicPartition: Watermarks] {
+        for place in places { try place.topic.check(at: KafkaFault.Site("watermarks", place)) }
+        let deadline = Time.monotonicMilliseconds + limit.patience
+        func left() -> Int64 { max(1, deadline - Time.monotonicMilliseconds) }
+        if let lows = edges(of: places, at: RD_KAFKA_OFFSET_BEGINNING, within: .milliseconds(left() / 2)),
+            let highs = edges(of: places, at: RD_KAFKA_OFFSET_END, within: .milliseconds(left() / 2))
+        {
+            return lows.reduce(into: [:]) { marks, low in
+                marks[low.key] = highs[low.key].map { Watermarks(low: low.value, high: $0) }
+            }
+        }
+        var marks: [TopicPartition: Watermarks] = [:]
+        var last: KafkaFault?
+        for (index, place) in places.enumerated() where Time.monotonicMilliseconds < deadline {
+            let share = max(50, left() / Int64(places.count - index))
+            do throws(KafkaFault) { marks[place] = try watermarks(place, within: .milliseconds(share)) } catch {
+                last = error
+            }
+        }
+        if marks.isEmpty, !places.isEmpty {
+            throw last ?? KafkaFault(RD_KAFKA_RESP_ERR__TIMED_OUT, at: KafkaFault.Site("watermarks"))
+        }
+        return marks
+    }
+
+    /// Where logs begin or end; nil when a leader did not answer.
+    private func edges(of places: [TopicPartition], at edge: Int32, within limit: Duration) -> [TopicPartition: Offset]?
+    {
+        var list = PartitionList(capacity: places.count)
+        for place in places { list.add(place, offset: Int64(edge)) }
+        let code = list.lend { list in unsafe rd_kafka_offsets_for_times(handle, list, Int32(limit.patience)) }
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { return nil }
+        return list.elements().reduce(into: [:]) { edges, element in
+            if element.error == RD_KAFKA_RESP_ERR_NO_ERROR { edges[element.place] = element.knownOffset }
+        }
+    }
+
     /// Asks the partitions' leaders, one question each, where their logs begin.
     func askForStarts(of places: [TopicPartition], within limit: Duration) {
         var list = PartitionList(capacity: places.count)

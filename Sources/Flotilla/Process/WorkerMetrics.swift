@@ -113,6 +113,11 @@ extension MetricsText {
             "flotilla_lag_seconds", .gauge, "For how long the oldest unfinished record of a partition has waited.",
             lags.map { ($0.labels, Double($0.lag.milliseconds) / 1000) })
         add(
+            "flotilla_lag_looked_seconds", .gauge, "How long ago the oldest of a handler's figures of lag was found.",
+            workers.compactMap { worker in
+                worker.lagAge.map { ([("handler", worker.job.name.rawValue)], Double($0) / 1000) }
+            })
+        add(
             "flotilla_retention_seconds", .gauge,
             "For how long the broker keeps a topic's records: who is later loses them.",
             workers.flatMap { worker in
