@@ -121,7 +121,7 @@ extension MetricsText {
             "flotilla_retention_seconds", .gauge,
             "For how long the broker keeps a topic's records: who is later loses them.",
             workers.flatMap { worker in
-                worker.job.retentions.sorted { $0.key < $1.key }.map { topic, time in
+                worker.retentions.sorted { $0.key < $1.key }.map { topic, time in
                     (
                         [("handler", worker.job.name.rawValue), ("topic", topic.rawValue)],
                         Double(time.milliseconds) / 1000

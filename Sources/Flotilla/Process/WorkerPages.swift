@@ -19,6 +19,7 @@ final class WorkerPages: Sendable {
     ) async throws {
         let admin = try Admin(client, patience: .seconds(2))
         self.admin = admin
+        let retention = RetentionLook(admin)
         let health = Health(version: build, probes: [.kafka(admin)] + probes + [.lag { process.workers }]) {
             let workers = process.workers
             return workers.isEmpty ? ["starting"] : workers.flatMap(\.obstacles)
@@ -31,6 +32,7 @@ final class WorkerPages: Sendable {
                     return stuck.isEmpty ? nil : stuck.prefix(20).joined(separator: "\n")
                 },
                 metrics: {
+                    retention.begin(process.workers)
                     $0.add(process.workers)
                     $0.add(process.tracer)
                 })

@@ -16,6 +16,8 @@ package final class HandlerWorker: Sendable {
     private let runnersByPlace = Mutex<[TopicPartition: PartitionRunner]>([:])
     private let ending = Ending()
     let lagWatch: LagWatch
+    /// What the broker has said of source topics.
+    let toldRetentions = Mutex<[TopicName: RetentionLook.Retention]>([:])
     /// When the consumer was last asked.
     private let turned = Atomic<Int64>(Time.monotonicMilliseconds)
 
