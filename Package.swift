@@ -292,9 +292,8 @@ let package = Package(
         .testTarget(
             name: "FlotillaTests",
             dependencies: [
-                "Flotilla", "FlotillaTesting", "AdminPort", "Contracts", "JSON", "Kafka", "LocalBroker", "MockCluster",
-                "Model",
-                "Platform", "Postgres", "Redis", "TestServers", "TestSupport",
+                "Flotilla", "FlotillaTesting", "AdminPort", "Contracts", "HTTP", "JSON", "Kafka", "LocalBroker",
+                "MockCluster", "Model", "Platform", "Postgres", "Redis", "TestServers", "TestSupport",
             ],
             swiftSettings: strict
         ),

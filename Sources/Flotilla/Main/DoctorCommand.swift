@@ -183,7 +183,9 @@ private struct Doctor: Sendable {
             (later[index], times[index]) = (last, "eight seconds")
         }
         let words = await standing(catalog.namespace, redis)
-        return later.indices.map { later[$0].finding(still[$0], for: times[$0], words[later[$0].name] ?? WorkerWords()) }
+        return later.indices.map {
+            later[$0].finding(still[$0], for: times[$0], words[later[$0].name] ?? WorkerWords())
+        }
     }
 
     /// Why workers stand still, in their own words, by handler.

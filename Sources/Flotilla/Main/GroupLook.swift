@@ -34,7 +34,9 @@ struct GroupLook: Sendable {
         self.delays = delays
         let lags = try await admin.lag(of: group, on: Set(places.map(\.topic)))
         behind = lags.values.reduce(0) { $0 + max(0, $1.records) }
-        waiting = lags.filter { $0.value.records > 0 }.mapValues { max($0.committed ?? $0.watermarks.low, $0.watermarks.low) }
+        waiting = lags.filter { $0.value.records > 0 }.mapValues {
+            max($0.committed ?? $0.watermarks.low, $0.watermarks.low)
+        }
         members = described.members.count
         state = "\(described.state)"
         let owned = Set(described.members.flatMap(\.partitions))

@@ -35,7 +35,7 @@ final class RetentionLook: Sendable {
         for worker in workers {
             for topic in worker.sources {
                 guard let settings = try? await admin.settings(of: worker.job.namespace.topic(topic)) else { continue }
-                guard let retention = Retention(settings) else { continue }
+                guard let retention = Retention(settings.compactMapValues(\.value)) else { continue }
                 worker.note(retention, of: topic)
             }
         }
@@ -47,12 +47,12 @@ final class RetentionLook: Sendable {
         case time(Duration)
 
         /// Nil where it does not say.
-        init?(_ settings: [String: TopicSetting]) {
-            if let policy = settings["cleanup.policy"]?.value, !policy.contains("delete") {
+        init?(_ settings: [String: String]) {
+            if let policy = settings["cleanup.policy"], !policy.contains("delete") {
                 self = .always
                 return
             }
-            guard let milliseconds = settings["retention.ms"]?.value.flatMap({ Int64($0) }) else { return nil }
+            guard let milliseconds = settings["retention.ms"].flatMap({ Int64($0) }) else { return nil }
             self = milliseconds < 0 ? .always : .time(.milliseconds(milliseconds))
         }
     }

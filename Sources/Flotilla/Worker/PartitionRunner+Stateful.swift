@@ -211,6 +211,8 @@ extension PartitionRunner {
                         ("offset", offset), ("room", role.maxRecordBytes),
                     ])
                 await nap(until: core.now + 5000)
+                // Given up, nobody sleeps any more, and this would go round and round.
+                guard isOpen else { return await giveBack(left) }
             case .fenced: await stepBack(lane)
             case .givenUp:
                 core.probeAbandoned()

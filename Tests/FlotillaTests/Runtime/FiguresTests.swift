@@ -1,6 +1,7 @@
 import AdminPort
 import Contracts
 import FlotillaTesting
+import HTTP
 import Kafka
 import Platform
 import Postgres
@@ -100,6 +101,35 @@ import Testing
                 == PartitionLag(records: 3, milliseconds: 10_000, actionable: 3, at: 10_000))
         hold.end()
         await stage.settle()
+    }
+
+    /// How far the handlers are behind is told with what they depend on, and fails nothing.
+    @Test func healthTellsHowFarBehindAndWhereItIsWorst() async throws {
+        func page(_ stage: Stage) async -> String {
+            let worker = stage.start().worker
+            let health = Health(version: "1", probes: [.lag { [worker] }])
+            return String(decoding: await health.report().response.body, as: UTF8.self)
+        }
+        let stage = stage()
+        pause(stage)
+        await stage.settle()
+        stage.start().source.silence = .coordinator
+        let unknown = await page(stage)
+        #expect(
+            unknown.contains("\"status\":\"ok\"")
+                && unknown.contains("\"lag\":{\"status\":\"unknown\",\"latency_ms\":0,"))
+        stage.start().source.silence = .none
+        send(stage, "a", "b", ago: .seconds(60))
+        await stage.advance(by: .seconds(10))
+        _ = await page(stage)
+        await stage.advance(by: .seconds(10))
+        let known = await page(stage)
+        #expect(
+            known.contains(
+                "\"lag\":{\"status\":\"ok\",\"latency_ms\":0,\"records\":2,\"actionable_records\":0,\"seconds\":80.0,\"looked_seconds\":0.0,"
+                    + "\"worst\":{\"handler\":\"tested\",\"topic\":\"events\",\"partition\":0,\"records\":2,\"seconds\":80.0}}"
+            ),
+            "\(known)")
     }
 
     /// What nothing was read of, of a group that has not said how far it is, is not taken for unread from the beginning.
@@ -296,6 +326,8 @@ import Testing
         #expect(worker.stuckPartitions.map(\.offset) == [1])
         #expect(worker.stuckPartitions.map(\.cause) == [onlyByItsHead ? .still : .overdue])
         #expect(worker.stuck.first?.hasPrefix("tested: events 0 stands at offset 1 since 2026-01-01T00:00:0") == true)
+        let heartbeat = Heartbeat(WorkerIdentity(id: "1", build: "1"), [worker], admin: nil, pace: Pace()).json
+        #expect(heartbeat.contains("\"stuck\":[\"events 0 stands at offset 1 since 2026-01-01T00:00:0"))
         hold.end()
         await stage.settle()
         #expect(worker.stuckPartitions.isEmpty)
