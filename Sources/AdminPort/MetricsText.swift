@@ -71,10 +71,16 @@ package struct MetricsText: Sendable {
 
     private mutating func line(_ name: String, _ labels: Labels, _ value: Double) {
         text += name
-        if !labels.isEmpty {
-            text += "{" + labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",") + "}"
+        for (index, label) in labels.enumerated() {
+            text += index == 0 ? "{" : ","
+            text += label.name
+            text += "=\""
+            text += Self.escaped(label.value)
+            text += "\""
         }
-        text += " \(Self.number(value))\n"
+        text += labels.isEmpty ? " " : "} "
+        text += Self.number(value)
+        text += "\n"
     }
 
     /// What every process tells of itself, under the names that all of Prometheus' libraries use.
@@ -130,6 +136,8 @@ package struct MetricsText: Sendable {
     }
 
     private static func escaped(_ text: String) -> String {
-        text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+        // Most have nothing to escape, and a process tells hundreds of them at each look.
+        guard text.utf8.contains(where: { "\\\"\n".utf8.contains($0) }) else { return text }
+        return text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
     }
 }
