@@ -32,12 +32,17 @@ final class RequestTrace: Sendable {
         self.tracer = tracer
         let parent = Self.parent(request)
         var span = tracer.begin("\(request.method) \(route.templates[0])", .server, entering: parent)
+        place = span.place
+        isContinued = parent != nil
+        // Mostly nobody keeps it: then there is nothing to be said, and nothing to be copied.
+        guard span.isRecording else {
+            state = Mutex(State())
+            return
+        }
         span.set("http.request.method", .text(request.method))
         span.set("http.route", .text(route.templates[0]))
         span.set("url.path", .text(request.path))
         if let length = request.contentLength { span.set("http.request.body.size", .integer(Int64(length))) }
-        place = span.place
-        isContinued = parent != nil
         state = Mutex(State(request: span))
     }
 

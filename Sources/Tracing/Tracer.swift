@@ -144,7 +144,9 @@ public final class Tracer: Sendable {
     private func newTrace() -> TraceParent {
         let (high, low) = RandomPool.shared.next()
         let trace = TraceID(high: high, low: low | 1)
-        return TraceParent(trace: trace, span: newSpanID(), isSampled: sampler.keeps(trace) && mayBegin())
+        let isSampled = sampler.keeps(trace) && mayBegin()
+        // Of a trace that is not kept nobody looks for the span: it only must not be 0.
+        return TraceParent(trace: trace, span: isSampled ? newSpanID() : high | 1, isSampled: isSampled)
     }
 
     private func newSpanID() -> UInt64 { RandomPool.shared.next().0 | 1 }
