@@ -58,7 +58,7 @@ let package = Package(
         .target(name: "Commands", dependencies: ["JSON", "Platform"], swiftSettings: strict),
 
         // librdkafka in Swift.
-        .target(name: "Kafka", dependencies: ["Model", "Platform", "CRdKafka"], swiftSettings: strict),
+        .target(name: "Kafka", dependencies: ["Model", "Platform", "JSON", "CRdKafka"], swiftSettings: strict),
 
         // hiredis in Swift, on a socket of ours.
         .target(name: "Redis", dependencies: ["Platform", "CLinux", "CHiredis", "COpenSSL"], swiftSettings: strict),
@@ -79,7 +79,9 @@ let package = Package(
         .target(name: "WebAPI", dependencies: ["HTTP", "JSON"], swiftSettings: strict),
 
         // The port for those who watch over a process: health and metrics.
-        .target(name: "AdminPort", dependencies: ["HTTP", "JSON", "Platform", "Tracing"], swiftSettings: strict),
+        .target(
+            name: "AdminPort", dependencies: ["HTTP", "JSON", "Kafka", "Platform", "Tracing"], swiftSettings: strict
+        ),
 
         // What topics/ says: topics, schemas, policies; and how it gets to a broker.
         .target(

@@ -13,6 +13,8 @@ internal import Synchronization
 package final class DeadLetterFollower: Sendable {
     let index: DeadLetterIndex
     let client: ClientConfiguration
+    /// What its clients of Kafka say of themselves.
+    let clients = ClientFigures()
     let namespace: Namespace
     let service: HandlerService
     let gauges = FollowerGauges()
@@ -44,6 +46,7 @@ package final class DeadLetterFollower: Sendable {
             var configuration = ConsumerConfiguration(client, group: namespace.group(.deadLetters))
             configuration.maxPrefetchedBytes = 16 << 20
             configuration.tellsEnds = true
+            configuration.client.tell(clients, as: "consumer.deadletters")
             consumer = try Consumer(configuration)
         } catch {
             await admin.close()
@@ -52,6 +55,7 @@ package final class DeadLetterFollower: Sendable {
         let result: Result<Void, any Error>
         do { result = .success(try await follow(admin, consumer)) } catch { result = .failure(error) }
         await consumer.close()
+        clients.forget("consumer.deadletters")
         await admin.close()
         try result.get()
     }

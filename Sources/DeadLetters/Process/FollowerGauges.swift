@@ -20,7 +20,9 @@ final class FollowerGauges: Sendable {
     /// Records that were taken in.
     var taken: Int { letters.load(ordering: .relaxed) + outcomes.load(ordering: .relaxed) }
 
-    func write(to text: inout MetricsText, standsBy: Bool) {
+    func write(to text: inout MetricsText, follows: Bool, standsBy: Bool) {
+        text.add(
+            "flotilla_deadletters_follows", .gauge, "1 while this process follows the dead letters.", follows ? 1 : 0)
         text.add(
             "flotilla_deadletters_stands_by", .gauge, "1 while another process follows the dead letters.",
             standsBy ? 1 : 0)

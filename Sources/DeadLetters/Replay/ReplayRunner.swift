@@ -32,6 +32,7 @@ final class ReplayRunner: Sendable {
         var configuration = ProducerConfiguration(follower.client)
         configuration.maxRecordBytes = WantedTopic.largestBytes
         configuration.deliveryTimeout = .seconds(30)
+        configuration.client.tell(follower.clients, as: "producer")
         let producer = try Producer(configuration)
         let reader: RecordReader
         do { reader = try RecordReader(follower.client) } catch {
@@ -45,6 +46,7 @@ final class ReplayRunner: Sendable {
         } catch { result = .failure(error) }
         await reader.close()
         await producer.close()
+        follower.clients.forget("producer")
         try result.get()
     }
 

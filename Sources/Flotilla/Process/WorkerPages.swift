@@ -29,6 +29,7 @@ final class WorkerPages: Sendable {
                 stuck: { process.workers.lazy.compactMap(\.stuck).first },
                 metrics: {
                     $0.add(process.workers)
+                    $0.add(process.clients)
                     $0.add(process.tracer)
                 })
         } catch {

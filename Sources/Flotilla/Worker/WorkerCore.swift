@@ -205,13 +205,18 @@ final class WorkerCore: Sendable {
         }
     }
 
+    /// A handler's dependencies that have a breaker of their own.
+    private static let mostBreakers = 32
+
     /// Something is missing. Opens its breaker when that goes on.
     func missed(_ dependency: String, _ story: ErrorStory) {
-        let opened = breakers.withLock { breakers in
+        let (dependency, opened) = breakers.withLock { breakers in
+            // The name is an author's text, and may be made of what an event brings: so many are told apart.
+            let dependency = breakers[dependency] != nil || breakers.count < Self.mostBreakers ? dependency : "other"
             let opened = breakers[dependency, default: Breaker(breakerPolicy)].failed(now: now)
             // Of the others nothing was learnt: a right to probe for one of them would be nobody's for ever.
             for name in breakers.keys where name != dependency { breakers[name]?.probeAbandoned() }
-            return opened
+            return (dependency, opened)
         }
         guard opened else { return }
         scope.log.warning(
