@@ -294,8 +294,8 @@ let package = Package(
         .testTarget(
             name: "FlotillaTests",
             dependencies: [
-                "Flotilla", "FlotillaTesting", "Contracts", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
-                "Postgres", "Redis", "TestServers", "TestSupport",
+                "Flotilla", "FlotillaTesting", "AdminPort", "Contracts", "HTTP", "JSON", "Kafka", "LocalBroker",
+                "MockCluster", "Model", "Platform", "Postgres", "Redis", "TestServers", "TestSupport",
             ],
             swiftSettings: strict
         ),

@@ -1,5 +1,5 @@
 package import HTTP
-internal import JSON
+package import JSON
 internal import Platform
 internal import Synchronization
 
@@ -16,14 +16,39 @@ package final class Health: Sendable {
     package struct Probe: Sendable {
         let name: String
         let isNeeded: Bool
-        let ask: @Sendable () async -> String?
+        /// Whether it is only told, whatever the answer.
+        let isTold: Bool
+        let ask: @Sendable () async -> Answer
+
+        package struct Answer: Sendable {
+            /// What is wrong; nil when nothing is.
+            package var detail: String?
+            /// How long it took, where that is known better than by waiting for the answer.
+            package var milliseconds: Int64?
+            /// What else is told of it.
+            package var facts: @Sendable (inout JSONWriter) -> Void
+
+            package init(
+                _ detail: String? = nil, milliseconds: Int64? = nil,
+                facts: @escaping @Sendable (inout JSONWriter) -> Void = { _ in }
+            ) {
+                (self.detail, self.milliseconds, self.facts) = (detail, milliseconds, facts)
+            }
+        }
 
         /// `ask` says what is wrong, or nil; it is to have a deadline of its own. What is not `isNeeded` may be away and
         /// the process is ready all the same.
         package init(_ name: String, isNeeded: Bool = true, ask: @escaping @Sendable () async -> String?) {
             self.name = name
             self.isNeeded = isNeeded
-            self.ask = ask
+            isTold = false
+            self.ask = { Answer(await ask()) }
+        }
+
+        /// What is told beside the dependencies, and never keeps the process from being well.
+        package init(telling name: String, ask: @escaping @Sendable () async -> Answer) {
+            (self.name, self.ask) = (name, ask)
+            (isNeeded, isTold) = (false, true)
         }
     }
 
@@ -74,12 +99,13 @@ package final class Health: Sendable {
             for (index, probe) in probes.enumerated() {
                 group.addTask {
                     let start = Time.monotonicMilliseconds
-                    let detail = await probe.ask()
+                    let answer = await probe.ask()
+                    let took = answer.milliseconds ?? Time.monotonicMilliseconds - start
                     return (
                         index,
                         HealthReport.Dependency(
-                            name: probe.name, detail: detail, milliseconds: Time.monotonicMilliseconds - start,
-                            isNeeded: probe.isNeeded)
+                            name: probe.name, detail: answer.detail, milliseconds: took, isNeeded: probe.isNeeded,
+                            isTold: probe.isTold, facts: answer.facts)
                     )
                 }
             }
@@ -112,6 +138,8 @@ package struct HealthReport: Sendable {
         let milliseconds: Int64
         /// Whether nothing can be done without it.
         let isNeeded: Bool
+        let isTold: Bool
+        let facts: @Sendable (inout JSONWriter) -> Void
     }
 
     init(version: String, dependencies: [Dependency]) {
@@ -119,7 +147,9 @@ package struct HealthReport: Sendable {
         self.dependencies = dependencies
     }
 
-    private var isFit: Bool { !isStopping && obstacles.isEmpty && dependencies.allSatisfy { $0.detail == nil } }
+    private var isFit: Bool {
+        !isStopping && obstacles.isEmpty && dependencies.allSatisfy { $0.isTold || $0.detail == nil }
+    }
 
     /// The answer to /healthz.
     package var response: HTTPResponse {
@@ -133,8 +163,10 @@ package struct HealthReport: Sendable {
             json.object("dependencies") { json in
                 for dependency in dependencies {
                     json.object(dependency.name) { json in
-                        json.member("status", dependency.detail == nil ? "ok" : "failed")
+                        json.member(
+                            "status", dependency.detail == nil ? "ok" : dependency.isTold ? "unknown" : "failed")
                         json.member("latency_ms", dependency.milliseconds)
+                        dependency.facts(&json)
                         if let detail = dependency.detail { json.member("detail", detail) }
                     }
                 }

@@ -68,20 +68,7 @@ package final class LagProbe: Sendable {
 
     /// How many seconds ago the oldest of these records was written; nil when none came in time.
     private func age(of records: [TopicPartition: Offset], _ consumer: Consumer) async throws -> Double? {
-        try await consumer.assign(records.mapValues { .offset($0) })
-        var left = Set(records.keys)
-        var oldest: Int64?
-        let limit = Time.monotonicMilliseconds + 2000
-        while !left.isEmpty, Time.monotonicMilliseconds < limit {
-            for event in try await consumer.nextAll(within: .milliseconds(200)) {
-                guard case .records(let batch) = event else { continue }
-                for record in batch {
-                    guard left.remove(record.topicPartition) != nil else { continue }
-                    if let time = record.timestamp { oldest = min(oldest ?? time, time) }
-                }
-            }
-        }
-        try await consumer.assign([:])
-        return oldest.map { Double(max(0, Time.wallMilliseconds - $0)) / 1000 }
+        let times = try await consumer.times(of: records, within: .seconds(2))
+        return times.values.compactMap { $0 }.min().map { Double(max(0, Time.wallMilliseconds - $0)) / 1000 }
     }
 }

@@ -15,6 +15,17 @@ package final class MemorySource: Sendable {
         /// Something may have come since the last look.
         var isRung = false
         var waiting: CheckedContinuation<Void, Never>?
+        var silence = Silence.none
+        var hanging: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// What it does not answer.
+    package enum Silence: Sendable {
+        case none
+        /// What the group has committed, and what it is to commit.
+        case coordinator
+        /// Where partitions end, until it is closed.
+        case leaders
     }
 
     package let group: GroupID
@@ -33,6 +44,22 @@ package final class MemorySource: Sendable {
 
     package var assignment: [TopicPartition] { state.withLock { $0.positions.keys.sorted() } }
     package var paused: Set<TopicPartition> { state.withLock { $0.paused } }
+    package var isClosed: Bool { state.withLock { $0.isClosed } }
+
+    package var silence: Silence {
+        get { state.withLock { $0.silence } }
+        set { state.withLock { $0.silence = newValue } }
+    }
+
+    private func waitUntilClosed() async {
+        await withCheckedContinuation { continuation in
+            let isClosed = state.withLock { state in
+                if !state.isClosed { state.hanging.append(continuation) }
+                return state.isClosed
+            }
+            if isClosed { continuation.resume() }
+        }
+    }
 
     /// Gives it partitions, from what the group has committed.
     package func assign(_ places: [TopicPartition]) {
@@ -130,11 +157,32 @@ extension MemorySource: RecordSource {
     }
 
     package func commit(_ offsets: [PartitionOffset]) async throws(KafkaFault) {
+        if silence == .coordinator { throw .broken("commit") }
         try faults.strike(.commit, executor, throwing: .broken("commit")) { log.commit(offsets, of: group) }
     }
 
-    package func committed(_ places: [TopicPartition]) async throws(KafkaFault) -> [TopicPartition: Offset] {
-        Dictionary(uniqueKeysWithValues: places.map { ($0, log.committed(group, $0)) })
+    package func committed(
+        _ places: [TopicPartition], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Offset] {
+        if silence == .coordinator { throw .broken("committed") }
+        return Dictionary(uniqueKeysWithValues: places.map { ($0, log.committed(group, $0)) })
+    }
+
+    package func bounds(
+        of places: [TopicPartition], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Watermarks] {
+        if silence == .leaders { await waitUntilClosed() }
+        return Dictionary(uniqueKeysWithValues: places.map { ($0, Watermarks(low: 0, high: log.end(of: $0))) })
+    }
+
+    package func times(
+        of records: [TopicPartition: Offset], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Int64?] {
+        records.reduce(into: [:]) { times, record in
+            if let first = log.read(record.key, from: record.value, max: 1)?.first {
+                times[record.key] = .some(first.timestamp)
+            }
+        }
     }
 
     package func bounds(
@@ -144,7 +192,12 @@ extension MemorySource: RecordSource {
     }
 
     package func close(within budget: Duration) async {
-        state.withLock { $0.isClosed = true }
+        let hanging = state.withLock { state in
+            state.isClosed = true
+            defer { state.hanging = [] }
+            return state.hanging
+        }
+        for one in hanging { one.resume() }
         ring()
     }
 }

@@ -31,10 +31,10 @@ package final class Stage: Sendable {
 
     package init(
         _ handler: AnyHandler, _ policies: [TopicName: ConsumerPolicy], partitions: Int = 1, faults: FaultPlan? = nil,
-        seed: UInt64? = nil,
+        seed: UInt64? = nil, retentions: [TopicName: Duration] = [:],
         log words: Log = Log(level: .error, format: .text), settings: WorkerSettings = Stage.settings
     ) {
-        job = HandlerJob(handler, namespace: Namespace(), policies: policies)
+        job = HandlerJob(handler, namespace: Namespace(), policies: policies, retentions: retentions)
         log = MemoryLog(partitions: partitions)
         let clock = ManualClock()
         self.clock = clock
@@ -159,7 +159,7 @@ extension HandlerJob {
             case .stateful:
                 preconditionFailure("a handler with state needs a Postgres, which no executor steps through")
             }
-        self.init(handler, namespace: job.namespace, policies: policies)
+        self.init(handler, namespace: job.namespace, policies: policies, retentions: job.retentions)
     }
 }
 

@@ -101,6 +101,55 @@ extension Consumer {
         }
     }
 
+    /// The same of several partitions, with one time limit for all: those that were told. Throws when none was.
+    public func watermarks(
+        _ places: [TopicPartition], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Watermarks] {
+        let client = core.client
+        return try await core.lane.run("watermarks") { () throws(KafkaFault) in
+            try client.watermarks(places, within: limit)
+        }
+    }
+
+    /// When the records at these offsets were written, or the next ones that are there: those that came in time, nil
+    /// where the record does not say. For a consumer that reads nothing else: it is assigned them, and then nothing.
+    public func times(
+        of records: [TopicPartition: Offset], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Int64?] {
+        let end = Time.monotonicMilliseconds + limit.patience
+        try await assign(records.mapValues { .offset($0) })
+        var times: [TopicPartition: Int64?] = [:]
+        while times.count < records.count, Time.monotonicMilliseconds < end {
+            for event in try await nextAll(within: .milliseconds(min(200, max(1, end - Time.monotonicMilliseconds)))) {
+                guard case .records(let batch) = event else { continue }
+                for record in batch where records[record.topicPartition] != nil && times[record.topicPartition] == nil {
+                    times[record.topicPartition] = .some(record.timestamp)
+                }
+            }
+        }
+        try await assign([:])
+        return times
+    }
+
+    /// `times` by a consumer beside this one, which is there only for that.
+    public func timesAside(
+        of records: [TopicPartition: Offset], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Int64?] {
+        var beside = configuration
+        // One record of each partition is enough.
+        beside.maxPrefetchedBytes = 1 << 20
+        beside.client.hooks = ClientHooks()
+        let consumer = try Consumer(beside)
+        do throws(KafkaFault) {
+            let times = try await consumer.times(of: records, within: limit)
+            await consumer.close()
+            return times
+        } catch {
+            await consumer.close()
+            throw error
+        }
+    }
+
     /// The offset of the first record of that time or later; missing where there is none.
     public func offsets(
         at timestamp: Int64, of partitions: [TopicPartition], within limit: Duration = .seconds(10)

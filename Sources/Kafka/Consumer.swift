@@ -11,6 +11,7 @@ internal import Synchronization
 /// Important: `close()` before the last reference goes; a consumer that was never closed ends the process.
 public final class Consumer: Sendable {
     let core: ConsumerCore
+    let configuration: ConsumerConfiguration
     private let thread: Mutex<OSThread?>
 
     /// Starts a consumer; it reads nothing before `subscribe` or `assign`. Throws what is wrong with the
@@ -24,6 +25,7 @@ public final class Consumer: Sendable {
             throw KafkaFault(system: error, at: KafkaFault.Site("open consumer"))
         }
         self.core = core
+        self.configuration = configuration
     }
 
     deinit { precondition(core.isClosed, "a consumer is to be closed before it goes") }

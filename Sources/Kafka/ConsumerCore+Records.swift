@@ -8,7 +8,11 @@ extension ConsumerCore {
     /// Drains the control queue. Rebalances and commit results are called back meanwhile.
     func serveControl() {
         while let message = unsafe rd_kafka_consumer_poll(client.handle, 0) {
-            if unsafe message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR {
+            // The end of a partition must not overtake the records before it.
+            let isEvent =
+                unsafe message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR
+                && message.pointee.err != RD_KAFKA_RESP_ERR__PARTITION_EOF
+            if isEvent {
                 events.append(event(message))
                 unsafe rd_kafka_message_destroy(message)
             } else {
@@ -51,6 +55,8 @@ extension ConsumerCore {
             defer { unsafe rd_kafka_message_destroy(message) }
             guard unsafe message.pointee.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
                 events.append(event(message))
+                // One partition's end is no reason to leave the others' records for the next time.
+                if apart, unsafe message.pointee.err == RD_KAFKA_RESP_ERR__PARTITION_EOF { continue }
                 break
             }
             // Records of a partition come in long runs, so the last batch is mostly the right one.

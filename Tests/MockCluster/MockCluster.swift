@@ -41,6 +41,12 @@ internal import CRdKafka
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw Failure(reason: "topic \(topic): \(code.rawValue)") }
     }
 
+    /// Has a broker lead a partition; which one does is chance otherwise.
+    public func lead(_ topic: String, partition: Int32, broker: Int32) throws {
+        let code = unsafe rd_kafka_mock_partition_set_leader(cluster, topic, partition, broker)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw Failure(reason: "leader of \(topic): \(code.rawValue)") }
+    }
+
     /// The next requests of this kind get these errors, in order.
     public func fail(_ api: API, with errors: [Int32]) {
         let codes = errors.map { rd_kafka_resp_err_t(rawValue: $0) }

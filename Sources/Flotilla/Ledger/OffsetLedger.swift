@@ -39,6 +39,8 @@ package struct OffsetLedger: Sendable {
     /// One past the last offset of the finished prefix, and what of that is committed.
     private var prefixEnd: Int64?
     private var committedEnd: Int64?
+    /// Everything below it was handed out when the log had no more.
+    private var readEnd: Int64?
 
     /// Records and bytes that were handed out and are not finished. A record behind an unfinished one keeps its place
     /// in the window until that is finished too: `span` counts those as well.
@@ -68,6 +70,9 @@ package struct OffsetLedger: Sendable {
 
     /// The lowest unfinished offset, nil when everything is finished.
     package var head: Offset? { base == next ? nil : Offset(ring[slot(base)].offset) }
+
+    /// The lowest unfinished record.
+    package var headTicket: Ticket? { base == next ? nil : base }
 
     /// The offset from which on something may be left to do; nil before the first record.
     package var position: Offset? { head ?? prefixEnd.map { Offset($0) } }
@@ -102,12 +107,14 @@ package struct OffsetLedger: Sendable {
     /// Takes in the records of a batch, all of this partition, in their order.
     package mutating func admit(_ batch: RecordBatch) -> Range<Ticket> {
         let first = next
+        if let offset = batch.first?.offset { forgetEnd(beyond: offset) }
         reserve(batch.count)
         for record in batch { add(record.offset, record.timestamp ?? -1, bytes: record.byteCount) }
         return first..<next
     }
 
     package mutating func admit(_ offset: Offset, at timestamp: Int64 = -1, bytes: Int) -> Ticket {
+        forgetEnd(beyond: offset)
         reserve(1)
         add(offset, timestamp, bytes: bytes)
         return next - 1
@@ -126,7 +133,25 @@ package struct OffsetLedger: Sendable {
             prefixEnd = ring[slot(base)].offset &+ 1
             base += 1
         }
+        passEnd()
         return true
+    }
+
+    /// The log has been read to its end. That may lie behind the last record: the markers of transactions have offsets,
+    /// and so has what compaction took away.
+    package mutating func reached(_ end: Offset) {
+        readEnd = end.rawValue
+        passEnd()
+    }
+
+    private mutating func passEnd() {
+        guard base == next, let readEnd, readEnd > prefixEnd ?? 0 else { return }
+        prefixEnd = readEnd
+    }
+
+    /// What comes from below where the log ended is of another log, or is handed out again.
+    private mutating func forgetEnd(beyond offset: Offset) {
+        if let end = readEnd, offset.rawValue < end { readEnd = nil }
     }
 
     /// A commit has been acknowledged.

@@ -167,36 +167,47 @@ private struct Doctor: Sendable {
         guard looks.contains(where: \.shouldGetOn) else { return looks.map { $0.finding } }
         // Workers commit once a second: where nothing moves in three, nothing is finished.
         try? await Task.sleep(for: .seconds(3))
-        let words = await standing(catalog.namespace, redis)
-        var findings: [Finding] = []
+        var later: [GroupLook] = []
+        var still: [[TopicPartition: Offset]] = []
         for look in looks {
-            guard look.shouldGetOn else {
-                findings.append(look.finding)
-                continue
-            }
-            let later = try await GroupLook(look.name, catalog, admin)
-            findings.append(later.finding(since: look, words[look.name] ?? []))
+            later.append(look.shouldGetOn ? try await GroupLook(look.name, catalog, admin) : look)
+            still.append(look.shouldGetOn ? try await later[later.count - 1].still(since: look, admin) : [:])
         }
-        return findings
+        // Of a group that gets on, one partition may have a record that takes its time.
+        var times = Array(repeating: "three seconds", count: looks.count)
+        let some = looks.indices.filter { !still[$0].isEmpty && later[$0].waits(beside: still[$0]) }
+        if !some.isEmpty { try? await Task.sleep(for: .seconds(5)) }
+        for index in some {
+            let last = try await GroupLook(looks[index].name, catalog, admin)
+            still[index] = try await last.still(since: looks[index], admin)
+            (later[index], times[index]) = (last, "eight seconds")
+        }
+        let words = await standing(catalog.namespace, redis)
+        return later.indices.map {
+            later[$0].finding(still[$0], for: times[$0], words[later[$0].name] ?? WorkerWords())
+        }
     }
 
     /// Why workers stand still, in their own words, by handler.
-    private func standing(_ namespace: Namespace, _ redis: String?) async -> [HandlerName: Set<String>] {
+    private func standing(_ namespace: Namespace, _ redis: String?) async -> [HandlerName: WorkerWords] {
         guard let redis, let configuration = try? RedisConfiguration(url: redis),
             let client = try? RedisClient(configuration)
         else { return [:] }
         defer { client.close() }
-        var words: [HandlerName: Set<String>] = [:]
+        var words: [HandlerName: WorkerWords] = [:]
         for text in (try? await ControlBoard(client, namespace).workers()) ?? [] {
             guard let root = try? JSONDocument(parsing: text).root, let handlers = root["handlers"] else { continue }
             for handler in handlers.elements {
                 guard let name = handler["handler"]?.string else { continue }
                 for missing in handler["missing"]?.elements.compactMap(\.string) ?? [] {
-                    words[HandlerName(name), default: []].insert("\(missing) is missing")
+                    words[HandlerName(name), default: WorkerWords()].reasons.insert("\(missing) is missing")
+                }
+                for stuck in handler["stuck"]?.elements.compactMap(\.string) ?? [] {
+                    words[HandlerName(name), default: WorkerWords()].stuck.insert(stuck)
                 }
                 for pause in handler["operator"]?.elements.map({ $0 }) ?? [] {
                     let (by, reason) = (pause["by"]?.string ?? "somebody", pause["reason"]?.string ?? "")
-                    words[HandlerName(name), default: []].insert("\(by) paused it: \(reason)")
+                    words[HandlerName(name), default: WorkerWords()].reasons.insert("\(by) paused it: \(reason)")
                 }
             }
         }

@@ -10,7 +10,10 @@ struct GroupLook: Sendable {
     private let members: Int
     private let state: String
     private let behind: Int64
-    private let committed: [TopicPartition: Offset]
+    /// Partitions in which something waits, and what is to be done next in each.
+    private let waiting: [TopicPartition: Offset]
+    /// After how long the records of a retry topic may be tried.
+    private let delays: [TopicName: Duration]
     /// Partitions that nobody has although the group has settled.
     private let orphans: Int
 
@@ -19,13 +22,21 @@ struct GroupLook: Sendable {
         let group = catalog.namespace.group(name)
         let described = try await admin.describe(group)
         var places: [TopicPartition] = []
+        var delays: [TopicName: Duration] = [:]
         for subscription in catalog.subscriptions(of: name) {
             let topic = catalog.namespace.topic(subscription.topic.name)
             places += (0..<Int32(subscription.topic.partitions)).map { TopicPartition(topic, Partition($0)) }
+            let family = TopicFamily(subscription.topic.name, name)
+            for tier in subscription.policy.retry.tiers {
+                delays[catalog.namespace.topic(family.retry("\(tier)"))] = tier.delay
+            }
         }
+        self.delays = delays
         let lags = try await admin.lag(of: group, on: Set(places.map(\.topic)))
         behind = lags.values.reduce(0) { $0 + max(0, $1.records) }
-        committed = lags.compactMapValues(\.committed)
+        waiting = lags.filter { $0.value.records > 0 }.mapValues {
+            max($0.committed ?? $0.watermarks.low, $0.watermarks.low)
+        }
         members = described.members.count
         state = "\(described.state)"
         let owned = Set(described.members.flatMap(\.partitions))
@@ -41,6 +52,22 @@ struct GroupLook: Sendable {
     /// Whether somebody has what waits, so that it is to become less.
     var shouldGetOn: Bool { members > 0 && orphans == 0 && behind > 0 }
 
+    /// Where nothing was finished since another look, although something waits whose time has come.
+    func still(since before: GroupLook, _ admin: Admin) async throws(KafkaFault) -> [TopicPartition: Offset] {
+        var still = waiting.filter { before.waiting[$0.key] == $0.value }
+        for (place, next) in still {
+            guard let delay = delays[place.topic] else { continue }
+            // Copies are written when they begin to wait; a worker needs a moment when the time has come.
+            let due = Time.wallMilliseconds - delay.milliseconds - 5000
+            let notDue = try await admin.offset(of: place, at: .time(due))
+            if let notDue, notDue <= next { still[place] = nil }
+        }
+        return still
+    }
+
+    /// Whether something waits beside these.
+    func waits(beside still: [TopicPartition: Offset]) -> Bool { waiting.keys.contains { still[$0] == nil } }
+
     var finding: Finding {
         if members == 0 {
             return Finding(
@@ -55,21 +82,41 @@ struct GroupLook: Sendable {
         return Finding(subject: subject, state: .ok, detail: detail)
     }
 
-    /// What is to be said of it when a look of some seconds ago is known. `reasons`: why it stands still, as its workers say.
-    func finding(since before: GroupLook, _ reasons: Set<String>) -> Finding {
-        guard shouldGetOn, committed == before.committed else { return finding }
-        guard reasons.isEmpty else {
+    /// What is to be said of it when it is known where nothing was finished, for how long, and what its workers say.
+    func finding(_ still: [TopicPartition: Offset], for time: String, _ words: WorkerWords) -> Finding {
+        if !words.stuck.isEmpty {
             return Finding(
                 subject: subject, state: .failed,
-                detail: "\(detail), and stands still: \(reasons.sorted().joined(separator: "; "))",
+                detail: "\(detail), and is stuck: \(words.stuck.sorted().joined(separator: "; "))",
+                advice:
+                    "\(Program.name) tail shows the record, \(Program.name) skip takes it out of the way; restart that worker"
+            )
+        }
+        guard shouldGetOn, !still.isEmpty else { return finding }
+        guard words.reasons.isEmpty else {
+            return Finding(
+                subject: subject, state: .failed,
+                detail: "\(detail), and stands still: \(words.reasons.sorted().joined(separator: "; "))",
                 advice:
                     "it goes on by itself when that is over; what an operator paused, with \(Program.name) resume \(name)"
             )
         }
+        let places = still.sorted { $0.key < $1.key }
+        let list = places.prefix(5).map { "\($0.key.topic) \($0.key.partition) at offset \($0.value)" }
+        let more = places.count > list.count ? " and \(places.count - list.count) more" : ""
         return Finding(
-            subject: subject, state: .warning, detail: "\(detail), and finished nothing in three seconds",
+            subject: subject, state: .warning,
+            detail: "\(detail), and finished nothing in \(time) of \(list.joined(separator: ", "))\(more)",
             advice:
                 "see what it is at: \(Program.name) status, and its log; \(Program.name) skip takes a record out of the way"
         )
     }
+}
+
+/// What the workers of a handler say of why it does not get on.
+struct WorkerWords: Sendable {
+    /// What it waits for.
+    var reasons: Set<String> = []
+    /// What gets nowhere and waits for nothing.
+    var stuck: Set<String> = []
 }

@@ -50,6 +50,7 @@ package struct Heartbeat: Sendable {
         json.member("dead_lettered", Int64(worker.figures.deadLettered))
         json.member("in_flight", Int64(worker.outstanding))
         json.array("missing") { list in for name in worker.broken { list.append(name) } }
+        json.array("stuck") { list in for partition in worker.stuckPartitions { list.append(partition.description) } }
         json.array("floods") { list in
             for flood in worker.floods {
                 list.object { json in

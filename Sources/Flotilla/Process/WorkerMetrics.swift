@@ -124,10 +124,15 @@ extension MetricsText {
             "flotilla_lag_seconds", .gauge, "For how long the oldest unfinished record of a partition has waited.",
             lags.map { ($0.labels, Double($0.lag.milliseconds) / 1000) })
         add(
+            "flotilla_lag_looked_seconds", .gauge, "How long ago the oldest of a handler's figures of lag was found.",
+            workers.compactMap { worker in
+                worker.lagAge.map { ([("handler", worker.job.name.rawValue)], Double($0) / 1000) }
+            })
+        add(
             "flotilla_retention_seconds", .gauge,
             "For how long the broker keeps a topic's records: who is later loses them.",
             workers.flatMap { worker in
-                worker.job.retentions.sorted { $0.key < $1.key }.map { topic, time in
+                worker.retentions.sorted { $0.key < $1.key }.map { topic, time in
                     (
                         [("handler", worker.job.name.rawValue), ("topic", topic.rawValue)],
                         Double(time.milliseconds) / 1000

@@ -19,15 +19,20 @@ final class WorkerPages: Sendable {
     ) async throws {
         let admin = try Admin(client, patience: .seconds(2))
         self.admin = admin
-        let health = Health(version: build, probes: [.kafka(admin)] + probes) {
+        let retention = RetentionLook(admin)
+        let health = Health(version: build, probes: [.kafka(admin)] + probes + [.lag { process.workers }]) {
             let workers = process.workers
             return workers.isEmpty ? ["starting"] : workers.flatMap(\.obstacles)
         }
         do {
             server = try AdminServer(
                 host: place.host, port: place.port, health: health,
-                stuck: { process.workers.lazy.compactMap(\.stuck).first },
+                stuck: {
+                    let stuck = process.workers.flatMap(\.stuck)
+                    return stuck.isEmpty ? nil : stuck.prefix(20).joined(separator: "\n")
+                },
                 metrics: {
+                    retention.begin(process.workers)
                     $0.add(process.workers)
                     $0.add(process.clients)
                     $0.add(process.tracer)
@@ -71,10 +76,12 @@ extension HandlerWorker {
     /// Longer than any drain: a consumer that has not turned for so long never will.
     private static let patience: Int64 = 120_000
 
-    /// That nothing is done any more, although nothing says why.
-    var stuck: String? {
+    /// What is not done any more, although nothing says why.
+    var stuck: [String] {
         let still = Time.monotonicMilliseconds - lastTurn
-        return still > Self.patience ? "the consumer of \(job.name) has stood still for \(still / 1000) s" : nil
+        let consumer =
+            still > Self.patience ? ["the consumer of \(job.name) has stood still for \(still / 1000) s"] : []
+        return consumer + stuckPartitions.map { "\(job.name): \($0)" }
     }
 
     /// What the handler waits for.

@@ -28,6 +28,8 @@ package struct StateStore: Sendable {
     package struct Pending: Sendable {
         package let sequence: Int64
         package let batch: OutgoingBatch
+        /// For how long it has been in the outbox, in milliseconds.
+        package let age: Int64
     }
 
     /// Takes a partition over: from here on nobody else's transactions pass.
@@ -43,7 +45,8 @@ package struct StateStore: Sendable {
                 """)[0]
             let rows = try await transaction.query(
                 """
-                SELECT seq, records FROM flotilla_outbox
+                SELECT seq, records, greatest(0, extract(epoch FROM clock_timestamp() - made_at) * 1000)::bigint AS age
+                FROM flotilla_outbox
                 WHERE topic = \(place.topic.rawValue) AND partition = \(place.partition.rawValue) ORDER BY seq
                 """)
             let pending = try rows.map { row in
@@ -51,7 +54,7 @@ package struct StateStore: Sendable {
                     throw PostgresFault(
                         .data, "the outbox has records of a later version: this build is older than what wrote them")
                 }
-                return Pending(sequence: try row.value("seq"), batch: batch)
+                return Pending(sequence: try row.value("seq"), batch: batch, age: try row.value("age"))
             }
             let book = PartitionBook(
                 place: place, generation: try row.value("generation"), next: try row.value("next_offset"))

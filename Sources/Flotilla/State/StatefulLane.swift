@@ -17,6 +17,8 @@ final class StatefulLane: Sendable {
         /// In the order of the outbox.
         var flights: [(sequence: Int64, since: Int64, isPublished: Bool)] = []
         var lastBegun: Int64 = 0
+        /// Since when outputs have been in the outbox that a predecessor left and that are not begun.
+        var leftSince: Int64?
         /// Everything up to here is published, and is still in the outbox.
         var published: Int64?
         var hasToldGap = false
@@ -83,12 +85,15 @@ final class StatefulLane: Sendable {
 
     // MARK: The outbox
 
-    /// Outputs are about to be published. False when they were begun before.
-    func begin(_ sequence: Int64, now: Int64) -> Bool {
+    /// Outputs of a predecessor are in the outbox since then; nil once they are on their way.
+    func left(since: Int64?) { state.withLock { $0.leftSince = since } }
+
+    /// Outputs are about to be published that are in the outbox since then. False when they were begun before.
+    func begin(_ sequence: Int64, since: Int64) -> Bool {
         state.withLock { state in
             guard sequence > state.lastBegun else { return false }
             state.lastBegun = sequence
-            state.flights.append((sequence, now, false))
+            state.flights.append((sequence, since, false))
             return true
         }
     }
@@ -106,7 +111,9 @@ final class StatefulLane: Sendable {
 
     /// For how long the oldest output has been waiting for the log, in milliseconds; nil when none is.
     func outboxAge(now: Int64) -> Int64? {
-        state.withLock { state in state.flights.first.map { max(0, now - $0.since) } }
+        state.withLock { state in
+            [state.flights.first?.since, state.leftSince].compactMap { $0 }.min().map { max(0, now - $0) }
+        }
     }
 
     /// What can go from the outbox.

@@ -10,6 +10,9 @@ final class CallWatch: Sendable {
     private let deadline = Atomic<Int64>(idle)
     private let task = Mutex<(cancel: (@Sendable () -> Void)?, isCancelled: Bool)>((nil, false))
 
+    /// When the call under way was told that its time is over.
+    private let told = Atomic<Int64>(0)
+
     private static let idle = Int64.max
     private static let marked = Int64.min
 
@@ -30,11 +33,21 @@ final class CallWatch: Sendable {
         // Two calls with one deadline cannot be told apart, and need not be: it is over for both.
         let (hit, _) = deadline.compareExchange(
             expected: until, desired: Self.marked, ordering: .acquiringAndReleasing)
-        if hit { task.withLock { $0.cancel }?() }
+        guard hit else { return }
+        told.store(now, ordering: .relaxed)
+        task.withLock { $0.cancel }?()
     }
 
-    /// Whether the call under way was told that its time is over and has not come back.
-    var isOverdue: Bool { deadline.load(ordering: .relaxed) == Self.marked }
+    /// Since when the call under way has been told that its time is over, and has not come back.
+    var overdueSince: Int64? {
+        deadline.load(ordering: .acquiring) == Self.marked ? told.load(ordering: .relaxed) : nil
+    }
+
+    /// Whether a call is under way that has time left.
+    func isInTime(now: Int64) -> Bool {
+        let until = deadline.load(ordering: .relaxed)
+        return until != Self.marked && until != Self.idle && until > now
+    }
 
     /// The task that makes the calls from now on.
     func watch(_ next: Task<some Sendable, Never>) {

@@ -15,7 +15,9 @@ package final class HandlerWorker: Sendable {
     let settings: WorkerSettings
     private let runnersByPlace = Mutex<[TopicPartition: PartitionRunner]>([:])
     private let ending = Ending()
-    private let lagWatch = LagWatch()
+    let lagWatch: LagWatch
+    /// What the broker has said of source topics.
+    let toldRetentions = Mutex<[TopicName: RetentionLook.Retention]>([:])
     /// When the consumer was last asked.
     private let turned = Atomic<Int64>(Time.monotonicMilliseconds)
 
@@ -52,6 +54,7 @@ package final class HandlerWorker: Sendable {
     ) {
         self.job = job
         self.settings = settings
+        lagWatch = LagWatch(settings)
         let produces = Set(job.topics.values.flatMap(\.policy.produces))
         let encoder = EventEncoder(handler: job.name, namespace: job.namespace, produces: produces)
         let publisher = Publisher(sink: sink, clock: clock) { [ending] fault in
@@ -77,6 +80,8 @@ package final class HandlerWorker: Sendable {
         configuration.fetchWait = .milliseconds(100)
         // What waits longest has left the processor's caches when its turn comes.
         configuration.maxPrefetchedBytes = 16 << 20
+        // Markers of transactions and what compaction took away lie behind the last record, and are done with as well.
+        configuration.tellsEnds = true
         return configuration
     }
 
@@ -92,8 +97,6 @@ package final class HandlerWorker: Sendable {
     /// Failures that many events have in common.
     package var floods: [FloodAlarm.Flood] { core.floods }
     package var assignment: [TopicPartition] { runners.keys.sorted() }
-    /// How far each partition is behind, as far as was found when it was asked for before.
-    package var lags: [TopicPartition: PartitionLag] { lagWatch.read(now: core.now) }
     /// For how many milliseconds each partition has had something finished that is not committed.
     package var commitAges: [TopicPartition: Int64] { runners.mapValues(\.commitAge) }
     /// How long the oldest output has been in the outbox, for a handler with state.
@@ -101,6 +104,10 @@ package final class HandlerWorker: Sendable {
         core.store.map { _ in runners.values.compactMap { $0.stateful?.outboxAge(now: core.now) }.max() ?? 0 }
     }
     package var breakers: [(dependency: String, state: String)] { core.breakerStates }
+    /// Partitions that get nowhere, and will not by themselves.
+    package var stuckPartitions: [StuckPartition] {
+        runners.sorted { $0.key < $1.key }.compactMap { $0.value.stuck(settings) }
+    }
     /// How many records were taken and are not finished.
     package var outstanding: Int { runners.values.reduce(0) { $0 + $1.outstanding } }
 
@@ -132,8 +139,9 @@ package final class HandlerWorker: Sendable {
         await loop.value
         await giveUp(Array(runners.keys), within: settings.drainBudget)
         for keeper in keepers { keeper.cancel() }
-        for keeper in keepers { await keeper.value }
+        // Not after them: one may be waiting for a broker that does not answer, and the others of the group for this.
         await core.source.close(within: settings.leaveBudget)
+        for keeper in keepers { await keeper.value }
         if let fault = ending.fault { throw fault }
     }
 
@@ -185,7 +193,7 @@ package final class HandlerWorker: Sendable {
             core.figures.rebalances[.lost]?.add()
             core.scope.log.warning("the group went on without this worker", [("handler", job.name)])
             await end(remove(places), within: .zero)
-        case .end: break
+        case .end(let place, let offset): runnersByPlace.withLock { $0[place] }?.reached(offset)
         case .fault(let fault):
             core.scope.log.warning("consuming", [("handler", job.name), ("error", fault)])
             if fault.isFatal { ending.end(fault) }
@@ -293,11 +301,14 @@ package final class HandlerWorker: Sendable {
             every(settings.renewInterval) { _, runners in
                 for runner in runners { await runner.renew() }
             },
-            every(LagWatch.interval) { now, runners in
+            every(settings.lagInterval) { now, runners in
                 if self.lagWatch.isWanted(now: now) { await self.lagWatch.look(runners, self.core) }
             },
             every(1000) { _, runners in
-                for runner in runners { runner.tick() }
+                for runner in runners {
+                    runner.tick()
+                    runner.lookAtProgress(now: self.core.now)
+                }
                 self.core.lookAtFloods()
             },
         ]

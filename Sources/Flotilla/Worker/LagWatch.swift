@@ -9,19 +9,37 @@ internal import Synchronization
 /// What a group has not committed is no measure of work: of a retry topic nothing can be done before its time, of a
 /// partition that stands still for a dependency or an operator nothing at all, and what retention has deleted will never
 /// come. So each partition tells how much waits, and whether more workers would help.
+///
+/// A look has one deadline for all it asks. What is not answered in it keeps the figures of before, and those say how old
+/// they are.
 final class LagWatch: Sendable {
     private let state = Mutex(State())
+    private let settings: WorkerSettings
 
     private struct State {
         var lags: [TopicPartition: PartitionLag] = [:]
         var asked: Int64?
-        /// Where nothing had come of a partition, what waits there was seen first.
+        /// Where nobody knows when the first record that waits was written: since when there has been one.
         var waitingSince: [TopicPartition: Int64] = [:]
+        var firsts: [TopicPartition: First] = [:]
+        var looking: Task<Void, Never>?
+        var last: (at: Int64, took: Int64)?
+        var isTroubled = false
     }
 
-    static let interval: Int64 = 10_000
+    /// The first record that waits of a partition of which nothing was read.
+    private struct First {
+        let offset: Offset
+        var written: Int64?
+        var isAsked = false
+    }
+
     /// Nobody has asked for so long: nobody will.
     private static let attention: Int64 = 120_000
+    /// Of so many partitions a look asks when their first records were written.
+    private static let mostFirsts = 16
+
+    init(_ settings: WorkerSettings) { self.settings = settings }
 
     /// What was found last. From now on it is looked for again and again.
     func read(now: Int64) -> [TopicPartition: PartitionLag] {
@@ -33,42 +51,121 @@ final class LagWatch: Sendable {
 
     func isWanted(now: Int64) -> Bool { state.withLock { $0.asked.map { now - $0 < Self.attention } ?? false } }
 
-    /// Asks the broker where partitions end. One that it does not tell of keeps what was known.
+    /// When the last look was over, and how long it took.
+    var last: (at: Int64, took: Int64)? { state.withLock { $0.last } }
+
+    /// Looks at how far they are behind; who comes while somebody looks waits for that.
     func look(_ runners: [PartitionRunner], _ core: WorkerCore) async {
+        let looking = state.withLock { state in
+            if let looking = state.looking { return looking }
+            let looking = WorkerTasks.begin {
+                await self.ask(runners.filter { $0.mode == .open }, core)
+                self.state.withLock { $0.looking = nil }
+            }
+            state.looking = looking
+            return looking
+        }
+        await looking.value
+    }
+
+    private func ask(_ runners: [PartitionRunner], _ core: WorkerCore) async {
+        let began = core.now
+        let limit = began + settings.lagPatience.milliseconds
+        func left() -> Duration { .milliseconds(max(1, limit - core.now)) }
+        var trouble: KafkaFault?
+        var marks: [TopicPartition: Watermarks] = [:]
+        // Nil where the group's coordinator did not say: that nothing was committed is another answer.
+        var committed: [TopicPartition: Offset]? = [:]
         let unread = runners.filter { $0.standing.position == nil }.map(\.place)
-        let committed = unread.isEmpty ? [:] : (try? await core.source.committed(unread)) ?? [:]
-        var found: [TopicPartition: PartitionLag] = [:]
+        do {
+            if !runners.isEmpty { marks = try await core.source.bounds(of: runners.map(\.place), within: left()) }
+        } catch { trouble = error }
+        do {
+            if !unread.isEmpty { committed = try await core.source.committed(unread, within: left()) }
+        } catch { (committed, trouble) = (nil, error) }
+
+        var waiting: [Waiting] = []
+        var kept: [TopicPartition] = []
         for runner in runners {
-            guard runner.mode == .open else { continue }
-            let place = runner.place
-            guard let marks = try? await core.source.bounds(of: place, within: .seconds(5)) else {
-                found[place] = state.withLock { $0.lags[place] }
+            let (position, oldest) = runner.standing
+            guard let marks = marks[runner.place], position != nil || committed != nil else {
+                kept.append(runner.place)
                 continue
             }
-            let (position, oldest) = runner.standing
-            let next = max(position ?? committed[place] ?? marks.low, marks.low)
-            found[place] = lag(of: runner, core, count: max(0, marks.high.rawValue - next.rawValue), oldest)
+            let next = max(position ?? committed?[runner.place] ?? marks.low, marks.low)
+            let count = max(0, marks.high.rawValue &- next.rawValue)
+            waiting.append(Waiting(runner: runner, next: next, count: count, oldest: oldest))
         }
-        state.withLock { state in
+        await askForFirsts(waiting, core, within: left())
+        var found = waiting.reduce(into: [TopicPartition: PartitionLag]()) { $0[$1.runner.place] = lag(of: $1, core) }
+        let isNews = state.withLock { state in
+            for place in kept { found[place] = state.lags[place] }
             state.lags = found
             state.waitingSince = state.waitingSince.filter { found[$0.key] != nil }
+            state.last = (core.now, core.now - began)
+            defer { state.isTroubled = trouble != nil || !kept.isEmpty }
+            return state.isTroubled != (trouble != nil || !kept.isEmpty)
+        }
+        guard isNews else { return }
+        let name = ("handler", core.job.name) as Log.Field
+        if kept.isEmpty, trouble == nil {
+            core.scope.log.info("how far behind it is is known again", [name])
+        } else {
+            core.scope.log.warning(
+                "how far behind it is is not known: the last figures stay",
+                [name, ("partitions", kept.count), ("error", trouble.map { "\($0)" } ?? "no answer for them")])
         }
     }
 
-    private func lag(of runner: PartitionRunner, _ core: WorkerCore, count: Int64, _ oldest: Int64?) -> PartitionLag {
+    private struct Waiting {
+        let runner: PartitionRunner
+        let next: Offset
+        let count: Int64
+        /// When the first record was written, where it was read.
+        let oldest: Int64?
+    }
+
+    /// Asks when the first records of partitions were written of which nothing is read and nothing was at the last look
+    /// either: those that somebody reads will say it themselves in a moment.
+    private func askForFirsts(_ all: [Waiting], _ core: WorkerCore, within limit: Duration) async {
+        let wanted = state.withLock { state in
+            var firsts: [TopicPartition: First] = [:]
+            for one in all where one.count > 0 && one.oldest == nil {
+                let known = state.firsts[one.runner.place]
+                firsts[one.runner.place] = known?.offset == one.next ? known : First(offset: one.next)
+            }
+            let wanted = firsts.filter { !$0.value.isAsked && state.firsts[$0.key]?.offset == $0.value.offset }
+            state.firsts = firsts
+            return wanted.mapValues(\.offset)
+        }
+        guard !wanted.isEmpty else { return }
+        // Which ones is left to chance, so that some that do not answer do not keep the others from being asked.
+        let asked = wanted.count <= Self.mostFirsts ? Array(wanted) : Array(wanted.shuffled().prefix(Self.mostFirsts))
+        let records = Dictionary(asked.map { ($0.key, $0.value) }) { first, _ in first }
+        guard let times = try? await core.source.times(of: records, within: limit) else { return }
+        state.withLock { state in
+            for (place, time) in times where state.firsts[place]?.offset == records[place] {
+                state.firsts[place]?.written = time
+                state.firsts[place]?.isAsked = true
+            }
+        }
+    }
+
+    private func lag(of waiting: Waiting, _ core: WorkerCore) -> PartitionLag {
+        let (runner, count) = (waiting.runner, waiting.count)
         let (place, now, wall) = (runner.place, core.now, core.wallNow)
-        let since = state.withLock { state -> Int64? in
+        let (since, first) = state.withLock { state -> (Int64?, Int64?) in
             guard count > 0 else {
                 state.waitingSince[place] = nil
-                return nil
+                return (nil, nil)
             }
             let since = state.waitingSince[place] ?? now
             state.waitingSince[place] = since
-            return since
+            return (since, state.firsts[place]?.written)
         }
-        guard let since else { return PartitionLag(records: 0, milliseconds: 0, actionable: 0) }
-        // A record that nobody has seen yet is as old as its being there, at least.
-        var age = oldest.map { max(0, wall - $0) } ?? now - since
+        guard let since else { return PartitionLag(records: 0, milliseconds: 0, actionable: 0, at: now) }
+        // A record of which nobody knows when it was written is as old as its being there, at least.
+        var age = (waiting.oldest ?? first).map { max(0, wall - $0) } ?? now - since
         var actionable = count
         if let tier = runner.role.tier {
             actionable = Int64(runner.due(writtenBy: wall - tier.delay.milliseconds))
@@ -76,7 +173,7 @@ final class LagWatch: Sendable {
         }
         let paused = core.paused[place] ?? []
         if paused.contains(.breaker) || paused.contains(.operator) { actionable = 0 }
-        return PartitionLag(records: count, milliseconds: age, actionable: actionable)
+        return PartitionLag(records: count, milliseconds: age, actionable: actionable, at: now)
     }
 }
 
@@ -88,4 +185,21 @@ package struct PartitionLag: Hashable, Sendable {
     package let milliseconds: Int64
     /// Those of them that a worker could do something about now.
     package let actionable: Int64
+    /// When that was found, by the worker's clock.
+    package let at: Int64
+}
+
+extension HandlerWorker {
+    /// How far each partition is behind, as far as was found when it was asked for before.
+    package var lags: [TopicPartition: PartitionLag] { lagWatch.read(now: core.now) }
+
+    /// For how many milliseconds nobody has looked at the partition that was looked at the longest ago; nil before the
+    /// first look.
+    package var lagAge: Int64? { lagWatch.read(now: core.now).values.map(\.at).min().map { max(0, core.now - $0) } }
+
+    /// How far each partition is behind, looked at now unless that was done a moment ago, and how long the look took.
+    package func lookAtLag() async -> (lags: [TopicPartition: PartitionLag], took: Int64) {
+        if lagWatch.last.map({ core.now - $0.at >= 1000 }) ?? true { await lagWatch.look(Array(runners.values), core) }
+        return (lags, lagWatch.last?.took ?? 0)
+    }
 }

@@ -2,6 +2,7 @@ internal import Contracts
 internal import Kafka
 internal import Model
 internal import Platform
+internal import Synchronization
 internal import Tracing
 
 // What goes out: outputs, copies for retry topics and dead letters, and what became of replays.
@@ -26,7 +27,9 @@ extension PartitionRunner {
     /// Waits until records are in the log; those that no topic takes, by their place in the batch. Nil when the partition
     /// is abandoned before: a log that does not answer must not keep it.
     func delivered(_ publication: Publication) async -> [Int: KafkaFault]? {
-        try? await unlessAbandoned { [core] in
+        state.withLock { $0.publishing += 1 }
+        defer { state.withLock { $0.publishing -= 1 } }
+        return try? await unlessAbandoned { [core] in
             await core.publisher.finish(publication, while: { self.mayFinish })
         }
     }

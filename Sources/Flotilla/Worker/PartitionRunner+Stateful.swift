@@ -41,6 +41,8 @@ extension PartitionRunner {
             guard await permission() != nil else { return false }
             do {
                 let (book, pending) = try await unlessAbandoned { [place] in try await lane.store.take(place) }
+                let taken = core.now
+                lane.left(since: pending.map(\.age).max().map { taken - $0 })
                 let end = try await core.source.bounds(of: place, within: .seconds(10)).high
                 guard book.next <= end.rawValue else {
                     core.probeAbandoned()
@@ -49,7 +51,8 @@ extension PartitionRunner {
                 }
                 lane.book = book
                 core.answered(Failure.postgres)
-                for one in pending { await publish(one.batch, one.sequence, lane) }
+                for one in pending { await publish(one.batch, one.sequence, lane, since: taken - one.age) }
+                lane.left(since: nil)
             } catch let fault as KafkaFault {
                 lane.missed()
                 core.missed("kafka", ErrorStory(fault))
@@ -168,8 +171,8 @@ extension PartitionRunner {
                 idle.isEmpty
                 ? row.prefix(Row.piece(of: row, atMost: apart ? 1 : min(limit, most))) : idle.prefix(row.count)
             switch await transact(piece, handler, lane, book) {
-            case .committed(let outputs, let sequence):
-                figures.succeeded.add(piece.events.count)
+            case .committed(let outputs, let sequence, let called):
+                figures.succeeded.add(called)
                 if piece.events.isEmpty { core.answered(Failure.postgres) } else { core.succeeded(piece.events.count) }
                 guard await conclude(piece) else { return }
                 left = left.dropFirst(piece.count)
@@ -208,6 +211,8 @@ extension PartitionRunner {
                         ("offset", offset), ("room", role.maxRecordBytes),
                     ])
                 await nap(until: core.now + 5000)
+                // Given up, nobody sleeps any more, and this would go round and round.
+                guard isOpen else { return await giveBack(left) }
             case .fenced: await stepBack(lane)
             case .givenUp:
                 core.probeAbandoned()
@@ -290,8 +295,10 @@ extension PartitionRunner {
     // MARK: Publishing
 
     /// Sends outputs on their way from the outbox, behind earlier ones, and goes on once not too many are.
-    private func publish(_ batch: OutgoingBatch, _ sequence: Int64, _ lane: StatefulLane) async {
-        guard lane.begin(sequence, now: core.now) else { return }
+    private func publish(
+        _ batch: OutgoingBatch, _ sequence: Int64, _ lane: StatefulLane, since: Int64? = nil
+    ) async {
+        guard lane.begin(sequence, since: since ?? core.now) else { return }
         let first = core.publisher.begin(batch)
         await lane.flights.begin(self) {
             var publication = first
@@ -330,7 +337,7 @@ extension PartitionRunner {
             return
         }
         let quietSince = look(true)
-        let readThrough = lane.readThrough(next: book.next)
+        let readThrough = lane.readThrough(next: max(book.next, standing.position?.rawValue ?? 0))
         let call = core.scope.tracer?.beginTick()
         let scope = call == nil ? core.scope : core.scope.in(call)
         let source = TopicPartition(role.family.source, place.partition)
@@ -347,7 +354,7 @@ extension PartitionRunner {
         }
         askForEnd(lane)
         switch result {
-        case .committed(let outputs, let sequence):
+        case .committed(let outputs, let sequence, _):
             core.answered(Failure.postgres)
             if let sequence { await publish(outputs, sequence, lane) }
         case .lost(let story):

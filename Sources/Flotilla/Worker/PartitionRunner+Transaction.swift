@@ -3,13 +3,15 @@ internal import Kafka
 internal import Model
 internal import Platform
 internal import Postgres
+internal import Synchronization
 internal import Tracing
 
 // One transaction of a handler with state: begun, the handler called under its deadline, committed with the position and
 // the outputs. What its end means for the events is decided in the lane.
 extension PartitionRunner {
     enum Transacted {
-        case committed(outputs: OutgoingBatch, sequence: Int64?)
+        /// `called`: how many events the handler was called for.
+        case committed(outputs: OutgoingBatch, sequence: Int64?, called: Int)
         case failed(Failure, ErrorStory)
         /// Postgres did not answer, so it is not known what it did.
         case lost(ErrorStory)
@@ -50,7 +52,8 @@ extension PartitionRunner {
         let next = (piece.last?.offset ?? book.next - 1) + 1
         let call = scope.tracer?.begin(jobs)
         let own = call == nil ? scope : scope.in(call)
-        let result = await transaction(lane, book, next: next, call) { transaction, until in
+        let called = Mutex(jobs.count)
+        var result = await transaction(lane, book, next: next, call) { transaction, until in
             var fresh = jobs
             if isReplay {
                 fresh = []
@@ -58,6 +61,7 @@ extension PartitionRunner {
                     guard let state = job.state else { continue }
                     if try await store.noteReplayed(state.source, transaction) { fresh.append(job) }
                 }
+                called.withLock { $0 = fresh.count }
             }
             guard let first = fresh.first else { return [] }
             let context = own.context(first.event, attempts: first.attempts, until: until)
@@ -75,6 +79,9 @@ extension PartitionRunner {
                     self.addOutcome(of: disposal, to: &batch)
                 }
             }
+        }
+        if case .committed(let outputs, let sequence, _) = result {
+            result = .committed(outputs: outputs, sequence: sequence, called: called.withLock { $0 })
         }
         guard case .committed = result, core.scope.tracer != nil else { return result }
         let letters = core.job.namespace.topic(role.family.deadLetters)
@@ -123,7 +130,7 @@ extension PartitionRunner {
             call?.sent([:])
             lane.forgot(through: published)
             lane.book?.next = next
-            return .committed(outputs: batch, sequence: sequence)
+            return .committed(outputs: batch, sequence: sequence, called: 0)
         } catch {
             await rollBack(transaction)
             let story = ErrorStory(error, in: call)

@@ -15,7 +15,7 @@ final class PartitionRunner: Sendable {
     let figures: TopicFigures
     /// What a handler with state needs to remember of the partition; nil for others.
     let stateful: StatefulLane?
-    private let state: Mutex<State>
+    let state: Mutex<State>
     /// Whether its mode is open, for those who ask at every call of the handler: a lock would cost more than the answer.
     private let open = Atomic<Bool>(true)
 
@@ -28,7 +28,7 @@ final class PartitionRunner: Sendable {
         case abandoned
     }
 
-    private struct State: ~Copyable {
+    struct State: ~Copyable {
         var ledger: OffsetLedger
         var queues: [LaneQueue]
         var mode = Mode.open
@@ -40,6 +40,10 @@ final class PartitionRunner: Sendable {
         var watches: [UInt64: CallWatch] = [:]
         var lastToken: UInt64 = 0
         var whenIdle: [CheckedContinuation<Void, Never>] = []
+        /// How many wait for the log to take something.
+        var publishing = 0
+        /// Where it stands, and since when it has been there although nothing says why.
+        var still: (head: OffsetLedger.Ticket, since: Int64)?
         var owner: OnceOwner?
         var takingOver: Task<Result<OnceOwner, OnceFault>, Never>?
         /// What the once-only memory granted and has not heard of since, by ticket.
@@ -136,6 +140,16 @@ final class PartitionRunner: Sendable {
             return true
         }
         if starts { run(lane) }
+    }
+
+    /// The log had no more than what was admitted.
+    func reached(_ end: Offset) {
+        let now = core.now
+        state.withLock { state in
+            guard state.mode == .open else { return }
+            state.ledger.reached(end)
+            if state.committableSince == nil, state.ledger.committable != nil { state.committableSince = now }
+        }
     }
 
     // MARK: Work that is done

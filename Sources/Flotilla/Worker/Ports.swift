@@ -13,8 +13,19 @@ package protocol RecordSource: Sendable {
     func commit(_ offsets: [PartitionOffset]) async throws(KafkaFault)
     /// The first offset that a partition still has, and the one that its next record will get.
     func bounds(of place: TopicPartition, within limit: Duration) async throws(KafkaFault) -> Watermarks
+    /// The same of several partitions, with one time limit for all; those that were told.
+    func bounds(
+        of places: [TopicPartition], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Watermarks]
     /// How far the group has committed partitions; missing where it has not.
-    func committed(_ places: [TopicPartition]) async throws(KafkaFault) -> [TopicPartition: Offset]
+    func committed(
+        _ places: [TopicPartition], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Offset]
+    /// When the records at these offsets were written, or the next ones that are there; those that were told in time,
+    /// nil where the record does not say.
+    func times(
+        of records: [TopicPartition: Offset], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Int64?]
     func close(within budget: Duration) async
 }
 
@@ -23,9 +34,20 @@ extension Consumer: RecordSource {
         of place: TopicPartition, within limit: Duration
     ) async throws(KafkaFault) -> Watermarks { try await watermarks(place, within: limit) }
 
-    package func committed(_ places: [TopicPartition]) async throws(KafkaFault) -> [TopicPartition: Offset] {
-        try await committed(places, within: .seconds(5)).mapValues(\.offset)
+    package func bounds(
+        of places: [TopicPartition], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Watermarks] { try await watermarks(places, within: limit) }
+
+    package func committed(
+        _ places: [TopicPartition], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Offset] {
+        let found: [TopicPartition: PartitionOffset] = try await committed(places, within: limit)
+        return found.mapValues(\.offset)
     }
+
+    package func times(
+        of records: [TopicPartition: Offset], within limit: Duration
+    ) async throws(KafkaFault) -> [TopicPartition: Int64?] { try await timesAside(of: records, within: limit) }
 
     package func setPaused(_ isPaused: Bool, _ partitions: [TopicPartition]) {
         if isPaused { pauseLater(partitions) } else { resumeLater(partitions) }

@@ -111,6 +111,8 @@ final class WorkerCore: Sendable {
 
     func isPaused(_ place: TopicPartition) -> Bool { pauses.withLock { !$0[place].isEmpty } }
 
+    func pauses(of place: TopicPartition) -> PauseReasons { pauses.withLock { $0[place] } }
+
     var paused: [TopicPartition: PauseReasons] { pauses.withLock { $0.paused } }
 
     /// The consumer is told under the lock, or a pause and a resume could change places on their way to it. It only
@@ -205,24 +207,30 @@ final class WorkerCore: Sendable {
         }
     }
 
-    /// A handler's dependencies that have a breaker of their own.
-    private static let mostBreakers = 32
-
     /// Something is missing. Opens its breaker when that goes on.
     func missed(_ dependency: String, _ story: ErrorStory) {
-        let (dependency, opened) = breakers.withLock { breakers in
-            // The name is an author's text, and may be made of what an event brings: so many are told apart.
-            let dependency = breakers[dependency] != nil || breakers.count < Self.mostBreakers ? dependency : "other"
+        let (opened, dependency) = breakers.withLock { breakers in
+            let dependency = Self.name(dependency, among: breakers)
             let opened = breakers[dependency, default: Breaker(breakerPolicy)].failed(now: now)
             // Of the others nothing was learnt: a right to probe for one of them would be nobody's for ever.
             for name in breakers.keys where name != dependency { breakers[name]?.probeAbandoned() }
-            return (dependency, opened)
+            return (opened, dependency)
         }
         guard opened else { return }
         scope.log.warning(
             "paused: something that the handler needs is down",
             [("handler", job.name), ("dependency", dependency), ("error", story.message)])
     }
+
+    /// What is known under which name. Authors say what is missing, and one that takes the name from an event would have
+    /// a breaker and figures for each: after so many names, and beyond any name's length, it is one for all others.
+    private static func name(_ dependency: String, among breakers: [String: Breaker]) -> String {
+        let isOurs = ["kafka", "redis", Failure.postgres].contains(dependency)
+        let isKnown = isOurs || breakers[dependency] != nil
+        return isKnown || (breakers.count < mostBreakers && dependency.utf8.count <= 128) ? dependency : "other"
+    }
+
+    private static let mostBreakers = 32
 
     /// Calls went well.
     func succeeded(_ calls: Int) {

@@ -19,6 +19,16 @@ package struct WorkerSettings: Sendable {
     package var drainBudget: Duration = .seconds(20)
     package var leaveBudget: Duration = .seconds(5)
 
+    /// How often partitions are asked how far behind they are, and how long all of them may take to answer.
+    package var lagInterval: Int64 = 10_000
+    package var lagPatience: Duration = .seconds(3)
+    /// A call that has not come back so long after its deadline never will.
+    package var overduePatience: Int64 = 60_000
+    /// A partition that gets nowhere for so many deadlines of its handler, though nothing says why, is stuck; none
+    /// before `leastStill`.
+    package var stillDeadlines: Int64 = 10
+    package var leastStill: Int64 = 120_000
+
     package init() {}
 
     func limits(_ kind: TopicRole.Kind) -> OffsetLedger.Limits {

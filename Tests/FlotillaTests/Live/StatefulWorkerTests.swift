@@ -1,5 +1,4 @@
 import Contracts
-import Flotilla
 import FlotillaTesting
 import Kafka
 import Platform
@@ -8,6 +7,8 @@ import Synchronization
 import TestServers
 import TestSupport
 import Testing
+
+@testable import Flotilla
 
 /// Workers of a handler with state, against a real broker and a real Postgres.
 ///
@@ -271,6 +272,8 @@ import Testing
                     let outcomes = try await fleet.read("flotilla.outcomes", count: 3)
                     #expect(outcomes.count == 3)
                     try await waitUntil { worker.outstanding == 0 }
+                    // Of what was known as applied nobody was called.
+                    #expect(worker.figures.topics.first { $0.topic == "amounts.totals.replay" }?.succeeded.value == 1)
                 }
                 #expect(try await totals(pool).values.reduce(0, +) == 5)
             }

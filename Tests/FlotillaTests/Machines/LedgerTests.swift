@@ -19,6 +19,28 @@ import Testing
         var oldest: Int64? { records.first { !$0.isFinished }.flatMap { $0.time < 0 ? nil : $0.time } }
     }
 
+    @Test func theEndOfTheLogIsFinishedWhenAllBeforeItIs() {
+        var ledger = OffsetLedger()
+        ledger.reached(0)
+        #expect(ledger.position == nil && ledger.committable == nil)
+        let ticket = ledger.admit(7, bytes: 1)
+        ledger.reached(12)
+        #expect(ledger.position == 7 && ledger.committable == nil)
+        _ = ledger.finish(ticket)
+        #expect(ledger.position == 12 && ledger.committable == 12)
+        ledger.committed(12)
+        ledger.reached(12)
+        #expect(ledger.committable == nil)
+        // What is there from the beginning may be nothing but markers.
+        var empty = OffsetLedger()
+        empty.reached(3)
+        #expect(empty.position == 3 && empty.committable == 3)
+        // The topic was made anew: where the old one ended says nothing of it.
+        let first = ledger.admit(0, bytes: 1)
+        _ = ledger.finish(first)
+        #expect(ledger.position == 1 && ledger.committable == 1)
+    }
+
     @Test(arguments: TestDice.seeds(20)) func itDoesWhatTheSlowWayDoes(seed: UInt64) {
         var dice = TestDice(seed: seed)
         var limits = OffsetLedger.Limits(records: 50, bytes: 1000)

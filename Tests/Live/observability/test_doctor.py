@@ -164,6 +164,40 @@ def test_a_group_that_is_stuck(stack: Stack) -> None:
     until(lambda: "handler process" not in ill(doctor(stack)), "it to go on")
 
 
+def test_one_partition_that_is_stuck(stack: Stack) -> None:
+    def psql(*words: str) -> subprocess.Popen[str]:
+        line = ["/usr/lib/postgresql/15/bin/psql", stack.file["settings"]["DATABASE_URL"], "-qAt", *words]
+        return subprocess.Popen(line, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+
+    post(stack)
+    where = "FROM process.flotilla_positions WHERE topic = 'events.accepted'"
+
+    def used() -> str:
+        return psql("-c", f"SELECT partition {where} AND next_offset > 0 ORDER BY 1 LIMIT 1").communicate(timeout=30)[0].strip()
+
+    until(lambda: used() != "", "a partition that is worked on")
+    partition = used()
+    # Somebody else has its row, so its transactions wait and those of the others do not.
+    holder = psql()
+    assert holder.stdin is not None and holder.stdout is not None
+    try:
+        holder.stdin.write(f"BEGIN; SELECT 'held' {where} AND partition = {partition} FOR UPDATE;\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline().strip() == "held"
+
+        def stands() -> bool:
+            post(stack)
+            return "handler process" in ill(doctor(stack))
+
+        until(stands, "the doctor to see that it is stuck")
+        found = doctor(stack)["handler process"]["detail"]
+        assert f" of events.accepted {partition} at offset " in found or "postgres is missing" in found, found
+    finally:
+        holder.stdin.close()
+        holder.wait(30)
+    until(lambda: "handler process" not in ill(doctor(stack)), "it to go on")
+
+
 def test_endpoints_that_are_dead(stack: Stack) -> None:
     post(stack, 1)
     until(lambda: {"endpoint gone", "endpoint broken"} <= ill(doctor(stack)), "the doctor to see them")

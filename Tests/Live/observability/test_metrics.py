@@ -147,6 +147,12 @@ def test_figures_are_what_was_done(fleet: Stack) -> None:
     # How far behind it is is found once somebody has asked.
     until(lambda: re.search(r"^flotilla_lag_records", get(addresses(fleet)[process])[0], re.M) is not None, "a lag")
     until(lambda: value(process, r'flotilla_lag_records\{handler="ingest",topic="events.raw",partition="\d+"\}') == 0, "no lag")
+    assert value(process, r'flotilla_lag_looked_seconds\{handler="ingest"\}') < 120
+    # The same in short, beside what the worker depends on.
+    health = json.loads(get(addresses(fleet)[process], "/healthz")[0])
+    assert health["status"] == "ok"
+    lag = health["dependencies"]["lag"]
+    assert lag["status"] == "ok" and lag["records"] == 0 and lag["seconds"] == 0 and "worst" not in lag and "latency_ms" in lag
 
 
 def test_labels_are_what_they_were_whatever_events_bring(fleet: Stack) -> None:

@@ -1,0 +1,52 @@
+import Kafka
+import MockCluster
+import Testing
+
+@Suite(.timeLimit(.minutes(2))) struct WatermarksTests {
+    @Test func thoseOfSeveralPartitionsAreAskedTogether() async throws {
+        let fixture = try Fixture(partitions: 3)
+        try await fixture.fill(1, count: 5)
+        try await fixture.withConsumer { consumer in
+            let places = (0..<3).map { fixture.place($0) }
+            let marks = try await consumer.watermarks(places, within: .seconds(30))
+            #expect(marks[places[1]] == Watermarks(low: 0, high: 5) && marks[places[0]] == Watermarks(low: 0, high: 0))
+            #expect(marks.count == 3)
+            #expect(try await consumer.watermarks([], within: .seconds(1)).isEmpty)
+        }
+    }
+
+    /// One leader that does not answer costs its share of the time, and not the answers of the others.
+    @Test func aLeaderThatHangsSpoilsOnlyItsOwn() async throws {
+        let fixture = try Fixture(partitions: 6, brokers: 2)
+        let places = (0..<6).map { fixture.place($0) }
+        for place in places {
+            let broker = 1 + place.partition.rawValue % 2
+            try fixture.cluster.lead(place.topic.rawValue, partition: place.partition.rawValue, broker: broker)
+        }
+        try await fixture.withConsumer { consumer in
+            #expect(try await consumer.watermarks(places, within: .seconds(30)).count == 6)
+            fixture.cluster.set(broker: 2, roundTripMilliseconds: 3_600_000)
+            let marks = try await consumer.watermarks(places, within: .seconds(10))
+            #expect(marks.keys.sorted() == [places[0], places[2], places[4]])
+            fixture.cluster.set(broker: 1, roundTripMilliseconds: 3_600_000)
+            await #expect(throws: KafkaFault.self) { try await consumer.watermarks(places, within: .seconds(1)) }
+        }
+    }
+
+    @Test func timesAreThoseOfTheRecordsThatAreThere() async throws {
+        let fixture = try Fixture(partitions: 2)
+        let records = (0..<3).map { number in
+            OutgoingRecord(topic: fixture.topic, partition: 0, value: [1], timestamp: 1_767_225_600_000 + Int64(number))
+        }
+        try await fixture.withProducer { producer in
+            let report = try await producer.send(OutgoingBatch(records))
+            #expect(report.isAllDelivered)
+        }
+        try await fixture.withConsumer { consumer in
+            let times = try await consumer.timesAside(of: [fixture.place(0): 1], within: .seconds(60))
+            #expect(times == [fixture.place(0): 1_767_225_600_001])
+            // Nothing is there: nothing is told, and nobody waits for longer than was said.
+            #expect(try await consumer.timesAside(of: [fixture.place(1): 0], within: .milliseconds(300)).isEmpty)
+        }
+    }
+}
