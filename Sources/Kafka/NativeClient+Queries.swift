@@ -22,8 +22,16 @@ extension NativeClient {
         try place.topic.check(at: KafkaFault.Site("watermarks", place))
         var low: Int64 = 0
         var high: Int64 = 0
-        let code = unsafe rd_kafka_query_watermark_offsets(
-            handle, place.topic.rawValue, place.partition.rawValue, &low, &high, Int32(limit.patience))
+        func ask() -> rd_kafka_resp_err_t {
+            unsafe rd_kafka_query_watermark_offsets(
+                handle, place.topic.rawValue, place.partition.rawValue, &low, &high, Int32(limit.patience))
+        }
+        var code = ask()
+        if code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION {
+            // A partition that nobody led is remembered as none, for minutes after somebody does.
+            learn([place.topic], within: limit)
+            code = ask()
+        }
         try KafkaFault.check(code, at: KafkaFault.Site("watermarks", place))
         return Watermarks(low: Offset(low), high: Offset(high))
     }

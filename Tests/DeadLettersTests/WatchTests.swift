@@ -27,7 +27,9 @@ import Testing
                         #expect(try await admin.create([NewTopic(letters, partitions: 1)]).isEmpty)
                         try await publish(numbers.map { TestLetters.record(TestLetters.letter($0)) }, client)
                         try await following(index, client) {
-                            try await eventually { try await index.find(TestLetters.letter(numbers.upperBound - 1).id) != nil }
+                            try await eventually {
+                                try await index.find(TestLetters.letter(numbers.upperBound - 1).id) != nil
+                            }
                         }
                     }
                     try await make(0..<3)
@@ -87,7 +89,8 @@ import Testing
                     try await index.take(TestLetters.batch(some))
                     let job = try await index.replay(.init(DeadLetterFilter(), confirmed: 3, who: "ada"))
                     try await index.run("UPDATE entries SET state = 'replayed'")
-                    try await index.run("UPDATE items SET sent_at = now(), published_at = now(), published_offset = number - 1")
+                    try await index.run(
+                        "UPDATE items SET sent_at = now(), published_at = now(), published_offset = number - 1")
                     try await index.run("UPDATE jobs SET state = 'finishing', published = 3")
                     try await publish(some.map { TestLetters.record($0, in: replay.topic) }, client)
                     _ = try await admin.deleteRecords(below: [replay: 3])
@@ -105,7 +108,9 @@ import Testing
                     let following = Task { try await follower.follow() }
                     let watching = Task { await RetentionWatch(follower: follower).watch() }
                     try await eventually {
-                        try await index.pool.transaction { try await !$0.query("SELECT 1 AS one FROM retentions").isEmpty }
+                        try await index.pool.transaction {
+                            try await !$0.query("SELECT 1 AS one FROM retentions").isEmpty
+                        }
                     }
                     still.set(false)
                     try await eventually { try await index.states() == [.resolved: 2, .open: 1] }
@@ -120,7 +125,8 @@ import Testing
     }
 
     /// Where one replay goes to cannot be asked: the others go on, and it does when it can.
-    @Test(arguments: [true, false]) func aPlaceThatCannotBeReachedHoldsUpItsOwnReplayAlone(_ hasSent: Bool) async throws {
+    @Test(arguments: [true, false]) func aPlaceThatCannotBeReachedHoldsUpItsOwnReplayAlone(_ hasSent: Bool) async throws
+    {
         try await withIndex { index in
             let cluster = try MockCluster()
             let client = ClientConfiguration(brokers: cluster.brokers)
@@ -135,7 +141,9 @@ import Testing
                 jobs.append(try await index.replay(.init(DeadLetterFilter(), confirmed: 1, who: "ada")))
             }
             // As one that ended in the middle has left it.
-            if hasSent { try await index.run("UPDATE items SET sent_at = now(), sent_from = 0 WHERE job = \(jobs[0].id)") }
+            if hasSent {
+                try await index.run("UPDATE items SET sent_at = now(), sent_from = 0 WHERE job = \(jobs[0].id)")
+            }
             cluster.lead("orders.clerk.replay", 0, by: nil)
             let lease = try #require(try await WorkLease.take(index, for: "a"))
             let runner = ReplayRunner(index.follower(client), lease, pause: .milliseconds(200))
@@ -144,7 +152,8 @@ import Testing
             try await eventually { try await index.job(jobs[0].id)?.reason.contains("orders.clerk.replay/0") == true }
             let job = try #require(try await index.job(jobs[0].id))
             #expect(!job.state.stands && !job.state.isOver && job.published == 0, "\(job)")
-            #expect(try await index.find(TestLetters.letter(0, of: TopicFamily("orders", "clerk")).id)?.state == .replaying)
+            #expect(
+                try await index.find(TestLetters.letter(0, of: TopicFamily("orders", "clerk")).id)?.state == .replaying)
             cluster.lead("orders.clerk.replay", 0, by: 1)
             try await eventually { try await index.job(jobs[0].id)?.state == .finishing }
             let after = try #require(try await index.job(jobs[0].id))

@@ -133,7 +133,8 @@ package final class RecordReader: Sendable {
         while !ends.isEmpty, bytes <= maxBytes, Time.monotonicMilliseconds < deadline {
             guard Time.monotonicMilliseconds - movedAt < Self.patience else {
                 throw Silence(
-                    place: ends.keys.min(), description: "the broker has brought nothing for 30 s of \(ends.keys.sorted())")
+                    place: ends.keys.min(),
+                    description: "the broker has brought nothing for 30 s of \(ends.keys.sorted())")
             }
             let wait = min(1000, max(1, deadline - Time.monotonicMilliseconds))
             for event in try await consumer.nextAll(within: .milliseconds(wait)) {

@@ -54,7 +54,8 @@ extension ReplayRunner {
             let reason = ErrorText.line(
                 "\(closed) cannot be reached, which is tried again every \(detours.pause): \(text)", bytes: 512)
             service.log.warning(
-                "a replay cannot reach a place, and waits for it", [("job", job.id), ("place", closed), ("error", text)])
+                "a replay cannot reach a place, and waits for it",
+                [("job", job.id), ("place", closed), ("error", text)])
             detours.close(closed, for: job.id, now: Time.monotonicMilliseconds)
             try await tell(reason, of: job)
             return false

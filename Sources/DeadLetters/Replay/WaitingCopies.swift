@@ -25,7 +25,9 @@ package struct WaitingCopies: Sendable {
     let at: Timestamp
 
     /// Of all that is replayed and fits. Throws when a broker does not say.
-    package init(_ filter: DeadLetterFilter, _ index: DeadLetterIndex, _ client: ClientConfiguration, _ fleet: Namespace)
+    package init(
+        _ filter: DeadLetterFilter, _ index: DeadLetterIndex, _ client: ClientConfiguration, _ fleet: Namespace
+    )
         async throws
     {
         let (at, asked) = try await index.replayedPlaces(filter)

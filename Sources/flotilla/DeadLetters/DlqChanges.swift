@@ -63,7 +63,8 @@ extension Command {
                 return (try await index.restore(filter, limit: limit, confirmed: confirmed, who: DlqPlace.user), nil)
             }
             guard let client = place.client else {
-                throw Refused("KAFKA_BROKERS is not set, and whether copies still wait for their handler is in the topics")
+                throw Refused(
+                    "KAFKA_BROKERS is not set, and whether copies still wait for their handler is in the topics")
             }
             let given = try await index.giveUp(
                 filter, limit: limit, confirmed: confirmed, who: DlqPlace.user,
