@@ -165,8 +165,8 @@ extension DeadLetterIndex {
                 if !handlers.contains(handler) { handlers.append(handler) }
             }
             let why =
-                "copies may still be before their handler, in its replay topic or in a retry topic (\(places.joined(separator: ", "))): "
-                + "open now, they would be handled twice. Start \(handlers.joined(separator: ", ")), which ends them; "
+                "the handler may still come to their copies (\(places.joined(separator: ", ")), or in a retry topic behind it), "
+                + "and opened now they would be handled twice. Start \(handlers.joined(separator: ", ")), which ends them, "
                 + "or wait until the topic's retention has deleted the copies"
             guard count + left > 0 else { throw Refused("none that is replayed fits: nothing has changed") }
             guard count > 0 else { throw Refused("none of \(left) is given up: \(why)") }
