@@ -46,7 +46,7 @@ final class FollowerGauges: Sendable {
             Double(standing.load(ordering: .relaxed)))
         text.add(
             "flotilla_deadletters_expiring", .gauge,
-            "Dead letters, open or in a replay, that their topic's retention deletes within 72 hours.",
+            "Dead letters, open or in a replay, that their topic's retention deletes within 72 hours, or half of it when that is less.",
             Double(expiring.load(ordering: .relaxed)))
         let oldest = oldestOpen.load(ordering: .relaxed)
         text.add(
