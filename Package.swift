@@ -390,3 +390,18 @@ let package = Package(
     ],
     cxxLanguageStandard: .cxx17
 )
+
+// The fuzzer brings a `main` of its own, so this one is built by itself: `make fuzz`.
+if Context.environment["FLOTILLA_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: [
+                "Aggregate", "Contracts", "Edge", "Flotilla", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
+                "TestSupport",
+            ],
+            path: "Tests/Fuzz",
+            exclude: ["fuzz.py"],
+            swiftSettings: strict
+        ))
+}
