@@ -15,6 +15,7 @@ import statistics
 import threading
 import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from edge import FLOTILLA, ROUNDS, SECONDS, Site, wait_for
 from ports import free_port
@@ -156,9 +157,24 @@ def edge() -> None:
                 rate, _ = watched.reading(run) if mode == "on" else run()
                 speeds[mode].append(rate)
                 costs[mode].append((processor(processes[mode].pid) - before) / rate * 1e6)
-        watched.check()
         told(f"The edge, one event a request, {CONNECTIONS} connections", "requests/s", speeds)
         told("The edge: processor time", "µs a request", costs, False)
+        # Side by side, each with half of the connections: whatever the machine does falls on both at the same moment.
+        together = {"off": [], "on": []}
+
+        def beside(mode: str) -> None:
+            before = processor(processes[mode].pid)
+            rate, _ = site.wrk(mode, CONNECTIONS // 2)
+            together[mode].append((processor(processes[mode].pid) - before) / (rate * SECONDS) * 1e6)
+
+        def both() -> None:
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(beside, ("off", "on")))
+
+        for _ in range(ROUNDS):
+            watched.reading(both)
+        told("Both at the same time: processor time", "µs a request", together, False)
+        watched.check()
     finally:
         watched.end()
         site.end()
