@@ -13,7 +13,7 @@ SOURCES  := Package.swift Sources Tests Benchmarks
 # A target check that a typo in an import cannot pass, and no warning that scrolls by.
 CHECKED  := --explicit-target-dependency-import-check error
 
-.PHONY: release up help setup build test unit live faults prove bench fmt lint clean
+.PHONY: release up help setup build test unit live faults prove bench fuzz fmt lint clean
 .DEFAULT_GOAL := release
 
 release: .build/packages  ## build the release binary as bin/flotilla
@@ -74,6 +74,13 @@ prove: .build/setup release build  ## the long proofs: workers and all that they
 	FLOTILLA_IMAGE_ROOT=$(CURDIR)/.build/image/image timeout -k 10 600 \
 	    $(PYTHON) -m pytest -q -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live/deploy
 	@echo "make prove: all passed"
+
+# The sanitizers are named once more for Swift: it takes the last mention alone.
+FUZZ_SECONDS ?= 60
+fuzz: .build/setup  ## feed whatever reads frames, bodies, files or sketches with what libFuzzer thinks of; FUZZ_SECONDS=1200 for each
+	FLOTILLA_FUZZ=build swift build -c release --product Fuzz --scratch-path .build/fuzz --sanitize=fuzzer \
+	    -Xswiftc -sanitize=fuzzer,address -Xswiftc -enable-testing
+	$(PYTHON) Tests/Fuzz/fuzz.py --seconds $(FUZZ_SECONDS)
 
 bench: .build/setup  ## measure, as tables with ratios; BENCH_ONLY=edge a part, BENCH_MINUTES=10 the edge for so long
 	swift build -c release $(CHECKED)

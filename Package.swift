@@ -58,7 +58,7 @@ let package = Package(
         .target(name: "Commands", dependencies: ["JSON", "Platform"], swiftSettings: strict),
 
         // librdkafka in Swift.
-        .target(name: "Kafka", dependencies: ["Model", "Platform", "CRdKafka"], swiftSettings: strict),
+        .target(name: "Kafka", dependencies: ["Model", "Platform", "JSON", "CRdKafka"], swiftSettings: strict),
 
         // hiredis in Swift, on a socket of ours.
         .target(name: "Redis", dependencies: ["Platform", "CLinux", "CHiredis", "COpenSSL"], swiftSettings: strict),
@@ -79,7 +79,9 @@ let package = Package(
         .target(name: "WebAPI", dependencies: ["HTTP", "JSON"], swiftSettings: strict),
 
         // The port for those who watch over a process: health and metrics.
-        .target(name: "AdminPort", dependencies: ["HTTP", "JSON", "Platform", "Tracing"], swiftSettings: strict),
+        .target(
+            name: "AdminPort", dependencies: ["HTTP", "JSON", "Kafka", "Platform", "Tracing"], swiftSettings: strict
+        ),
 
         // What topics/ says: topics, schemas, policies; and how it gets to a broker.
         .target(
@@ -388,3 +390,18 @@ let package = Package(
     ],
     cxxLanguageStandard: .cxx17
 )
+
+// The fuzzer brings a `main` of its own, so this one is built by itself: `make fuzz`.
+if Context.environment["FLOTILLA_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzz",
+            dependencies: [
+                "Aggregate", "Contracts", "Edge", "Flotilla", "JSON", "Kafka", "LocalBroker", "Model", "Platform",
+                "TestSupport",
+            ],
+            path: "Tests/Fuzz",
+            exclude: ["fuzz.py"],
+            swiftSettings: strict
+        ))
+}

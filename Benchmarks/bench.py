@@ -28,6 +28,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient, NewTopic
 
+import observed
 from deadletters import deadletters
 from edge import edge
 from ports import free_port
@@ -333,8 +334,17 @@ def pipeline() -> None:
     subprocess.run([sys.executable, Path(__file__).with_name("pipeline.py")], check=True)
 
 
+def observed_worker() -> None:
+    broker = Broker("observed", fsync="interval")
+    try:
+        observed.worker(broker.address, client)
+    finally:
+        broker.close()
+
+
 def main() -> None:
-    parts = {"broker": log, "workers": workers, "aggregate": aggregate, "pipeline": pipeline, "edge": edge, "deadletters": deadletters}
+    parts = {"broker": log, "workers": workers, "aggregate": aggregate, "pipeline": pipeline, "edge": edge,
+             "deadletters": deadletters, "observed-worker": observed_worker, "observed-edge": observed.edge}
     wanted = os.environ.get("BENCH_ONLY", ",".join(parts)).split(",")
     if unknown := [name for name in wanted if name not in parts]:
         raise SystemExit(f"bench: BENCH_ONLY={','.join(unknown)}: there is {', '.join(parts)}")

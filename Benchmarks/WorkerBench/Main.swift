@@ -5,6 +5,8 @@
 //   worker-bench BROKERS noop COUNT [ENVELOPE]       has a handler see them that does nothing
 //   worker-bench BROKERS transform COUNT [ENVELOPE]  … that reads two fields and publishes one output for each
 //
+//   worker-bench BROKERS observed COUNT ENVELOPE noop|transform PORT: in Observed.swift
+//
 // ENVELOPE: `minimal` for the four attributes that CloudEvents requires, in bench.minimal; `edge` for the nine headers
 // that the edge writes, in bench.edge; `hundredth` for the same with a trace that is kept in one of a hundred only, in
 // bench.hundredth; by default six, those four with time and content type.
@@ -43,6 +45,10 @@ enum WorkerBench {
                 case "read": (try await read(client, count, envelope), 0)
                 case "noop": try await work(client, count, envelope, Seen(publishes: false))
                 case "transform": try await work(client, count, envelope, Seen(publishes: true))
+                case "observed":
+                    try await Observed.work(
+                        arguments[1], count, envelope, publishes: arguments.dropFirst(5).first == "transform",
+                        port: arguments.dropFirst(6).first.flatMap { UInt16($0) } ?? 0)
                 case let other: throw Unknown(verb: other)
                 }
             print("\(count) \(seconds) \(firstAfter)")

@@ -14,6 +14,6 @@ extension MetricsText {
             Double(figures.waitingBytes))
         add(
             "flotilla_traces_limited_total", .counter,
-            "Traces that were not begun because so many were in that second.", Double(figures.limited))
+            "Traces that were not begun or taken over because so many were in that second.", Double(figures.limited))
     }
 }

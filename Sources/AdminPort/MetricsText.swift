@@ -71,10 +71,16 @@ package struct MetricsText: Sendable {
 
     private mutating func line(_ name: String, _ labels: Labels, _ value: Double) {
         text += name
-        if !labels.isEmpty {
-            text += "{" + labels.map { "\($0.name)=\"\(Self.escaped($0.value))\"" }.joined(separator: ",") + "}"
+        for (index, label) in labels.enumerated() {
+            text += index == 0 ? "{" : ","
+            text += label.name
+            text += "=\""
+            text += Self.escaped(label.value)
+            text += "\""
         }
-        text += " \(Self.number(value))\n"
+        text += labels.isEmpty ? " " : "} "
+        text += Self.number(value)
+        text += "\n"
     }
 
     /// What every process tells of itself, under the names that all of Prometheus' libraries use.
@@ -89,12 +95,31 @@ package struct MetricsText: Sendable {
             let seconds = Double(used.tv_sec) + Double(used.tv_nsec) / 1e9
             add("process_cpu_seconds_total", .counter, "Processor time of the process.", seconds)
         }
+        add("process_start_time_seconds", .gauge, "When the process began, since 1970.", Self.began)
         if let count = Self.openFiles { add("process_open_fds", .gauge, "Open files and sockets.", Double(count)) }
     }
 
-    private static func words(_ path: String) -> [Substring] {
+    /// Found once: a clock that is set meanwhile must not look like another start.
+    private static let began: Double = {
+        let now = Double(Time.wallMilliseconds) / 1000
+        // Behind the name, which may have spaces and brackets, the twentieth word: in ticks since the machine began.
+        let fields = words("/proc/self/stat", from: ")")
+        var upFor = timespec()
+        guard fields.count > 20, let ticks = Double(fields[20]), unsafe clock_gettime(CLOCK_BOOTTIME, &upFor) == 0
+        else {
+            return now
+        }
+        let age =
+            Double(upFor.tv_sec) + Double(upFor.tv_nsec) / 1e9 - ticks / Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
+        return ((now - max(0, age)) * 100).rounded() / 100
+    }()
+
+    /// The words of a small file, from the last `mark` on where one is asked for.
+    private static func words(_ path: String, from mark: Character? = nil) -> [Substring] {
         guard let bytes = try? Files.read(path, limit: 4096) else { return [] }
-        return String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+        let text = String(decoding: bytes, as: UTF8.self)
+        let start = mark.flatMap { text.lastIndex(of: $0) } ?? text.startIndex
+        return text[start...].split(whereSeparator: \.isWhitespace)
     }
 
     private static var openFiles: Int? {
@@ -111,6 +136,8 @@ package struct MetricsText: Sendable {
     }
 
     private static func escaped(_ text: String) -> String {
-        text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+        // Most have nothing to escape, and a process tells hundreds of them at each look.
+        guard text.utf8.contains(where: { "\\\"\n".utf8.contains($0) }) else { return text }
+        return text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
     }
 }

@@ -46,6 +46,8 @@ package final class EdgeServer: Sendable {
             log.warning("kafka", [("error", fault)])
             if fault.isFatal { fatal(fault) }
         }
+        let clients = ClientFigures()
+        producing.client.tell(clients, as: "producer")
         let producer = try Producer(producing)
         let admin: Admin
         do { admin = try Admin(client, patience: .seconds(2)) } catch {
@@ -70,6 +72,7 @@ package final class EdgeServer: Sendable {
                             to: &text, topics: Array(edge.topics.values), connections: server.connectionCount,
                             held: server.heldBytes,
                             streamed: edge.share.bytes)
+                        text.add(clients)
                         text.add(edge.tracer)
                     }
                 }

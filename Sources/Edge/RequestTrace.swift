@@ -31,13 +31,18 @@ final class RequestTrace: Sendable {
     init(_ tracer: Tracer, _ request: HTTPRequest, _ route: Route) {
         self.tracer = tracer
         let parent = Self.parent(request)
-        var span = tracer.begin("\(request.method) \(route.templates[0])", .server, below: parent)
+        var span = tracer.begin("\(request.method) \(route.templates[0])", .server, entering: parent)
+        place = span.place
+        isContinued = parent != nil
+        // Mostly nobody keeps it: then there is nothing to be said, and nothing to be copied.
+        guard span.isRecording else {
+            state = Mutex(State())
+            return
+        }
         span.set("http.request.method", .text(request.method))
         span.set("http.route", .text(route.templates[0]))
         span.set("url.path", .text(request.path))
         if let length = request.contentLength { span.set("http.request.body.size", .integer(Int64(length))) }
-        place = span.place
-        isContinued = parent != nil
         state = Mutex(State(request: span))
     }
 
@@ -54,9 +59,18 @@ final class RequestTrace: Sendable {
 
     /// Where an event stands from now on; `own` is what it brings, `number` its place in the batch.
     func begin(_ id: String, to topic: TopicName, own: TraceParent?, _ number: Int) -> TraceParent {
-        let isMany = state.withLock { $0.isMany }
-        let parent = own ?? (isMany && !isContinued ? nil : place)
-        var span = tracer.begin("send \(topic)", .producer, below: parent)
+        let parent: TraceParent?
+        var span: Span
+        if own == nil, !state.withLock({ $0.isMany }) {
+            // The request's own event: what was decided of the request holds for it.
+            parent = place
+            span =
+                place.isSampled ? tracer.begin("send \(topic)", .producer, below: place) : tracer.unkept(below: place)
+        } else {
+            // Each of many counts, also within one trace: a request may bring a hundred thousand.
+            parent = own ?? (isContinued ? place : nil)
+            span = tracer.begin("send \(topic)", .producer, entering: parent)
+        }
         guard span.isRecording else { return span.place }
         span.set("messaging.system", "kafka")
         span.set("messaging.operation.name", "send")

@@ -15,6 +15,7 @@ extension ClientConfiguration {
         let compression = settings.value(compressionName, expected: "none, gzip, snappy, lz4 or zstd") { text in
             ProducerConfiguration.Compression.all.first { $0.name == text }
         }
+        let interval = settings.integer(intervalName, in: 0...86_400_000)
         let extra = options(&settings)
         guard let brokers else { return nil }
         if brokers.isEmpty || !brokers.allSatisfy(isAddress) {
@@ -24,6 +25,7 @@ extension ClientConfiguration {
         var configuration = ClientConfiguration(brokers: brokers)
         configuration.extra = extra
         if let compression { configuration.compression = compression }
+        if let interval { configuration.statisticsInterval = .milliseconds(interval) }
         return configuration
     }
 
@@ -35,6 +37,8 @@ extension ClientConfiguration {
 
     /// The producers' alone: another client would only be warned of it.
     private static let compressionName = "LIBRDKAFKA_COMPRESSION_TYPE"
+    /// Of those clients whose figures somebody takes.
+    private static let intervalName = "LIBRDKAFKA_STATISTICS_INTERVAL_MS"
 
     /// `LIBRDKAFKA_SOCKET_TIMEOUT_MS` is `socket.timeout.ms`.
     private static func options(_ settings: inout Settings) -> [String: String] {
@@ -42,7 +46,7 @@ extension ClientConfiguration {
         var extra: [String: String] = [:]
         let names = settings.all.keys.filter { $0.hasPrefix(prefix) }
         for name in Set(names.map { $0.hasSuffix("_FILE") ? String($0.dropLast(5)) : $0 }).sorted()
-        where name != compressionName {
+        where name != compressionName && name != intervalName {
             guard let value = settings.text(name) else { continue }
             let option = String(name.dropFirst(prefix.count).lowercased().map { $0 == "_" ? "." : $0 })
             var probe = ClientConfiguration(brokers: ["localhost:9092"])

@@ -9,6 +9,8 @@ public struct ClientConfiguration: Sendable {
     public var extra: [String: String] = [:]
     /// How its producers compress, unless they say otherwise. Default none.
     public var compression: ProducerConfiguration.Compression = .none
+    /// How often a producer or a consumer tells its figures to whom `tell` names. Zero is never.
+    public var statisticsInterval: Duration = .seconds(10)
     public var hooks = ClientHooks()
 
     public init(brokers: [String]) { self.brokers = brokers }

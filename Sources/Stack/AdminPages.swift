@@ -14,13 +14,14 @@ struct AdminPages {
         server = try AdminServer(
             host: stack.options.admin.host, port: stack.options.admin.port, health: health, pages: pages
         ) { text in
-            let states = stack.supervisor.states
+            // What is done once and over is not down.
+            let states = stack.supervisor.states.filter { $0.role != .setup }
             text.add(
                 "flotilla_stack_up", .gauge, "Whether a process of the stack runs.",
                 states.map { ([("name", $0.name), ("role", $0.role.rawValue)], $0.process == nil ? 0 : 1) })
             text.add(
                 "flotilla_stack_restarts_total", .counter, "How often a process died and was started again.",
-                states.map { ([("name", $0.name), ("role", $0.role.rawValue)], Double($0.deaths)) })
+                states.map { ([("name", $0.name), ("role", $0.role.rawValue)], Double($0.allDeaths)) })
         }
     }
 

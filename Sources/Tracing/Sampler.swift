@@ -6,7 +6,8 @@ public struct Sampler: Sendable, Hashable {
     public let ratio: Double
     /// Whether what others decided counts; else each trace is judged by its number, wherever it began.
     public let isParentBased: Bool
-    /// How many traces are begun in a second at most, so that their cost does not grow with the load.
+    /// How many traces are begun, or taken over from somebody outside, in a second at most, so that their cost does not
+    /// grow with the load.
     public let perSecond: Int
     private let threshold: UInt64
 

@@ -84,12 +84,26 @@ public final class Tracer: Sendable {
             return Span(
                 place.isSampled ? name() : "", kind, place: place, parent: nil, start: place.isSampled ? clock() : 0)
         }
-        guard sampler.keeps(below: parent) else {
-            let place = TraceParent(trace: parent.trace, span: parent.span, isSampled: false)
-            return Span("", kind, place: place, parent: nil, start: 0)
-        }
+        guard sampler.keeps(below: parent) else { return unkept(below: parent) }
         let place = TraceParent(trace: parent.trace, span: newSpanID(), isSampled: true)
         return Span(name(), kind, place: place, parent: parent, start: clock())
+    }
+
+    /// Begins a span below what somebody outside says, or a trace without that. It counts as a trace that begins here, or
+    /// whoever may send decides what is spent on traces; beyond the limit the trace goes on unkept, by its number.
+    public func begin(
+        _ name: @autoclosure () -> String, _ kind: Span.Kind = .internal, entering parent: TraceParent?
+    ) -> Span {
+        guard let parent, sampler.keeps(below: parent), !mayBegin() else {
+            return begin(name(), kind, below: parent)
+        }
+        return unkept(below: parent)
+    }
+
+    /// A span that nobody keeps, whatever the sampler says: what it belongs to is not kept either.
+    public func unkept(below parent: TraceParent) -> Span {
+        let place = TraceParent(trace: parent.trace, span: parent.span, isSampled: false)
+        return Span("", .internal, place: place, parent: nil, start: 0)
     }
 
     /// Begins a trace that is kept because what it links to is.
@@ -130,7 +144,9 @@ public final class Tracer: Sendable {
     private func newTrace() -> TraceParent {
         let (high, low) = RandomPool.shared.next()
         let trace = TraceID(high: high, low: low | 1)
-        return TraceParent(trace: trace, span: newSpanID(), isSampled: sampler.keeps(trace) && mayBegin())
+        let isSampled = sampler.keeps(trace) && mayBegin()
+        // Of a trace that is not kept nobody looks for the span: it only must not be 0.
+        return TraceParent(trace: trace, span: isSampled ? newSpanID() : high | 1, isSampled: isSampled)
     }
 
     private func newSpanID() -> UInt64 { RandomPool.shared.next().0 | 1 }

@@ -4,12 +4,13 @@ import Model
 import Platform
 import Postgres
 import TestServers
+import TestSupport
 import Testing
 
 @testable import DeadLetters
 
 /// The index in a real Postgres: what comes by the topics, and what becomes of it.
-@Suite struct IndexTests {
+@Suite(.inTurns) struct IndexTests {
     private let family = TopicFamily("orders", "pricer")
 
     @Test func aDeadLetterGoesThroughItsStates() async throws {

@@ -79,16 +79,6 @@ import Testing
 
     // MARK: What is needed
 
-    private func withBroker(_ body: (ClientConfiguration) async throws -> Void) async throws {
-        let folder = TemporaryFolder()
-        var configuration = BrokerConfiguration(dataFolder: folder.path)
-        if let anywhere = Endpoint("127.0.0.1:0") { configuration.listen = anywhere }
-        configuration.durability = .never
-        let broker = try Broker.start(configuration, log: Log(level: .error, format: .text))
-        defer { try? broker.stop() }
-        try await body(ClientConfiguration(brokers: ["127.0.0.1:\(broker.endpoint.port)"]))
-    }
-
     private func publish(_ records: [OutgoingRecord], to topic: TopicName, _ client: ClientConfiguration) async throws {
         let admin = try Admin(client)
         #expect(try await admin.create([NewTopic(topic, partitions: 1)]).isEmpty)

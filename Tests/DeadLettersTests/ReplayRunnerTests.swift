@@ -4,12 +4,13 @@ import Model
 import Platform
 import Postgres
 import TestServers
+import TestSupport
 import Testing
 
 @testable import DeadLetters
 
 /// What whoever replays does with the index: chooses, notes, ends jobs, and gives up what nobody tells of.
-@Suite struct ReplayRunnerTests {
+@Suite(.inTurns) struct ReplayRunnerTests {
     private let letter = { TestLetters.letter($0) }
 
     @Test func oneThatHasLostItsLeaseNotesNothing() async throws {
@@ -145,10 +146,23 @@ import Testing
             try await index.take(TestLetters.batch(from: 1, told: [(letter(0), job.id, 1, "done")]))
             #expect(try await index.states() == [.resolved: 1, .replayed: 3])
             if bySomebody {
-                #expect(try await index.giveUp(DeadLetterFilter(), limit: 2, confirmed: 2, who: "ada") == 2)
+                let later = Timestamp(milliseconds: Time.wallMilliseconds + 3_600_000)
+                func giveUp(_ next: Offset, at: Timestamp) async throws -> DeadLetterIndex.GivenUp {
+                    let mark = WaitingCopies.Mark(
+                        family: TestLetters.family, toSource: false, partition: 0, next: next, end: 9)
+                    return try await index.giveUp(
+                        DeadLetterFilter(), confirmed: 2, who: "ada", waiting: WaitingCopies(marks: [mark], at: at))
+                }
+                await #expect(throws: Refused.self) { try await giveUp(2, at: later) }
+                // What was published after somebody looked is in nothing that was seen.
+                await #expect(throws: Refused.self) { try await giveUp(4, at: Timestamp(milliseconds: 0)) }
+                let given = try await giveUp(4, at: later)
+                #expect(given.count == 2 && given.left == 1 && given.why.contains("Start pricer"), "\(given)")
             } else {
-                let lows: SQL =
-                    "(VALUES ('orders', 'pricer', 0, 4), ('orders', 'clerk', 0, 9)) AS l (topic, handler, partition, low)"
+                let clerk = TopicFamily("orders", "clerk")
+                let lows = [(TestLetters.family, Offset(4)), (clerk, 9)].map { family, low in
+                    RetentionWatch.Low(family: family, partition: 0, offset: low)
+                }
                 #expect(try await index.release(below: lows) == 2)
             }
             #expect(try await index.states() == [.resolved: 1, .replayed: 1, .open: 2])
@@ -193,9 +207,17 @@ import Testing
     @Test func whatWaitsInAReplayIsWatchedLikeWhatIsOpen() async throws {
         try await withIndex { index in
             var letters = (0..<3).map(letter)
-            for number in letters.indices { letters[number].copiedAt = Timestamp(milliseconds: Time.wallMilliseconds) }
+            for number in letters.indices {
+                letters[number].copiedAt = Timestamp(milliseconds: Time.wallMilliseconds - 36 * 3_600_000)
+            }
             try await index.take(TestLetters.batch(letters))
-            try await index.run("INSERT INTO retentions VALUES ('orders', 'pricer', 71 * 3600000)")
+            // Half of what the topic keeps is less than 72 hours, and not over; nor are 72 hours before the end of a week.
+            for hours in [73, 109] {
+                try await index.run("DELETE FROM retentions")
+                try await index.run("INSERT INTO retentions VALUES ('orders', 'pricer', \(hours * 3_600_000))")
+                #expect(try await index.expiring().isEmpty, "\(hours)")
+            }
+            try await index.run("UPDATE retentions SET milliseconds = 71 * 3600000")
             var filter = DeadLetterFilter()
             filter.ids = letters.prefix(2).map(\.id)
             _ = try await index.replay(.init(filter, confirmed: 2, who: "ada"))

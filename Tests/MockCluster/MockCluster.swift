@@ -65,6 +65,11 @@ internal import CRdKafka
         unsafe rd_kafka_mock_topic_set_error(cluster, topic, rd_kafka_resp_err_t(rawValue: error))
     }
 
+    /// From now on this broker leads the partition; the first is 1, and without any nobody answers for it.
+    public func lead(_ topic: String, _ partition: Int32, by broker: Int32?) {
+        unsafe _ = rd_kafka_mock_partition_set_leader(cluster, topic, partition, broker ?? -1)
+    }
+
     /// Every answer of a broker takes this long; the first is 1. An hour is as good as a broker that is away: stopping
     /// one would end the process where another socket has got its port meanwhile.
     public func set(broker: Int32, roundTripMilliseconds: Int32) {

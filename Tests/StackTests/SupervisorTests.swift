@@ -16,6 +16,8 @@ import Testing
                 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000,
             ])
         #expect(policy.died(after: RestartPolicy.settled) == 100)
+        #expect(policy.deaths == 1)
+        #expect(policy.allDeaths == 11)
     }
 
     @Test func startsAgainWhatDies() throws {

@@ -92,6 +92,28 @@ import Testing
         #expect((0..<10).count { _ in tracer.begin("x").isRecording } == 3)
     }
 
+    /// What comes from outside counts as what begins here, in one second together; beyond that it goes on unkept.
+    @Test func whatEntersIsLimitedToo() {
+        let seconds = Atomic<Int64>(5)
+        var configuration = Tracer.Configuration()
+        configuration.sampler = Sampler(perSecond: 3)
+        let tracer = Tracer(configuration) { seconds.load(ordering: .relaxed) * 1_000_000_000 }
+        #expect(tracer.begin("x").isRecording)
+        let entered = (0..<10).map { _ in
+            let span = tracer.begin("x", entering: parent)
+            return (span.isRecording, span.place)
+        }
+        #expect(entered.count { $0.0 } == 2)
+        let unkept = TraceParent(trace: parent.trace, span: parent.span, isSampled: false)
+        #expect(entered.filter { !$0.0 }.allSatisfy { $0.1 == unkept })
+        #expect(tracer.figures.limited == 8)
+        seconds.add(1, ordering: .relaxed)
+        // One that is not to be kept takes nobody's place, and one that brings nothing begins a trace.
+        #expect((0..<10).count { _ in tracer.begin("x", entering: unkept).isRecording } == 0)
+        #expect((0..<10).count { _ in tracer.begin("x", entering: nil).isRecording } == 3)
+        #expect(!tracer.unkept(below: parent).isRecording)
+    }
+
     @Test func aSpanHoldsOnlySoMuch() throws {
         let tracer = tracer()
         var span = tracer.begin(String(repeating: "é", count: 2000))

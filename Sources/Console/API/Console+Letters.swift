@@ -127,12 +127,21 @@ extension Console {
             let count = try await index.count(filter)
             return .json { $0.member("fit", count) }
         }
+        if isGivenUp {
+            let copies = try await WaitingCopies(filter, index, place.configuration.client, place.namespace)
+            let given = try await index.giveUp(
+                filter, confirmed: confirmed, who: call.user.name, waiting: copies)
+            return .json { json in
+                json.member("restored", given.count)
+                guard given.left > 0 else { return }
+                json.member("left", given.left)
+                json.member("why", given.why)
+            }
+        }
         let count =
-            isGivenUp
-            ? try await index.giveUp(filter, confirmed: confirmed, who: call.user.name)
-            : isDiscard
-                ? try await index.discard(filter, confirmed: confirmed, who: call.user.name)
-                : try await index.restore(filter, confirmed: confirmed, who: call.user.name)
+            isDiscard
+            ? try await index.discard(filter, confirmed: confirmed, who: call.user.name)
+            : try await index.restore(filter, confirmed: confirmed, who: call.user.name)
         return .json { $0.member(isDiscard ? "discarded" : "restored", count) }
     }
 

@@ -157,7 +157,7 @@ enum Description {
     private static let replay: StaticString =
         #"{"type":"object","required":["job","state","total","published","resolved","failed","skipped"],"properties":{"job":{"type":"string"},"state":{"enum":["waiting","canary","running","finishing","paused","stopped","cancelled","done"]},"total":{"type":"integer"},"published":{"type":"integer"},"resolved":{"type":"integer"},"failed":{"type":"integer"},"skipped":{"type":"integer"}}}"#
     private static let fit: StaticString =
-        #"{"type":"object","properties":{"fit":{"type":"integer"},"targets":{"type":"array","items":{"type":"string"}},"discarded":{"type":"integer"},"restored":{"type":"integer"}}}"#
+        #"{"type":"object","properties":{"fit":{"type":"integer"},"targets":{"type":"array","items":{"type":"string"}},"discarded":{"type":"integer"},"restored":{"type":"integer"},"left":{"type":"integer"},"why":{"type":"string"}}}"#
     private static let fleet: StaticString =
         #"{"type":"object","required":["now","past"],"properties":{"now":{"type":"object","required":["at","handlers","workers"]},"past":{"type":"array","items":{"type":"object"}}}}"#
     private static let records: StaticString =

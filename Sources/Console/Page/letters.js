@@ -98,7 +98,7 @@ async function annotate(one) {
 const verbs = {
   discard: {name: "Discard", words: "They stay in their topic, and can be restored for as long as that keeps them.", kind: "danger", done: "discarded"},
   restore: {name: "Restore", words: "They are open again.", kind: "main", done: "restored"},
-  open: {name: "Give up", words: "Nobody has told what became of their replay. They are open again, and what may still be told is not waited for.", kind: "danger", done: "restored"},
+  open: {name: "Give up", words: "Nobody has told what became of their replay. They are open again, and what may still be told is not waited for. Those that their handler may still come to are left.", kind: "danger", done: "restored"},
 };
 
 async function move(verb, filter) {
@@ -108,7 +108,7 @@ async function move(verb, filter) {
   const isSure = await ask(`${name} ${count(fit, "dead letter")}?`, close => form(close, () => true, h("p", {}, words), `${name} ${number(fit)}`, kind));
   if (!isSure) return;
   const told = await post(`/api/${verb}`, {filter, confirm: fit});
-  say(`${count(told[done], "dead letter")} ${verb === "discard" ? "discarded" : "open again"}.`);
+  say(`${count(told[done], "dead letter")} ${verb === "discard" ? "discarded" : "open again"}.${told.left ? ` ${number(told.left)} left: ${told.why}.` : ""}`);
   again();
 }
 

@@ -64,7 +64,7 @@ extension DeadLetter {
         }
         // What indexes are made of has its bounds there: one record of a stranger must not stop all the others.
         func word(_ name: String, bytes: Int) -> String? { found[name].map { ErrorText.line($0, bytes: bytes) } }
-        let written = Timestamp(milliseconds: min(max(0, record.timestamp ?? 0), Self.far))
+        let written = Self.written(record)
         copiedAt = written
         at = time(HeaderName.dlqAt) ?? written
         firstFailed = time(HeaderName.dlqFirstFailed) ?? at
@@ -87,6 +87,11 @@ extension DeadLetter {
         attempts = found[HeaderName.dlqDeliveryCount].flatMap(Int.init).map { min(max($0, 0), 1_000_000) } ?? 0
         copyReplays = found[HeaderName.dlqReplays].flatMap(UInt32.init).map { Int64(min($0, 1_000_000_000)) } ?? 0
         isShed = found[HeaderName.dlqBody] == "omitted" || found[HeaderName.dlqHeaders] == "omitted"
+    }
+
+    /// When a record was written, as far as a date can say.
+    static func written(_ record: Record) -> Timestamp {
+        Timestamp(milliseconds: min(max(0, record.timestamp ?? 0), far))
     }
 
     /// Whether this is what lies there: topics are made anew, and then have other records at the same places.

@@ -13,11 +13,15 @@ internal import Synchronization
 package final class DeadLetterFollower: Sendable {
     let index: DeadLetterIndex
     let client: ClientConfiguration
+    /// What its clients of Kafka say of themselves.
+    let clients = ClientFigures()
     let namespace: Namespace
     let service: HandlerService
     let gauges = FollowerGauges()
     /// What keeps topics from being read.
     private let faults = Mutex<[TopicName: String]>([:])
+    /// Up to where the index has what workers tell of replays.
+    private let outcomesRead = Mutex<[TopicPartition: Offset]>([:])
 
     /// How often it looks for new topics.
     private static let look: Int64 = 5000
@@ -44,6 +48,7 @@ package final class DeadLetterFollower: Sendable {
             var configuration = ConsumerConfiguration(client, group: namespace.group(.deadLetters))
             configuration.maxPrefetchedBytes = 16 << 20
             configuration.tellsEnds = true
+            configuration.client.tell(clients, as: "consumer.deadletters")
             consumer = try Consumer(configuration)
         } catch {
             await admin.close()
@@ -52,13 +57,15 @@ package final class DeadLetterFollower: Sendable {
         let result: Result<Void, any Error>
         do { result = .success(try await follow(admin, consumer)) } catch { result = .failure(error) }
         await consumer.close()
+        clients.forget("consumer.deadletters")
         await admin.close()
         try result.get()
     }
 
     private func follow(_ admin: Admin, _ consumer: Consumer) async throws {
         faults.withLock { $0 = [:] }
-        var positions = try await index.positions()
+        outcomesRead.withLock { $0 = [:] }
+        var places = ReadingPlaces(try await index.positions(), try await index.lastRecords())
         var families: [TopicName: TopicFamily] = [:]
         var assigned: Set<TopicPartition> = []
         var (lookedAt, triedAt) = (Int64.min, Int64.min)
@@ -80,10 +87,7 @@ package final class DeadLetterFollower: Sendable {
                 }
                 if wanted != assigned || hasFaults && now - triedAt >= Self.retry {
                     triedAt = now
-                    let points = wanted.map {
-                        ($0, positions[$0].map { Consumer.StartingPoint.offset($0) } ?? .earliest)
-                    }
-                    try await consumer.assign(Dictionary(points) { first, _ in first })
+                    try await assign(wanted, besides: assigned, &places, consumer)
                     assigned = wanted
                     gauges.topics.store(families.count, ordering: .relaxed)
                 }
@@ -92,21 +96,57 @@ package final class DeadLetterFollower: Sendable {
                 await service.nap(.milliseconds(500))
                 continue
             }
-            let batch = try read(try await consumer.nextAll(within: .milliseconds(500)), positions, families)
-            guard !batch.isEmpty else { continue }
-            try await index.take(batch)
-            for (place, moved) in batch.positions { positions[place] = moved.to }
+            let events = try await consumer.nextAll(within: .milliseconds(500))
+            let (batch, anew) = try read(events, &places, families)
+            if !batch.isEmpty {
+                try await index.take(batch)
+                places.note(batch)
+            }
+            note(outcomesOf: batch, events)
+            for place in anew {
+                service.log.warning(
+                    "the topic was made anew since it was read last; it is read from its beginning",
+                    [("topic", place.topic), ("partition", place.partition)])
+            }
+            if !anew.isEmpty { try await assign(assigned, besides: assigned, &places, consumer) }
             gauges.letters.add(batch.letters.count, ordering: .relaxed)
             gauges.outcomes.add(batch.outcomes.count, ordering: .relaxed)
         }
     }
 
+    private func assign(
+        _ wanted: Set<TopicPartition>, besides known: Set<TopicPartition>, _ places: inout ReadingPlaces,
+        _ consumer: Consumer
+    ) async throws {
+        var points: [TopicPartition: Consumer.StartingPoint] = [:]
+        for place in wanted { points[place] = places.start(place, isNew: !known.contains(place)) }
+        try await consumer.assign(points)
+    }
+
     private var outcomes: TopicName { namespace.topic(.outcomes) }
 
+    /// Whether the index has what was told below these offsets.
+    func hasReadOutcomes(to ends: [TopicPartition: Offset]) -> Bool {
+        outcomesRead.withLock { read in ends.allSatisfy { read[$0.key, default: 0] >= $0.value } }
+    }
+
+    /// The index has what came with these.
+    private func note(outcomesOf batch: IndexBatch, _ events: [ConsumerEvent]) {
+        outcomesRead.withLock { read in
+            for (place, moved) in batch.positions where place.topic == outcomes { read[place] = moved.to }
+            for case .end(let place, let offset) in events where place.topic == outcomes {
+                read[place] = max(read[place, default: 0], offset)
+            }
+        }
+    }
+
+    /// What came, and which partitions have turned out to be others than those that were read.
     private func read(
-        _ events: [ConsumerEvent], _ positions: [TopicPartition: Offset], _ families: [TopicName: TopicFamily]
-    ) throws -> IndexBatch {
+        _ events: [ConsumerEvent], _ places: inout ReadingPlaces, _ families: [TopicName: TopicFamily]
+    ) throws -> (IndexBatch, anew: Set<TopicPartition>) {
         var batch = IndexBatch()
+        var anew: Set<TopicPartition> = []
+        var lasts: [TopicPartition: Record] = [:]
         for event in events {
             switch event {
             case .records(let records):
@@ -117,7 +157,15 @@ package final class DeadLetterFollower: Sendable {
                         last = record.topic
                     }
                     let place = record.topicPartition
-                    batch.positions[place] = (positions[place], record.offset.next)
+                    switch places.find(record, families[record.topic]) {
+                    case .next where anew.contains(place), .isKnown: continue
+                    case .isAnother:
+                        anew.insert(place)
+                        continue
+                    case .next: break
+                    }
+                    batch.positions[place] = (places.positions[place], record.offset.next)
+                    lasts[place] = record
                     if let family = families[record.topic] {
                         guard !DeadLetter.isOfNamedFleet(record, family) else { continue }
                         batch.add(DeadLetter(record, of: family))
@@ -125,13 +173,16 @@ package final class DeadLetterFollower: Sendable {
                         batch.add(outcome)
                     }
                 }
-            case .end(let place, _): clear(place.topic)
+            case .end(let place, let offset):
+                clear(place.topic)
+                if places.isShorter(place, end: offset) { anew.insert(place) }
             case .fault(let fault) where fault.isFatal: throw fault
             case .fault(let fault): note(fault)
             case .assigned, .revoked, .lost: break
             }
         }
-        return batch
+        for (place, record) in lasts { batch.lasts[place] = LastRecord(record, families[place.topic]) }
+        return (batch, anew)
     }
 
     /// Tells of what does not mend itself. A topic that is gone is noticed by itself.

@@ -1,7 +1,8 @@
+internal import Contracts
 internal import Flotilla
 internal import Kafka
-package import Model
-package import Platform
+internal import Model
+internal import Platform
 internal import Postgres
 internal import Synchronization
 
@@ -12,81 +13,119 @@ struct RetentionWatch: Sendable {
     private var index: DeadLetterIndex { follower.index }
     private var log: Log { follower.service.log }
 
-    /// How long before its end a dead letter is warned of.
+    /// How long before its end a dead letter is warned of, where its topic keeps what it has for twice as long or more.
     static let notice: Duration = .seconds(72 * 3600)
+    private static let pace: Int64 = 30_000
 
-    /// What fails here is told and tried again, and keeps nobody from following or replaying.
+    /// What fails here is told and tried again, and keeps nobody from following or replaying, nor anything else from being
+    /// looked at.
     func watch() async {
         var warnedAt = Int64.min
-        var told = ""
+        var (told, troubles): ([String: String], [String: String]) = ([:], [:])
+        var held: Release?
+        func attempt(_ what: String, _ body: () async throws -> Void) async {
+            do { try await body() } catch { troubles[what] = ErrorText.line("\(error)", bytes: 512) }
+        }
         while !follower.service.isEnding, !Task.isCancelled {
-            do {
-                let trouble = try await look()
-                if let trouble, trouble != told {
-                    log.warning("nobody can tell when dead letters go", [("error", trouble)])
-                }
-                told = trouble ?? ""
-                let now = Time.monotonicMilliseconds
-                if warnedAt == .min || now - warnedAt >= 3_600_000 {
+            let began = Time.monotonicMilliseconds
+            troubles = [:]
+            await attempt("topics") {
+                let seen = try await look()
+                troubles = seen.troubles
+                if held == nil { held = seen.release }
+                try await note(seen.kept, seen.letters)
+            }
+            await attempt("gauges") { try await count() }
+            if warnedAt == .min || began - warnedAt >= 3_600_000 {
+                await attempt("warnings") {
                     try await warn()
-                    warnedAt = now
+                    warnedAt = began
                     try await forget()
                 }
-            } catch  where !Task.isCancelled && !follower.service.isEnding {
-                let text = ErrorText.line("\(error)", bytes: 512)
-                if text != told {
-                    log.warning("cannot see what topics have let go of; looking again", [("error", text)])
+            }
+            guard !Task.isCancelled, !follower.service.isEnding else { return }
+            for (what, text) in troubles.sorted(by: { $0.key < $1.key }) where told[what] != text {
+                log.warning(
+                    "cannot see what topics have let go of; looking again", [("topic", what), ("error", text)])
+            }
+            told = troubles
+            repeat {
+                if let release = held, follower.hasReadOutcomes(to: release.ends) {
+                    await attempt("replays") { try await self.release(release.lows) }
+                    held = nil
                 }
-                told = text
-            } catch { return }
-            await follower.service.nap(.seconds(30))
+                let left = began + Self.pace - Time.monotonicMilliseconds
+                await follower.service.nap(.milliseconds(max(500, held == nil ? left : min(left, 500))))
+            } while Time.monotonicMilliseconds - began < Self.pace && !follower.service.isEnding && !Task.isCancelled
         }
     }
 
     /// Where a family's topic begins now.
-    private struct Low: Sendable {
+    struct Low: Sendable, Hashable {
         let family: TopicFamily
         let partition: Partition
         let offset: Offset
     }
 
-    /// Notes how long each topic keeps what it has, and which dead letters and replays are gone. What it may not ask of a
-    /// topic, the last of them; that is no reason not to look at the others.
-    private func look() async throws -> String? {
-        var trouble: String?
+    /// What replay topics have let go of: nobody reads it any more. Whether it was read before is known once everything is
+    /// that was told by then.
+    struct Release: Sendable {
+        let lows: [Low]
+        /// Where the topic of what is told ended after that.
+        let ends: [TopicPartition: Offset]
+    }
+
+    struct Look: Sendable {
+        var letters: [Low] = []
+        var kept: [(family: TopicFamily, milliseconds: Int64)] = []
+        var release: Release?
+        /// What could not be seen, by the topic.
+        var troubles: [String: String] = [:]
+    }
+
+    /// How long each topic keeps what it has, and which dead letters and replays are gone. A topic that cannot be looked at
+    /// is no reason not to look at the others.
+    func look() async throws -> Look {
         let admin = try Admin(follower.client, patience: .seconds(10))
-        do {
-            var (letters, replays): ([Low], [Low]) = ([], [])
-            var kept: [(family: TopicFamily, milliseconds: Int64)] = []
-            let topics = try await admin.topics(nil)
-            for topic in topics.values {
-                guard let family = DeadLetter.family(of: topic.name, follower.namespace) else { continue }
-                do throws(KafkaFault) {
-                    letters += try await lows(of: topic, family, admin)
-                    do throws(KafkaFault) {
-                        let text = try await admin.settings(of: topic.name)["retention.ms"]?.value
-                        kept.append((family, text.flatMap { Int64($0) } ?? -1))
-                    } catch {
-                        guard error.kind == .denied else { throw error }
-                        trouble = "\(error)"
-                    }
-                    if let replay = topics[follower.namespace.topic(family.replay)] {
-                        replays += try await lows(of: replay, family, admin)
-                    }
-                } catch {
-                    // It may go between two questions.
-                    guard error.kind == .unknownTopic || error.kind == .unknownPartition else { throw error }
-                }
+        let result: Result<Look, any Error>
+        do { result = .success(try await look(admin)) } catch { result = .failure(error) }
+        await admin.close()
+        return try result.get()
+    }
+
+    private func look(_ admin: Admin) async throws -> Look {
+        var look = Look()
+        var replays: [Low] = []
+        func attempt(_ topic: TopicName, _ body: () async throws -> Void) async throws {
+            do { try await body() } catch let fault as KafkaFault {
+                guard fault.kind != .closed, fault.kind != .cancelled else { throw fault }
+                // It may go between two questions.
+                guard fault.kind != .unknownTopic else { return }
+                look.troubles[topic.rawValue] = ErrorText.line("\(fault)", bytes: 512)
             }
-            await admin.close()
-            try await note(kept, letters)
-            try await release(replays)
-        } catch {
-            await admin.close()
-            throw error
         }
-        try await count()
-        return trouble
+        let topics = try await admin.topics(nil)
+        for topic in topics.values {
+            guard let family = DeadLetter.family(of: topic.name, follower.namespace) else { continue }
+            try await attempt(topic.name) {
+                let text = try await admin.settings(of: topic.name)["retention.ms"]?.value
+                look.kept.append((family, text.flatMap { Int64($0) } ?? -1))
+            }
+            try await attempt(topic.name) { look.letters += try await lows(of: topic, family, admin) }
+            if let replay = topics[follower.namespace.topic(family.replay)] {
+                try await attempt(replay.name) { replays += try await lows(of: replay, family, admin) }
+            }
+        }
+        let outcomes = follower.namespace.topic(.outcomes)
+        try await attempt(outcomes) {
+            var ends: [TopicPartition: Offset] = [:]
+            for partition in topics[outcomes]?.partitions ?? [] {
+                let place = TopicPartition(outcomes, partition.partition)
+                ends[place] = try await admin.offset(of: place, at: .latest)
+            }
+            look.release = Release(lows: replays, ends: ends)
+        }
+        return look
     }
 
     private func lows(of topic: TopicDescription, _ family: TopicFamily, _ admin: Admin) async throws(KafkaFault)
@@ -124,7 +163,7 @@ struct RetentionWatch: Sendable {
     /// What a replay topic has let go of, and nobody has told the end of, nobody has read: it is open again.
     private func release(_ lows: [Low]) async throws {
         guard !lows.isEmpty else { return }
-        let count = try await index.release(below: Self.rows(lows))
+        let count = try await index.release(below: lows)
         if count > 0 {
             log.warning(
                 "replayed records were deleted by their topic's retention before their handler came to them: open again",
@@ -132,7 +171,8 @@ struct RetentionWatch: Sendable {
         }
     }
 
-    private static func rows(_ lows: [Low]) -> SQL {
+    /// As rows of `l (topic, handler, partition, low)`.
+    static func rows(_ lows: [Low]) -> SQL {
         """
         unnest(\(lows.map(\.family.source.rawValue))::text[], \(lows.map(\.family.handler.rawValue))::text[],
             \(lows.map(\.partition.rawValue))::int[], \(lows.map(\.offset.rawValue))::bigint[])
@@ -141,7 +181,7 @@ struct RetentionWatch: Sendable {
     }
 
     /// For the admin port: it is asked by those who may not wait.
-    private func count() async throws {
+    func count() async throws {
         let gauges = follower.gauges
         let counts = try await index.counts()
         gauges.open.store((counts[.open] ?? 0) + (counts[.replaying] ?? 0), ordering: .relaxed)
@@ -165,7 +205,7 @@ struct RetentionWatch: Sendable {
     private func warn() async throws {
         for expiring in try await index.expiring() {
             log.warning(
-                "open dead letters will be deleted by their topic's retention within 72 hours",
+                "open dead letters will soon be deleted by their topic's retention: dlq replay or export",
                 [
                     ("topic", expiring.family.deadLetters), ("count", expiring.count), ("first", expiring.first),
                 ])
@@ -184,7 +224,7 @@ struct RetentionWatch: Sendable {
             let reason: String = try row.value("reason")
             if state == ReplayJob.State.finishing.rawValue {
                 log.warning(
-                    "a replay waits for what its handler tells; dlq restore --state replayed gives that up",
+                    "a replay waits for what its handler tells: start the handler, or look why it stands; when it is past them, dlq restore --state replayed gives up those of which nothing is told",
                     [("job", job), ("count", untold)])
             } else {
                 log.warning(
@@ -212,82 +252,4 @@ struct RetentionWatch: Sendable {
     }
 
     private static let forgottenAtOnce = 10_000
-}
-
-/// Dead letters of a family, open or chosen by a replay, that are about to be deleted.
-package struct ExpiringLetters: Sendable {
-    package let family: TopicFamily
-    package let count: Int
-    /// When the first of them goes.
-    package let first: Timestamp
-}
-
-extension DeadLetterIndex {
-    /// What ended is kept for so long.
-    static let keptAfterEnd = "90 days"
-
-    /// Forgets some of what ended long ago; how many. What went to its source is nobody's to tell of.
-    func forget(atMost count: Int) async throws -> Int {
-        try await change { transaction in
-            try await transaction.execute(
-                """
-                DELETE FROM entries WHERE id IN (
-                    (SELECT id FROM entries WHERE state IN ('resolved', 'discarded', 'expired')
-                        AND state_at < now() - \(Self.keptAfterEnd)::interval LIMIT \(count))
-                    UNION ALL (SELECT id FROM entries e WHERE state = 'replayed'
-                        AND state_at < now() - \(Self.keptAfterEnd)::interval
-                        AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = e.job AND NOT j.to_source)
-                    LIMIT \(count)) LIMIT \(count))
-                """)
-        }
-    }
-
-    /// Ends items whose end nobody will tell, and has what they replayed be open again; how many there were.
-    /// `lows`: where replay topics begin, as rows of `l (topic, handler, partition, low)`.
-    func release(below lows: SQL) async throws -> Int {
-        try await change { transaction in
-            let rows = try await transaction.query(
-                """
-                WITH lost AS (
-                    UPDATE items SET outcome = 'skipped: its topic let go of it before the handler came to it',
-                        outcome_at = now()
-                    FROM (SELECT i.job, i.number FROM items i
-                        LEFT JOIN entries e ON e.id = i.entry AND i.record_offset IS NULL
-                        JOIN \(lows) ON l.topic = coalesce(i.topic, e.topic) AND l.handler = coalesce(i.handler, e.handler)
-                            AND l.partition = coalesce(i.partition, e.src_partition)
-                        WHERE i.published_offset < l.low AND i.outcome IS NULL) gone
-                    WHERE items.job = gone.job AND items.number = gone.number
-                    RETURNING items.job, items.entry, items.replays
-                ), counted AS (
-                    UPDATE jobs j SET skipped = skipped + n FROM (SELECT job, count(*) AS n FROM lost GROUP BY job) l
-                    WHERE j.id = l.job
-                ), opened AS (
-                    UPDATE entries e SET state = 'open', state_at = now() FROM lost
-                    WHERE e.id = lost.entry AND e.job = lost.job AND e.replays = lost.replays AND e.state = 'replayed')
-                SELECT count(*) AS n FROM lost
-                """)
-            return try rows.first?.value("n") ?? 0
-        }
-    }
-
-    /// What is open, or waits in a replay, and is gone within 72 hours.
-    package func expiring() async throws -> [ExpiringLetters] {
-        try await pool.transaction { transaction in
-            try await transaction.query(
-                """
-                SELECT r.topic, r.handler, count(*) AS n, min(e.copied_at + r.milliseconds * interval '1 millisecond') AS first
-                FROM retentions r JOIN entries e ON e.topic = r.topic AND e.handler = r.handler AND e.state IN ('open', 'replaying')
-                    AND e.copied_at < now() + \("\(RetentionWatch.notice.milliseconds) milliseconds")::interval
-                        - r.milliseconds * interval '1 millisecond'
-                WHERE r.milliseconds > 0 AND r.milliseconds < 100000000000000 GROUP BY 1, 2 ORDER BY 1, 2
-                """
-            ).map { row in
-                ExpiringLetters(
-                    family: TopicFamily(
-                        TopicName(try row.value("topic", as: String.self)),
-                        HandlerName(try row.value("handler", as: String.self))),
-                    count: try row.value("n"), first: try row.value("first"))
-            }
-        }
-    }
 }

@@ -32,34 +32,16 @@ extension DeadLetterIndex {
         }
     }
 
-    /// Has what was replayed, and whose end nobody has told, be open again. When it is told after all, that counts.
-    package func giveUp(
-        _ filter: DeadLetterFilter, limit: Int? = nil, confirmed: Int, who: String
-    ) async throws -> Int {
-        try await change { transaction in
-            let ending: SQL = """
-                , ended AS (
-                    UPDATE items i SET outcome = \("skipped: given up by \(who)"), outcome_at = now() FROM moved m
-                    WHERE i.entry = m.id AND i.job = m.job AND i.replays = m.replays AND i.outcome IS NULL RETURNING i.job
-                ), counted AS (
-                    UPDATE jobs j SET skipped = skipped + n FROM (SELECT job, count(*) AS n FROM ended GROUP BY job) e
-                    WHERE j.id = e.job AND NOT j.to_source)
-                """
-            return try await move(
-                filter, limit, from: .replayed, to: .open, "restore", confirmed, who, transaction, ending)
-        }
-    }
-
     private func move(
         _ filter: DeadLetterFilter, _ limit: Int?, from: DeadLetterState, to: DeadLetterState, _ verb: String,
-        _ confirmed: Int, _ who: String, _ transaction: PostgresTransaction, _ then: SQL = ""
+        _ confirmed: Int, _ who: String, _ transaction: PostgresTransaction
     ) async throws -> Int {
         let rows = try await transaction.query(
             """
             WITH moved AS (
                 UPDATE entries e SET state = \(to.rawValue), state_at = now()
-                FROM (\(filter.chosen(from, limit))) chosen WHERE e.id = chosen.id RETURNING e.id, e.job, e.replays)
-            \(then) SELECT count(*) AS n FROM moved
+                FROM (\(filter.chosen(from, limit))) chosen WHERE e.id = chosen.id RETURNING e.id)
+            SELECT count(*) AS n FROM moved
             """)
         let count: Int = try rows.first?.value("n") ?? 0
         guard count > 0 else { throw Refused("none that is \(from.rawValue) fits: nothing has changed") }

@@ -3,7 +3,7 @@ package import Postgres
 /// The tables of the index.
 ///
 /// - entries: one row a dead letter, by its name; a later round writes over where the copy lies and what it died of.
-/// - positions: for each partition that is followed, how far. They move in the transaction that writes entries, and only
+/// - positions: for each partition that is followed, how far, and which record was the last. They move in the transaction that writes entries, and only
 ///   from where it thought they were, so that nothing is counted twice and nothing is left out, whoever follows.
 /// - leases: who follows and replays. Others stand by.
 /// - tallies, hourly, groups, trend: what a list of a million would have to be read for. Triggers keep them, a statement at a
@@ -239,6 +239,18 @@ package enum DeadLetterTables {
                 WHERE state IN ('open', 'replaying');
             CREATE INDEX entries_by_copy ON entries (topic, handler, copied_at) WHERE state IN ('open', 'replaying');
             CREATE INDEX entries_replayed ON entries (state_at) WHERE state = 'replayed';
+            """),
+        Migration(
+            "7 what was read last, and where lies what went to its source",
+            """
+            -- Where an item that went to its source lies there: while its handler has not come to it, it is not given up.
+            ALTER TABLE items ADD COLUMN source_offset bigint;
+            -- Which dead letter the record before next_offset was, and when it was written: a topic that was made anew has
+            -- another one there.
+            ALTER TABLE positions ADD COLUMN last_id uuid, ADD COLUMN last_at timestamptz;
+            UPDATE positions p SET last_id = e.id, last_at = e.copied_at FROM entries e
+            WHERE e.partition = p.partition AND e.dlq_offset = p.next_offset - 1
+                AND right('.' || p.topic, length(e.topic) + length(e.handler) + 6) = '.' || e.topic || '.' || e.handler || '.dlq';
             """),
     ]
 }

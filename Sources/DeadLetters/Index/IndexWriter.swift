@@ -8,6 +8,8 @@ internal import Postgres
 package struct IndexBatch: Sendable {
     /// For each partition: from where, and up to where, it was read; nil at its first time.
     package var positions: [TopicPartition: (from: Offset?, to: Offset)] = [:]
+    /// The last record of each partition.
+    package var lasts: [TopicPartition: LastRecord] = [:]
     /// The latest copy of each.
     private(set) package var letters: [UUIDValue: DeadLetter] = [:]
     private(set) package var outcomes: [ReplayOutcome.Round: ReplayOutcome] = [:]
@@ -66,10 +68,23 @@ extension DeadLetterIndex {
         }
     }
 
+    /// Which record of each partition was read last, where that is known.
+    package func lastRecords() async throws -> [TopicPartition: LastRecord] {
+        try await pool.transaction { transaction in
+            var found: [TopicPartition: LastRecord] = [:]
+            for row in try await transaction.query("SELECT * FROM positions WHERE last_at IS NOT NULL") {
+                let topic = TopicName(try row.value("topic", as: String.self))
+                found[TopicPartition(topic, Partition(try row.value("partition")))] = LastRecord(
+                    id: try row.optional("last_id"), at: try row.value("last_at"))
+            }
+            return found
+        }
+    }
+
     /// Takes a batch in, whole or not at all. Throws `Overtaken` when it does not follow what is there.
     package func take(_ batch: IndexBatch) async throws {
         try await change { transaction in
-            try await move(batch.positions, transaction)
+            try await move(batch, transaction)
             // In one order, so that two who write the same rows never wait for each other.
             let letters = batch.letters.values.sorted { $0.id.description < $1.id.description }
             if !letters.isEmpty { transaction.later(upsert(letters)) }
@@ -79,9 +94,9 @@ extension DeadLetterIndex {
     }
 
     private func move(
-        _ positions: [TopicPartition: (from: Offset?, to: Offset)], _ transaction: PostgresTransaction
+        _ batch: IndexBatch, _ transaction: PostgresTransaction
     ) async throws {
-        let places = positions.sorted { $0.key < $1.key }
+        let places = batch.positions.sorted { $0.key < $1.key }
         for isFirst in [true, false] {
             let some = places.filter { ($0.value.from == nil) == isFirst }
             guard !some.isEmpty else { continue }
@@ -89,17 +104,22 @@ extension DeadLetterIndex {
             let partitions = BinaryArray(integers: some.map { Int64($0.key.partition.rawValue) })
             let to = BinaryArray(integers: some.map(\.value.to.rawValue))
             let from = BinaryArray(integers: some.map { $0.value.from?.rawValue ?? 0 })
+            let lasts = some.map { batch.lasts[$0.key] }
+            let ids = BinaryArray(texts: lasts.map { $0?.id?.description ?? "" })
+            let times = BinaryArray(integers: lasts.map { $0?.at.milliseconds })
+            let given: SQL = """
+                (SELECT topic, partition, a, b, nullif(id, '')::uuid AS id, to_timestamp(at / 1000.0) AS at
+                FROM unnest(\(topics)::text[], \(partitions)::bigint[], \(from)::bigint[], \(to)::bigint[], \(ids)::text[],
+                    \(times)::bigint[]) AS u (topic, partition, a, b, id, at)) u
+                """
             let moved = try await transaction.execute(
                 isFirst
                     ? """
-                    INSERT INTO positions
-                    SELECT * FROM unnest(\(topics)::text[], \(partitions)::bigint[], \(to)::bigint[])
-                    ON CONFLICT DO NOTHING
+                    INSERT INTO positions (topic, partition, next_offset, last_id, last_at)
+                    SELECT topic, partition, b, id, at FROM \(given) ON CONFLICT DO NOTHING
                     """
                     : """
-                    UPDATE positions p SET next_offset = u.b
-                    FROM unnest(\(topics)::text[], \(partitions)::bigint[], \(from)::bigint[], \(to)::bigint[])
-                        AS u (topic, partition, a, b)
+                    UPDATE positions p SET next_offset = u.b, last_id = u.id, last_at = u.at FROM \(given)
                     WHERE p.topic = u.topic AND p.partition = u.partition AND p.next_offset = u.a
                     """)
             guard moved == some.count else { throw Overtaken() }

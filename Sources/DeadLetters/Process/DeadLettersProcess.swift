@@ -48,6 +48,8 @@ package final class DeadLettersProcess: Sendable {
         var obstacle: String? = "starting"
         /// Another process works, and this one takes over when that is gone: it is ready for that.
         var standsBy = false
+        /// Whether it has the lease, and does what goes with that.
+        var follows = false
         var pause: OperatorPause?
         var opening: Task<Void, any Error>?
         var isStopping = false
@@ -157,7 +159,9 @@ package final class DeadLettersProcess: Sendable {
                 if let lease = try await WorkLease.take(index, for: identity.id) {
                     note(nil)
                     log.info("follows the dead letters", [("worker", identity.id)])
+                    state.withLock { $0.follows = true }
                     let result = await attempt(lease, board)
+                    state.withLock { $0.follows = false }
                     await lease.release()
                     try result.get()
                 } else {
@@ -222,7 +226,9 @@ package final class DeadLettersProcess: Sendable {
             version: identity.build, probes: probes, obstacles: { [self] in obstacles },
             standsBy: { [self] in state.withLock { $0.standsBy } })
         return try AdminServer(host: host, port: port, health: health) { [self] in
-            follower.gauges.write(to: &$0, standsBy: state.withLock { $0.standsBy })
+            let (follows, standsBy) = state.withLock { ($0.follows, $0.standsBy) }
+            follower.gauges.write(to: &$0, follows: follows, standsBy: standsBy)
+            $0.add(follower.clients)
         }
     }
 

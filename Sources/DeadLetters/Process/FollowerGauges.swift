@@ -20,7 +20,9 @@ final class FollowerGauges: Sendable {
     /// Records that were taken in.
     var taken: Int { letters.load(ordering: .relaxed) + outcomes.load(ordering: .relaxed) }
 
-    func write(to text: inout MetricsText, standsBy: Bool) {
+    func write(to text: inout MetricsText, follows: Bool, standsBy: Bool) {
+        text.add(
+            "flotilla_deadletters_follows", .gauge, "1 while this process follows the dead letters.", follows ? 1 : 0)
         text.add(
             "flotilla_deadletters_stands_by", .gauge, "1 while another process follows the dead letters.",
             standsBy ? 1 : 0)
@@ -44,7 +46,7 @@ final class FollowerGauges: Sendable {
             Double(standing.load(ordering: .relaxed)))
         text.add(
             "flotilla_deadletters_expiring", .gauge,
-            "Dead letters, open or in a replay, that their topic's retention deletes within 72 hours.",
+            "Dead letters, open or in a replay, that their topic's retention deletes within 72 hours, or half of it when that is less.",
             Double(expiring.load(ordering: .relaxed)))
         let oldest = oldestOpen.load(ordering: .relaxed)
         text.add(

@@ -6,10 +6,12 @@ internal import Platform
 ///
 /// Important: `close()` before the last reference goes.
 package final class RecordReader: Sendable {
+    private let client: ClientConfiguration
     private let consumer: Consumer
 
     /// Nothing came for so long although there is something.
     package struct Silence: Error, CustomStringConvertible {
+        package let place: TopicPartition?
         package let description: String
     }
 
@@ -18,6 +20,7 @@ package final class RecordReader: Sendable {
     private static let patience: Int64 = 30_000
 
     package init(_ client: ClientConfiguration) throws {
+        self.client = client
         var configuration = ConsumerConfiguration(client, group: "flotilla-dlq")
         configuration.tellsEnds = true
         configuration.fetchWait = .milliseconds(20)
@@ -34,9 +37,9 @@ package final class RecordReader: Sendable {
     ) async throws -> (found: [Offset: Record], left: Set<Offset>) {
         guard !offsets.isEmpty else { return ([:], []) }
         let marks: Watermarks
-        do throws(KafkaFault) { marks = try await consumer.watermarks(place) } catch {
+        do { marks = try await consumer.watermarks(place) } catch {
             // What is in a topic that is gone is gone.
-            guard error.kind == .unknownTopic || error.kind == .unknownPartition else { throw error }
+            guard try await isGone(place, error) else { throw error }
             return ([:], [])
         }
         var left = offsets.filter { $0 >= marks.low && $0 < marks.high }
@@ -53,7 +56,8 @@ package final class RecordReader: Sendable {
             var next = first
             reading: while next <= last, bytes < maxBytes {
                 guard Time.monotonicMilliseconds - movedAt < Self.patience else {
-                    throw Silence(description: "the broker has brought nothing of \(place) for 30 s")
+                    throw Silence(
+                        place: place, description: "the broker has brought nothing of \(place) for 30 s")
                 }
                 for event in try await consumer.nextAll(max: 500, maxBytes: 4 << 20, within: .seconds(1)) {
                     switch event {
@@ -87,6 +91,24 @@ package final class RecordReader: Sendable {
     /// The first offset that a partition still has, and the one that its next record gets.
     package func range(of place: TopicPartition) async throws -> Watermarks { try await consumer.watermarks(place) }
 
+    /// Whether what was asked of a partition failed because there is none. One that nobody leads at the moment is told as if
+    /// there were none, and what it has is not gone.
+    func isGone(_ place: TopicPartition, _ error: any Error) async throws -> Bool {
+        guard let fault = error as? KafkaFault, fault.kind == .unknownTopic || fault.kind == .unknownPartition else {
+            return false
+        }
+        return try await !partitions(of: place.topic).contains(place.partition)
+    }
+
+    /// None when there is no such topic.
+    func partitions(of topic: TopicName) async throws -> Set<Partition> {
+        let admin = try Admin(client, patience: .seconds(10))
+        let found: Result<[TopicName: TopicDescription], any Error>
+        do { found = .success(try await admin.topics([topic])) } catch { found = .failure(error) }
+        await admin.close()
+        return Set(try found.get()[topic]?.partitions.map(\.partition) ?? [])
+    }
+
     /// Every record of a partition from its beginning, or from this offset on, to its end of now. False when that would
     /// have taken more than it may.
     @discardableResult package func readAll(
@@ -110,7 +132,9 @@ package final class RecordReader: Sendable {
         var (movedAt, bytes) = (Time.monotonicMilliseconds, 0)
         while !ends.isEmpty, bytes <= maxBytes, Time.monotonicMilliseconds < deadline {
             guard Time.monotonicMilliseconds - movedAt < Self.patience else {
-                throw Silence(description: "the broker has brought nothing for 30 s of \(ends.keys.sorted())")
+                throw Silence(
+                    place: ends.keys.min(),
+                    description: "the broker has brought nothing for 30 s of \(ends.keys.sorted())")
             }
             let wait = min(1000, max(1, deadline - Time.monotonicMilliseconds))
             for event in try await consumer.nextAll(within: .milliseconds(wait)) {

@@ -143,8 +143,9 @@ final class ReplayPress: Sendable {
             let end = try await reader.range(of: target).high
             ends.withLock { $0[target] = (end, Time.monotonicMilliseconds) }
             return .ends(end)
-        } catch let fault as KafkaFault where fault.kind == .unknownTopic || fault.kind == .unknownPartition {
-            guard try await !isThere(target.topic) else {
+        } catch {
+            guard try await reader.isGone(target, error) else { throw error }
+            guard try await reader.partitions(of: target.topic).isEmpty else {
                 // A stranger's record may name any partition.
                 return .isMissing(
                     Outcome(refused: items.map { ($0, "\(target.topic) has no partition \(target.partition)") }))
@@ -152,14 +153,6 @@ final class ReplayPress: Sendable {
             return .isMissing(
                 Outcome(left: items, fault: "there is no \(target) to publish to: flotilla topics apply makes it"))
         }
-    }
-
-    private func isThere(_ topic: TopicName) async throws -> Bool {
-        let admin = try Admin(follower.client, patience: .seconds(10))
-        let found: Result<[TopicName: TopicDescription], any Error>
-        do { found = .success(try await admin.topics([topic])) } catch { found = .failure(error) }
-        await admin.close()
-        return try found.get()[topic].map { !$0.partitions.isEmpty } ?? false
     }
 
     /// Those of them that are in their target already: somebody published them and could not note it.
@@ -179,7 +172,7 @@ final class ReplayPress: Sendable {
                 outcome.published.append(item)
                 outcome.offsets[item.number] = record.offset
             }
-        } catch let fault as KafkaFault where fault.kind == .unknownTopic || fault.kind == .unknownPartition {}
+        } catch { guard try await reader.isGone(target, error) else { throw error } }
         return outcome
     }
 

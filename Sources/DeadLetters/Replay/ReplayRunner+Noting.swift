@@ -29,8 +29,7 @@ extension ReplayRunner {
     ) async throws {
         let numbers = outcome.published.map(\.number)
         guard !numbers.isEmpty else { return }
-        // Where it lies in the source nobody tells of its end.
-        let offsets = job.toSource ? [] : numbers.map { outcome.offsets[$0]?.rawValue ?? -1 }
+        let offsets = numbers.map { outcome.offsets[$0]?.rawValue ?? -1 }
         transaction.later(
             """
             UPDATE entries e SET state = 'replayed', state_at = now() FROM items i
@@ -43,10 +42,11 @@ extension ReplayRunner {
                 AND number = ANY(\(numbers)::bigint[])
             """)
         transaction.later("UPDATE jobs SET published = published + \(count) WHERE id = \(job.id)")
-        guard !offsets.isEmpty else { return }
+        // Where it lies in the source nobody tells of its end: only who gives it up asks for that.
+        let column: SQL = job.toSource ? "source_offset" : "published_offset"
         transaction.later(
             """
-            UPDATE items i SET published_offset = o.at FROM unnest(\(numbers)::bigint[], \(offsets)::bigint[]) AS o (number, at)
+            UPDATE items i SET \(column) = o.at FROM unnest(\(numbers)::bigint[], \(offsets)::bigint[]) AS o (number, at)
             WHERE i.job = \(job.id) AND i.number = o.number AND o.at >= 0
             """)
     }

@@ -13,6 +13,9 @@ internal import Synchronization
 /// which of them it has: those are noted, and the others are published, whatever became of their job meanwhile. Only one
 /// that was thought dead and wakes up may publish one twice, and whoever handles it knows it by its `dlq-replays`, which
 /// are the same. Records go in the order of the job, and the next few after the log has the last.
+///
+/// A place that cannot be reached stops nothing but the jobs that have something to do with it: what it may have got is
+/// looked for when it is there again, before anything else of its job goes.
 final class ReplayRunner: Sendable {
     let follower: DeadLetterFollower
     let lease: WorkLease
@@ -20,9 +23,13 @@ final class ReplayRunner: Sendable {
     var index: DeadLetterIndex { follower.index }
     var service: HandlerService { follower.service }
 
-    init(_ follower: DeadLetterFollower, _ lease: WorkLease) {
+    /// How long a place that could not be reached is left alone.
+    private let pause: Duration
+
+    init(_ follower: DeadLetterFollower, _ lease: WorkLease, pause: Duration = .seconds(30)) {
         self.follower = follower
         self.lease = lease
+        self.pause = pause
     }
 
     /// At most so many at a time.
@@ -32,6 +39,7 @@ final class ReplayRunner: Sendable {
         var configuration = ProducerConfiguration(follower.client)
         configuration.maxRecordBytes = WantedTopic.largestBytes
         configuration.deliveryTimeout = .seconds(30)
+        configuration.client.tell(follower.clients, as: "producer")
         let producer = try Producer(configuration)
         let reader: RecordReader
         do { reader = try RecordReader(follower.client) } catch {
@@ -45,27 +53,41 @@ final class ReplayRunner: Sendable {
         } catch { result = .failure(error) }
         await reader.close()
         await producer.close()
+        follower.clients.forget("producer")
         try result.get()
     }
 
     private func run(_ press: ReplayPress) async throws {
-        try await recover(press)
+        var unsettled = try await unsettled()
+        var detours = Detours(pause)
         var dueAt: [String: Int64] = [:]
         while !service.isEnding, !Task.isCancelled {
             try await finish()
-            let jobs = service.isPaused ? [] : try await active()
+            guard !service.isPaused else {
+                await service.nap(.milliseconds(500))
+                continue
+            }
+            for id in unsettled.sorted() where detours.isDue(id, now: Time.monotonicMilliseconds) {
+                if try await settle(id, press, &detours) { unsettled.remove(id) }
+            }
+            let jobs = try await active().filter { !unsettled.contains($0.id) }
             var wait: Int64 = jobs.isEmpty ? 500 : 250
             for job in jobs where !service.isEnding {
                 let now = Time.monotonicMilliseconds
+                guard detours.isDue(job.id, now: now) else { continue }
                 let due = max(dueAt[job.id] ?? now, now - 1000)
                 guard due <= now else {
                     wait = min(wait, due - now)
                     continue
                 }
-                let count = try await step(job, press)
-                guard count > 0 else { continue }
-                dueAt[job.id] = due + Int64(count) * 1000 / Int64(max(1, job.rate))
-                wait = 0
+                switch try await step(job, press, &detours) {
+                case .nothing: break
+                case .isUnsettled: unsettled.insert(job.id)
+                case .went(let count):
+                    guard count > 0 else { continue }
+                    dueAt[job.id] = due + Int64(count) * 1000 / Int64(max(1, job.rate))
+                    wait = 0
+                }
             }
             dueAt = dueAt.filter { place in jobs.contains { $0.id == place.key } }
             if wait > 0 { await service.nap(.milliseconds(wait)) }
@@ -102,11 +124,27 @@ final class ReplayRunner: Sendable {
 
     // MARK: A step
 
+    private enum Step { case nothing, isUnsettled, went(Int) }
+
     /// Does what is next for a job; how many records went.
-    private func step(_ seen: ReplayJob, _ press: ReplayPress) async throws -> Int {
+    private func step(_ seen: ReplayJob, _ press: ReplayPress, _ detours: inout Detours) async throws -> Step {
         let chosen = try await choose(seen, press)
-        guard let (job, items) = chosen, let first = items.first else { return 0 }
-        let target = first.target(job, follower.namespace)
+        guard let (job, items) = chosen, let first = items.first else { return .nothing }
+        var count = 0
+        var hasBegun = false
+        let isDone = try await go(around: first, job, &detours) {
+            hasBegun = true
+            count = try await send(items, job, press)
+        }
+        if isDone { return .went(count) }
+        guard !hasBegun else { return .isUnsettled }
+        // Nobody was asked.
+        try await note(ReplayPress.Outcome(left: items), job)
+        return .nothing
+    }
+
+    private func send(_ items: [ReplayItem], _ job: ReplayJob, _ press: ReplayPress) async throws -> Int {
+        guard let target = items.first?.target(job, follower.namespace) else { return 0 }
         if press.knownEnd(of: target) == nil {
             switch try await press.look(at: target, for: items) {
             case .ends(let end):

@@ -71,6 +71,17 @@ extension MetricsText {
                     (labels(worker, topic, "reason", $0.rawValue), Double(topic.dead[$0]?.value ?? 0))
                 }
             }.flatMap { $0 })
+        add(
+            "flotilla_replay_outcomes_total", .counter,
+            "Replayed records that are finished, wherever they ended: done, known as done before, or dead again.",
+            workers.flatMap { worker in
+                WorkerFigures.ReplayEnding.allCases.map {
+                    (
+                        [("handler", worker.job.name.rawValue), ("outcome", $0.rawValue)],
+                        Double(worker.figures.replayed($0))
+                    )
+                }
+            })
     }
 
     private mutating func memory(_ workers: [HandlerWorker]) {

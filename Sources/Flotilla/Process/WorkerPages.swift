@@ -34,6 +34,7 @@ final class WorkerPages: Sendable {
                 metrics: {
                     retention.begin(process.workers)
                     $0.add(process.workers)
+                    $0.add(process.clients)
                     $0.add(process.tracer)
                 })
         } catch {

@@ -20,6 +20,8 @@ package final class WorkerProcess: Sendable {
     let log: Log
     let identity: WorkerIdentity
     private let admin: (host: String, port: UInt16)?
+    /// What its clients of Kafka say of themselves.
+    let clients = ClientFigures()
     private let state = Mutex(State())
 
     private struct State {
@@ -297,6 +299,7 @@ package final class WorkerProcess: Sendable {
         configuration.maxRecordBytes = WantedTopic.largestBytes
         // Records that time out are handed over again, behind later ones; waiting keeps them in their order.
         configuration.deliveryTimeout = .seconds(1800)
+        configuration.client.tell(clients, as: "producer")
         return try Producer(configuration)
     }
 
@@ -314,6 +317,7 @@ package final class WorkerProcess: Sendable {
         consuming.client.hooks.fault = { [log] fault in
             log.warning("kafka", [("handler", handler.name), ("error", fault)])
         }
+        consuming.client.tell(clients, as: "consumer.\(handler.name)")
         return HandlerWorker(
             job, source: try Consumer(consuming), sink: producer, once: gate(handler, policies, redis),
             store: store, log: log, identity: identity, tracer: tracer)

@@ -74,6 +74,7 @@ extension PartitionRunner {
         figures.repeats.add(repeats.count)
         guard await tellOutcomes(of: repeats, "repeat") else { return false }
         finish(repeats.map(\.ticket))
+        core.figures.ended(repeats.lazy.map(\.state), .repeats)
         return true
     }
 

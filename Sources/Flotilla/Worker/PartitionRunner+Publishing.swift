@@ -44,15 +44,19 @@ extension PartitionRunner {
         guard !refused.isEmpty else {
             figures.done.add(judgement.done.count)
             guard await conclude(judgement.doneTickets.map { ($0, .done) }) else { return .givenUp }
+            // Only replays are counted, and they do not come by a source topic.
+            if role.kind != .source { core.figures.ended(judgement.doneJobs.lazy.map(\.state), .done) }
             return .published(tooLarge: [])
         }
         if run.ranTogether { return .apart }
         var tooLarge: [Disposal] = []
         var done: [(ticket: UInt64, ending: OnceEnding)] = []
+        var ended: [RetryState?] = []
         for (place, range) in judgement.done {
             var job = judgement.job(at: place)
             guard let fault = refused.first(where: { range.contains($0.key) })?.value else {
                 done.append((job.ticket, .done))
+                ended.append(job.state)
                 continue
             }
             job.attempts += 1
@@ -60,7 +64,9 @@ extension PartitionRunner {
             tooLarge.append(Disposal(job, role, .dead(reason), ErrorStory(fault), stage: "produce"))
         }
         figures.done.add(done.count)
-        return await conclude(done) ? .published(tooLarge: tooLarge) : .givenUp
+        guard await conclude(done) else { return .givenUp }
+        core.figures.ended(ended, .done)
+        return .published(tooLarge: tooLarge)
     }
 
     /// Sends records to where they go from here, and finishes them. False when the partition was given up before.
@@ -143,6 +149,7 @@ extension PartitionRunner {
             case .tier(let tier, _): figures.retried(tier)
             case .dead(let reason):
                 figures.dead[reason]?.add()
+                core.figures.ended(CollectionOfOne(disposal.state), .dead)
                 // A flood was told of once; a line for each would drown what else there is to see.
                 guard !isFlood else { continue }
                 core.scope.log.warning(

@@ -259,13 +259,16 @@ extension PartitionRunner {
         var endings: [(ticket: UInt64, ending: OnceEnding)] = []
         for row in rows {
             switch row.kind {
-            case .event:
+            case .event(let job):
                 endings.append((row.item.ticket, .done))
                 figures.done.add()
+                core.figures.ended(CollectionOfOne(job.state), .done)
             case .dead(let disposal):
                 endings.append((row.item.ticket, disposal.ending))
                 count([disposal])
-            case .repeated: figures.repeats.add()
+            case .repeated(let job):
+                figures.repeats.add()
+                core.figures.ended(CollectionOfOne(job.state), .repeats)
             }
         }
         guard await conclude(endings) else { return false }

@@ -12,9 +12,13 @@ package final class WorkerFigures: Sendable {
     let sent: [(topic: TopicName, count: Counter)]
     private let sentByName: [TopicName: Counter]
     let claims = Dictionary(uniqueKeysWithValues: ClaimResult.allCases.map { ($0, Counter()) })
+    /// How replayed records ended, in whichever topic: one that fails again goes through the retry topics like any other.
+    let replays = Dictionary(uniqueKeysWithValues: ReplayEnding.allCases.map { ($0, Counter()) })
     let rebalances = Dictionary(uniqueKeysWithValues: Rebalance.allCases.map { ($0, Counter()) })
 
     enum Rebalance: String, CaseIterable, Sendable { case assigned, revoked, lost }
+
+    package enum ReplayEnding: String, CaseIterable, Sendable { case done, repeats = "repeat", dead }
 
     /// What the once-only memory answers. `repeats` were done before; `busy` ones somebody is at work on; `unasked` ones
     /// were handled while it was away; `stale` ones it had forgotten, or given to somebody else, when they were done.
@@ -39,11 +43,18 @@ package final class WorkerFigures: Sendable {
         for entry in batch.entries { sentByName[batch.topics[Int(entry.topic)]]?.add() }
     }
 
+    /// Records of a replay's job have come to their end; the others are not counted.
+    func ended(_ states: some Sequence<RetryState?>, _ ending: ReplayEnding) {
+        let count = states.count { $0?.replayJob != nil }
+        if count > 0 { replays[ending]?.add(count) }
+    }
+
     package var consumed: Int { sum { $0.consumed } }
     package var done: Int { sum { $0.done } }
     package var repeats: Int { sum { $0.repeats } }
     package var published: Int { sent.reduce(0) { $0 + $1.count.value } }
     package var retried: Int { topics.reduce(0) { $0 + $1.retried.reduce(0) { $0 + $1.count.value } } }
+    package func replayed(_ ending: ReplayEnding) -> Int { replays[ending]?.value ?? 0 }
     package var deadLettered: Int { topics.reduce(0) { $0 + $1.dead.values.reduce(0) { $0 + $1.value } } }
 
     private func sum(_ figure: (TopicFigures) -> Counter) -> Int {

@@ -130,6 +130,6 @@ final class Child {
     func state(isWanted: Bool) -> PartState {
         PartState(
             name: part.name, role: part.role, handler: part.handler, process: process, admin: admin,
-            deaths: policy.deaths, end: end, lastLines: lastLines, isWanted: isWanted)
+            deaths: policy.deaths, allDeaths: policy.allDeaths, end: end, lastLines: lastLines, isWanted: isWanted)
     }
 }

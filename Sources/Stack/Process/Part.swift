@@ -38,7 +38,9 @@ package struct PartState: Sendable {
     /// Nil while it does not run.
     package var process: ProcessID?
     package var admin: UInt16?
+    /// How often it died without having worked for a while, and how often at all.
     package var deaths = 0
+    package var allDeaths = 0
     /// How it ended last.
     package var end: ProcessEnd?
     /// What it said last.

@@ -42,29 +42,42 @@ extension Command {
         details: "They stay in their topic, and `dlq restore` has them open again for as long as that keeps them.",
         said: { "\($0) discarded; to have them back: \(Program.name) dlq restore" },
         state: { _ in .open },
-        change: { try await $0.discard($1, limit: $2, confirmed: $3, who: DlqPlace.user) })
+        change: { _, index, filter, limit, confirmed in
+            (try await index.discard(filter, limit: limit, confirmed: confirmed, who: DlqPlace.user), nil)
+        })
 
     /// `dlq restore`: takes `dlq discard` back, and what nobody tells the end of.
     static let dlqRestore = bulk(
         "restore", past: "restored", "have discarded dead letters open again",
         details: """
-            With --state replayed it has those open again that were replayed and whose end nobody has told: their handler is
-            gone, or was away for longer than its replay topic keeps them. When it is told after all, that counts. Who has
-            handled one without anybody having heard of it handles it again when it is replayed once more.
+            With --state replayed it has those open again that were replayed and whose end nobody has told, as far as their
+            handler is past their copies, or its topic has let go of them. Copies that it may still come to are left, for they
+            would be handled twice: start the handler, or wait until the topic's retention has deleted them. When an end is
+            told after all, that counts. Who has handled one without anybody having heard of it handles it again when it is
+            replayed once more.
             """,
         said: { "\($0) open again" },
         state: { $0.states == [.replayed] ? .replayed : .discarded },
-        change: { index, filter, limit, confirmed in
-            filter.states == [.replayed]
-                ? try await index.giveUp(filter, limit: limit, confirmed: confirmed, who: DlqPlace.user)
-                : try await index.restore(filter, limit: limit, confirmed: confirmed, who: DlqPlace.user)
+        change: { place, index, filter, limit, confirmed in
+            guard filter.states == [.replayed] else {
+                return (try await index.restore(filter, limit: limit, confirmed: confirmed, who: DlqPlace.user), nil)
+            }
+            guard let client = place.client else {
+                throw Refused(
+                    "KAFKA_BROKERS is not set, and whether copies still wait for their handler is in the topics")
+            }
+            let given = try await index.giveUp(
+                filter, limit: limit, confirmed: confirmed, who: DlqPlace.user,
+                waiting: WaitingCopies(filter, index, client, place.namespace))
+            return (given.count, given.left > 0 ? (given.left, given.why) : nil)
         })
 
     private static func bulk(
         _ verb: String, past: String, _ summary: String, details: String, said: @escaping @Sendable (Int) -> String,
         state: @escaping @Sendable (DeadLetterFilter) -> DeadLetterState,
         change:
-            @escaping @Sendable (DeadLetterIndex, DeadLetterFilter, _ limit: Int?, _ confirmed: Int) async throws -> Int
+            @escaping @Sendable (DlqPlace, DeadLetterIndex, DeadLetterFilter, _ limit: Int?, _ confirmed: Int)
+            async throws -> (count: Int, left: (count: Int, why: String)?)
     ) -> Command {
         Command(
             name: "dlq \(verb)", summary: summary, details: details,
@@ -83,8 +96,20 @@ extension Command {
                         if arguments.has("dry-run") {
                             return try await tell(fitting: count, seen, index, to: verb, isJSON: isJSON)
                         }
-                        let done = try await change(index, seen, limit, try arguments.confirmed(count, verb))
-                        print(isJSON ? JSONWriter.line { $0.member(past, done) } : said(done))
+                        let confirmed = try arguments.confirmed(count, verb)
+                        let (done, left) = try await change(place, index, seen, limit, confirmed)
+                        guard isJSON else {
+                            print(said(done))
+                            if let left { print("\(left.count) left as they are: \(left.why)") }
+                            return
+                        }
+                        print(
+                            JSONWriter.line { json in
+                                json.member(past, done)
+                                guard let left else { return }
+                                json.member("left", left.count)
+                                json.member("why", left.why)
+                            })
                     }
                     return .ok
                 }

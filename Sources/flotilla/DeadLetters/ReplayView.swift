@@ -18,8 +18,8 @@ struct ReplayView: Sendable {
             guard let job = try await index.job(id) else { throw Refused("there is no job \(id)") }
             if isTerminal {
                 put("\r\u{1b}[2K" + Self.bar(job))
-            } else if !isJSON, shown != job.state.rawValue, !job.state.isOver, !job.state.stands {
-                shown = job.state.rawValue
+            } else if !isJSON, shown != job.state.rawValue + job.reason, !job.state.isOver, !job.state.stands {
+                shown = job.state.rawValue + job.reason
                 print(Self.line(job))
                 fflush(nil)
             }

@@ -37,6 +37,46 @@ import Testing
         }
     }
 
+    /// However a replayed record ends, and in whichever topic, it is counted as one.
+    @Test func endsOfReplaysAreCountedWhereverTheyAre() async throws {
+        try await Fleet.with { fleet in
+            var policy = ConsumerPolicy(handler: "again")
+            policy.retry.inProcess = 1
+            policy.retry.tiers = [.seconds(1)]
+            try await fleet.makeTopics("events", policy)
+            let isReplay = Mutex(false)
+            let handler = TestHandler("again") { event, context in
+                guard isReplay.withLock({ $0 }) else { throw Refusal.permanent("not yet") }
+                if event.id == "worse" { throw Refusal.retry("never") }
+                if event.id == "slow", context.attempt == 2 { throw Refusal.retry("later") }
+                return []
+            }
+            try await fleet.publish("events", ["well", "slow", "worse"].map { ($0, "k", "{}") })
+            try await fleet.withWorker(.events(handler), ["events": policy]) { worker in
+                let letters = try await fleet.read("events.again.dlq", count: 3)
+                #expect(worker.figures.replayed(.dead) == 0)
+                isReplay.withLock { $0 = true }
+                for letter in letters {
+                    let headers =
+                        letter.headers.filter { !$0.name.hasPrefix("dlq-replay") }
+                        + [Header("dlq-replays", "1"), Header("dlq-replay-job", "job")]
+                    _ = try await fleet.producer.send(
+                        OutgoingRecord(
+                            topic: "events.again.replay", partition: letter.partition, key: letter.keyBytes,
+                            value: letter.valueBytes, headers: headers))
+                }
+                let end = ContinuousClock.now + .seconds(60)
+                while worker.figures.replayed(.done) + worker.figures.replayed(.dead) < 3 {
+                    try #require(ContinuousClock.now < end)
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                #expect(worker.figures.replayed(.done) == 2)
+                #expect(worker.figures.replayed(.dead) == 1)
+                #expect(worker.figures.replayed(.repeats) == 0)
+            }
+        }
+    }
+
     @Test func aDeadlineEndsACallAndTheRecordIsNotLost() async throws {
         try await Fleet.with { fleet in
             var policy = ConsumerPolicy(handler: "slow")

@@ -46,6 +46,24 @@ import Testing
         stage.log.committed("flotilla.tested", TopicPartition("events", partition))
     }
 
+    /// A handler may make a dependency's name of what an event brings; neither memory nor labels grow with that.
+    @Test func dependenciesAreToldApartOnlySoFar() async {
+        let calls = Calls()
+        var policy = Self.policy
+        policy.breaker.failures = 1000
+        policy.breaker.cooldown = .milliseconds(100)
+        let stage = stage(policy) { event, context in
+            calls.add(event, context)
+            if calls.count <= 60 { throw Refusal.unavailable("host-\(calls.count)", "is away") }
+            return []
+        }
+        send(stage, "a")
+        #expect(await stage.run(within: .seconds(3600)))
+        #expect(calls.count > 60)
+        let names = stage.life?.worker.breakers.map(\.dependency) ?? []
+        #expect(names.count == 33 && names.contains("other") && names.contains("host-1"))
+    }
+
     @Test func aRetryTopicWaitsForItsTimeAndNoLonger() async {
         var policy = Self.policy
         policy.retry.tiers = [.seconds(10), .minutes(1)]

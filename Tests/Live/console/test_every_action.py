@@ -150,9 +150,10 @@ def walk_one_letter(site: ConsoleSite, browser: Browser) -> None:
     browser.until_text("after 1 replay,")
     browser.click("dd a.mono")
     browser.until("location.hash.startsWith('#/replays/')")
-    # Of what went to its source nobody tells: it is given up, and is open again.
+    # Of what went to its source nobody tells: once its handler is past it, it is given up, and is open again.
     (other,) = site.dlq("list", "--key", "customer-20")
     assert site.run("dlq", "replay", "--key", "customer-20", "--to-source", "--confirm", "1").returncode == 0
+    until(lambda: site.committed("pricer") == len(site.read("orders")), "the handler")
     browser.open(f"{site.address}/#/dead-letters/{other['id']}")
     browser.click("button", "Give up …")
     browser.click("dialog button", "Give up 1")

@@ -89,10 +89,13 @@ class Site(Fleet):
         consumer.close()
         return found
 
-    def committed(self, handler: str) -> int:
-        """How many orders a handler has read, as its group says."""
+    def partitions(self, topic: str) -> int:
+        return len(AdminClient({"bootstrap.servers": self.broker}).list_topics(topic, 30).topics[topic].partitions)
+
+    def committed(self, handler: str, topic: str = "orders") -> int:
+        """How many records a handler has read, as its group says."""
         consumer = Consumer({"bootstrap.servers": self.broker, "group.id": f"flotilla.{handler}"})
-        found = consumer.committed([TopicPartition("orders", number) for number in range(PARTITIONS)], 30)
+        found = consumer.committed([TopicPartition(topic, number) for number in range(PARTITIONS)], 30)
         consumer.close()
         return sum(max(0, place.offset) for place in found)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from confluent_kafka import Producer, TopicPartition
 
+from ports import free_port
 from site_of_letters import PARTITIONS, Site, configure, delete_records, orders, until
 
 
@@ -107,9 +109,19 @@ def test_what_nobody_tells_the_end_of_is_given_up(site: Site) -> None:
         (told,) = site.dlq("jobs", "show", job)
         return (told["state"], told["skipped"]) == ("done", 6)
 
-    # Somebody gives it up.
+    # Nobody may give up what the handler would still come to.
     job = replay()
     assert site.run("dlq", "restore", "--confirm", "6").returncode == 1
+    told = site.run("dlq", "restore", "--state", "replayed", "--confirm", "6")
+    assert told.returncode == 1 and "6 in orders.pricer.replay" in told.stderr and "Start pricer" in told.stderr, told.stderr
+    assert site.states() == {"replayed": 6}
+    # What it has handled, and nobody has heard of, may be given up.
+    site.parts["deadletters"].end()
+    site.parts["pricer"].start()
+    until(lambda: len(site.read("orders.priced")) == 6 and site.committed("pricer", "orders.pricer.replay") == 6, "its end")
+    site.parts["pricer"].end()
+    delete_records(site, [TopicPartition("flotilla.outcomes", number, -1) for number in range(site.partitions("flotilla.outcomes"))])
+    site.parts["deadletters"].start()
     (told,) = site.dlq("restore", "--state", "replayed", "--confirm", "6")
     assert told == {"restored": 6}
     assert site.states() == {"open": 6}
@@ -122,12 +134,58 @@ def test_what_nobody_tells_the_end_of_is_given_up(site: Site) -> None:
     until(lambda: site.states() == {"open": 6}, "what nobody will read")
     until(lambda: is_done(job), "the end of the job")
     assert "before their handler came to them" in (site.folder / "deadletters.log").read_text()
-    # One that is given up and told of after all has ended.
-    job = replay()
-    site.dlq("restore", "--state", "replayed", "--confirm", "6", "--limit", "6")
+    # And it is replayed once more, and told of.
+    replay()
     site.parts["pricer"].start()
     until(lambda: site.states() == {"resolved": 6}, "what is told after all")
-    assert len(site.read("orders.priced")) == 6
+
+
+@pytest.mark.parametrize("handler, topic", [("pricer", "orders.priced"), ("shipper", "orders.shipped")])
+def test_what_waits_for_its_handler_is_not_handled_twice(site: Site, handler: str, topic: str) -> None:
+    """Nobody runs the handler, and somebody who wants to see an end gives up, replays again, and then starts it."""
+    site.broken.write_text("")
+    site.follow()
+    site.handle(handler)
+    site.publish(orders(6))
+    until(lambda: site.states() == {"open": 6} and site.committed(handler) == 6, "the dead letters")
+    site.broken.unlink()
+    site.parts[handler].end()
+    site.dlq("replay", "--confirm", "6", "--no-wait")
+    until(lambda: site.states() == {"replayed": 6}, "what is published")
+    site.run("dlq", "restore", "--state", "replayed", "--confirm", "6")
+    site.run("dlq", "replay", "--confirm", "6", "--no-wait")
+    site.parts[handler].start()
+    until(lambda: site.states() == {"resolved": 6}, "what is handled")
+    assert site.dlq("jobs")[0]["resolved"] == 6
+    until(lambda: site.committed(handler, f"orders.{handler}.replay") == len(site.read(f"orders.{handler}.replay")), "all of it")
+    ends = [dict(message.headers())["ce_id"] for message in site.read(topic)]
+    assert len(ends) == len(set(ends)) == 6, ends
+
+
+def test_a_stranger_s_record_that_is_traced_is_replayed_whole(site: Site) -> None:
+    """Its first attempt gives it a trace, which its copies have and the record does not."""
+    site.environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
+    site.broken.write_text("fr")
+    site.follow()
+    working(site, "pricer")
+    configure(site, "orders.pricer.dlq", "max.message.bytes", 4096)
+    cart = b"c" * 6000
+    publish(site, "orders", 0, [], {"notes": "n" * 12_000})
+    publish(site, "orders", 1, [("x-cart", cart)])
+    until(lambda: site.states() == {"open": 2}, "the dead letters")
+    copies = [dict(message.headers()) for message in site.read("orders.pricer.dlq")]
+    assert all("traceparent" in headers for headers in copies), copies
+    assert {"dlq-body", "dlq-headers"} <= {name for headers in copies for name in headers}
+    for letter in site.dlq("list"):
+        (page,) = site.dlq("show", letter["id"])
+        assert page["body"]["country"] == "fr", page
+    assert not any(line.get("body_gone") or line.get("headers_gone")
+                   for line in map(json.loads, site.run("dlq", "export").stdout.splitlines()))
+    site.broken.unlink()
+    told = site.run("dlq", "replay", "--confirm", "2")
+    assert told.returncode == 0 and "2 resolved" in told.stdout, told.stdout + told.stderr
+    replayed = {dict(message.headers())["ce_id"]: message for message in site.read("orders.pricer.replay")}
+    assert len(replayed[b"order-0"].value()) > 12_000 and dict(replayed[b"order-1"].headers())["x-cart"] == cart
 
 
 def test_what_a_replay_has_chosen_is_watched(site: Site) -> None:
@@ -141,7 +199,9 @@ def test_what_a_replay_has_chosen_is_watched(site: Site) -> None:
     assert site.states() == {"open": 3, "replaying": 9}
     (job,) = site.dlq("jobs")
     site.parts["deadletters"].end()
+    # Less than 72 hours, of which more than half are over.
     configure(site, "orders.pricer.dlq", "retention.ms", 71 * 3_600_000)
+    site.psql("UPDATE deadletters.entries SET copied_at = now() - interval '36 hours'")
     site.parts["deadletters"].start()
     log = site.folder / "deadletters.log"
     until(lambda: "a replay stands" in log.read_text(), "the warnings")

@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 
 from ports import free_port
-from site_of_letters import Site, orders, until
+from site_of_letters import Site, configure, orders, until
 
 
 def page(port: int, path: str) -> tuple[int, str]:
@@ -51,6 +51,31 @@ def test_one_that_stands_by_is_ready(site: Site) -> None:
     site.parts[leader].end()
     until(lambda: not json.loads(page(ports[other], "/healthz")[1]).get("stands_by"), "the other to take over")
     assert page(ports[other], "/readyz")[0] == 200
+
+
+def test_one_that_has_to_stand_by_tells_no_figures_of_before(site: Site) -> None:
+    """They are its successor's to tell: what it saw last would be alerted of for ever."""
+    site.broken.write_text("")
+    port = free_port()
+    site.follow("deadletters", "--admin", str(port))
+    site.handle("pricer")
+    site.publish(orders(4))
+    until(lambda: site.states() == {"open": 4}, "the dead letters")
+    configure(site, "orders.pricer.dlq", "retention.ms", 71 * 3_600_000)
+    told = site.run("dlq", "replay", "--canary", "2", "--confirm", "4")
+    assert told.returncode == 1 and "stopped" in told.stdout, told.stdout
+    site.psql("UPDATE deadletters.entries SET copied_at = now() - interval '36 hours'")
+    site.parts["deadletters"].kill()
+    names = ("open", "standing", "expiring", "oldest_seconds")
+
+    def figures() -> list[float]:
+        found = dict(re.findall(r"^flotilla_deadletters_(\w+) (\S+)$", page(port, "/metrics")[1], re.M))
+        return [float(found.get(name, 0)) for name in names]
+
+    until(lambda: all(figures()), "the figures", limit=90)
+    site.psql("UPDATE deadletters.leases SET holder = 'another', until = now() + interval '1 hour'")
+    until(lambda: json.loads(page(port, "/healthz")[1]).get("stands_by"), "it to stand by")
+    until(lambda: figures() == [0, 0, 0, 0], "the figures to be nobody's")
 
 
 def test_what_fails_in_the_watch_stops_nothing_else(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,28 @@ def test_what_is_not_kept_is_kept_nowhere(site: Site) -> None:
     # Who comes later goes by what the first one decided.
     assert sorted(one["traceparent"][-2:] for one in accepted.values()) == ["00", "00", "01"]
     assert {one.trace for one in site.collector.spans} == {TRACE}
+
+
+def test_a_client_decides_only_within_the_limit(site: Site) -> None:
+    url = site.serve(FLOTILLA_TRACES_PER_SECOND="3")
+    given = f"00-{TRACE}-b7ad6b7169203331-01"
+    began = time.time()
+    post(url, "/v1/events", events("list", 300), traceparent=given)
+    lines = "\n".join(map(json.dumps, events("line", 300))).encode()
+    urllib.request.urlopen(urllib.request.Request(
+        url + "/v1/events", lines, {"content-type": "application/x-ndjson", "traceparent": given}), timeout=30).close()
+    for n in range(20):
+        post(url, "/v1/events", events(f"one{n}-", 1)[0], traceparent=given)
+        post(url, "/v1/events", events(f"own{n}-", 1)[0])
+    most = 3 * (int(time.time() - began) + 2)
+    raw = site.headers("events.raw")
+    assert len(raw) == 640
+    kept = {name: one for name, one in raw.items() if one["traceparent"].endswith("-01")}
+    # A request by itself takes one of the places, so an edge may keep as many events as it likes and no more.
+    assert 0 < len(kept) <= most
+    # The trace's number is the client's all the same: it is what its logs and ours have in common.
+    assert {one["traceparent"][3:35] for name, one in raw.items() if not name.startswith("own")} == {TRACE}
+    until(lambda: len(site.collector.named("send events.raw")) == len(kept), "the spans")
 
 
 def test_without_a_collector_nothing_is_added(site: Site) -> None:

@@ -1,0 +1,122 @@
+import Flotilla
+import Kafka
+import Model
+import Platform
+import Postgres
+import TestServers
+import TestSupport
+import Testing
+
+@testable import DeadLetters
+
+/// What was replayed is opened only when its handler cannot come to its copy any more: else it would handle both.
+@Suite(.inTurns) struct GivingUpTests {
+    private let replay = TopicPartition("orders.pricer.replay", 0)
+    private let retry = TopicPartition("orders.pricer.retry.10s", 0)
+    private let group = Namespace().group("pricer")
+
+    @Test func onlyWhatTheHandlerIsPastIsGivenUp() async throws {
+        try await withReplayed(3) { index, client, admin in
+            // Nobody has read any of it.
+            await refused(index, client)
+            try await admin.commit([PartitionOffset(replay, 2)], for: group)
+            let given = try await giveUp(index, client)
+            #expect(given.count == 2 && given.left == 1, "\(given)")
+            #expect(given.why.contains("1 in orders.pricer.replay") && given.why.contains("Start pricer"), "\(given)")
+            #expect(try await index.states() == [.open: 2, .replayed: 1])
+            #expect(try await index.audit(limit: 1).first?.result == "2 open, 1 left")
+            // And what the topic has let go of.
+            _ = try await admin.deleteRecords(below: [replay: 3])
+            #expect(try await giveUp(index, client) == .init(count: 1, left: 0, why: ""))
+        }
+    }
+
+    @Test func whatWaitsForItsNextTryIsNotGivenUp() async throws {
+        try await withReplayed(2) { index, client, admin in
+            try await publish([OutgoingRecord(topic: retry.topic, partition: 0, value: [1])], client)
+            try await admin.commit([PartitionOffset(replay, 2)], for: group)
+            await refused(index, client)
+            try await admin.commit([PartitionOffset(retry, 1)], for: group)
+            #expect(try await giveUp(index, client).count == 2)
+        }
+    }
+
+    @Test func whatIsInATopicThatIsGoneIsGivenUp() async throws {
+        try await withReplayed(2) { index, client, admin in
+            let faults = try await admin.delete([replay.topic])
+            let given = try await giveUp(index, client)
+            #expect(faults.isEmpty && given.count == 2)
+        }
+    }
+
+    /// Nobody has noted where it lies: everything before its end is to be read.
+    @Test func whatIsSomewhereIsGivenUpWhenAllIsRead() async throws {
+        try await withReplayed(2) { index, client, admin in
+            try await index.run("UPDATE items SET published_offset = NULL")
+            try await admin.commit([PartitionOffset(replay, 1)], for: group)
+            await refused(index, client)
+            try await admin.commit([PartitionOffset(replay, 2)], for: group)
+            #expect(try await giveUp(index, client).count == 2)
+        }
+    }
+
+    /// What went to its source waits for its handler there.
+    @Test func whatWentToItsSourceIsGivenUpWhenItIsRead() async throws {
+        try await withReplayed(2, toSource: true) { index, client, admin in
+            try await publish([OutgoingRecord(topic: "orders", partition: 0, value: [1])], client)
+            await refused(index, client)
+            try await admin.commit([PartitionOffset(TopicPartition("orders", 0), 2)], for: group)
+            // What others have sent since is none of it.
+            #expect(try await giveUp(index, client).count == 2)
+        }
+    }
+
+    // MARK: What is needed
+
+    private func giveUp(_ index: DeadLetterIndex, _ client: ClientConfiguration) async throws
+        -> DeadLetterIndex.GivenUp
+    {
+        let copies = try await WaitingCopies(DeadLetterFilter(), index, client, Namespace())
+        return try await index.giveUp(DeadLetterFilter(), confirmed: 9, who: "ada", waiting: copies)
+    }
+
+    private func refused(_ index: DeadLetterIndex, _ client: ClientConfiguration) async {
+        await #expect(throws: Refused.self) { try await giveUp(index, client) }
+    }
+
+    /// So many that were replayed, with their copies in a broker.
+    private func withReplayed(
+        _ count: Int64, toSource: Bool = false,
+        _ body: (DeadLetterIndex, ClientConfiguration, Admin) async throws -> Void
+    ) async throws {
+        try await withBroker { client in
+            try await withIndex { index in
+                try await withAdmin(client) { admin in
+                    for topic in [replay.topic, retry.topic, "orders"] {
+                        #expect(try await admin.create([NewTopic(topic, partitions: 1)]).isEmpty)
+                    }
+                    let letters = (0..<count).map { TestLetters.letter($0) }
+                    try await index.take(TestLetters.batch(letters))
+                    var order = DeadLetterIndex.ReplayOrder(DeadLetterFilter(), confirmed: 9, who: "ada")
+                    order.toSource = toSource
+                    let job = try await index.replay(order)
+                    let lease = try #require(try await WorkLease.take(index, for: "a"))
+                    let runner = ReplayRunner(index.follower(client), lease)
+                    let reader = try RecordReader(client)
+                    let press = ReplayPress(runner.follower, try Producer(ProducerConfiguration(client)), reader)
+                    let (_, items) = try #require(try await runner.choose(job, press))
+                    let topic = toSource ? "orders" : replay.topic
+                    try await publish(letters.map { TestLetters.record($0, in: topic) }, client)
+                    let offsets = items.enumerated().map { ($1.number, Offset(Int64($0))) }
+                    try await runner.note(.init(published: items, offsets: Dictionary(offsets) { $1 }), job)
+                    await reader.close()
+                    await press.producer.close()
+                    #expect(try await index.states() == [.replayed: Int(count)])
+                    // The clocks that are compared are the database's, in milliseconds.
+                    try await index.run("UPDATE items SET published_at = published_at - interval '1 second'")
+                    try await body(index, client, admin)
+                }
+            }
+        }
+    }
+}
