@@ -9,6 +9,8 @@ struct LagReport: Sendable {
     let worst: Worst?
     /// How long the look took.
     let took: Int64
+    /// Whether there is nothing to be behind with: other workers have all partitions, or it has not begun.
+    let isIdle: Bool
     /// How old the oldest of these figures is; nil where none is known.
     let age: Int64?
 
@@ -33,6 +35,7 @@ struct LagReport: Sendable {
             for await one in group { found.append(one) }
             return found
         }
+        isIdle = workers.allSatisfy(\.assignment.isEmpty)
         let all = found.flatMap { $0.1.values }
         records = all.reduce(0) { $0 &+ $1.records }
         actionable = all.reduce(0) { $0 &+ $1.actionable }
@@ -48,14 +51,14 @@ struct LagReport: Sendable {
     }
 
     var answer: Health.Probe.Answer {
-        guard let age else {
+        guard age != nil || isIdle else {
             return Health.Probe.Answer("nobody has said yet how far behind it is", milliseconds: took)
         }
         return Health.Probe.Answer(milliseconds: took) { json in
             json.member("records", records)
             json.member("actionable_records", actionable)
             json.member("seconds", Double(worst?.lag.milliseconds ?? 0) / 1000)
-            json.member("looked_seconds", Double(age) / 1000)
+            if let age { json.member("looked_seconds", Double(age) / 1000) }
             guard let worst else { return }
             json.object("worst") { json in
                 json.member("handler", worst.handler.rawValue)

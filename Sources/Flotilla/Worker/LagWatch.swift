@@ -199,7 +199,12 @@ extension HandlerWorker {
 
     /// How far each partition is behind, looked at now unless that was done a moment ago, and how long the look took.
     package func lookAtLag() async -> (lags: [TopicPartition: PartitionLag], took: Int64) {
-        if lagWatch.last.map({ core.now - $0.at >= 1000 }) ?? true { await lagWatch.look(Array(runners.values), core) }
+        let (runners, known) = (runners, lags)
+        // What was assigned since has no figures yet.
+        let isRecent = lagWatch.last.map { core.now - $0.at < 1000 } ?? false
+        if !isRecent || runners.keys.contains(where: { known[$0] == nil }) {
+            await lagWatch.look(Array(runners.values), core)
+        }
         return (lags, lagWatch.last?.took ?? 0)
     }
 }

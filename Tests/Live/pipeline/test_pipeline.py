@@ -93,7 +93,7 @@ def test_the_admin_port_tells_what_a_worker_does_and_what_it_waits_for(fleet: Fl
     told = json.loads(health)
     assert (status, told["status"]) == (200, "ok")
     assert {name: part["status"] for name, part in told["dependencies"].items()} == {
-        "kafka": "ok", "redis": "ok", "postgres.process": "ok"}
+        "kafka": "ok", "redis": "ok", "postgres.process": "ok", "lag": "ok"}
     assert all(part["latency_ms"] >= 0 for part in told["dependencies"].values())
 
     now = int(time.time() * 1000)
