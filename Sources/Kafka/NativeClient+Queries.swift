@@ -22,15 +22,21 @@ extension NativeClient {
     func watermarks(_ place: TopicPartition, within limit: Duration) throws(KafkaFault) -> Watermarks {
         let site = KafkaFault.Site("watermarks", place)
         try place.topic.check(at: site)
-        var marks = try edges(of: [place], at: site, within: limit)
-        if marks.first?.fault?.kind == .unknownPartition {
+        var marks: [Edges]?
+        do throws(KafkaFault) {
+            let found = try edges(of: [place], at: site, within: limit)
+            if found.first?.fault?.kind != .unknownPartition { marks = found }
+        } catch {
+            guard error.kind == .unknownPartition else { throw error }
+        }
+        if marks == nil {
             // A partition that nobody led is remembered as none, for minutes after somebody does.
             learn([place.topic], within: limit)
             marks = try edges(of: [place], at: site, within: limit)
         }
         // Without a fault of the whole there is one of the partition, or both its ends.
-        if let fault = marks.first?.fault { throw fault }
-        guard let found = marks.first?.marks else { throw KafkaFault(RD_KAFKA_RESP_ERR__FAIL, at: site) }
+        if let fault = marks?.first?.fault { throw fault }
+        guard let found = marks?.first?.marks else { throw KafkaFault(RD_KAFKA_RESP_ERR__FAIL, at: site) }
         return found
     }
 
