@@ -1,3 +1,4 @@
+import Contracts
 import Flotilla
 import Kafka
 import Model
@@ -41,6 +42,35 @@ import Testing
         }
     }
 
+    /// Nor is it opened by itself when the replay topic has let go of what was copied from there.
+    @Test func whatWaitsForItsNextTryIsNotReleased() async throws {
+        try await withReplayed(2) { index, client, admin in
+            try await publish([OutgoingRecord(topic: retry.topic, partition: 0, value: [1])], client)
+            _ = try await admin.deleteRecords(below: [replay: 2])
+            let watch = RetentionWatch(follower: index.follower(client))
+            let low = RetentionWatch.Low(family: TestLetters.family, partition: 0, offset: 2)
+            try await watch.release([low])
+            #expect(try await index.states() == [.replayed: 2])
+            try await admin.commit([PartitionOffset(retry, 1)], for: group)
+            try await watch.release([low])
+            #expect(try await index.states() == [.open: 2])
+        }
+    }
+
+    /// What was handled, and told, looks like what nobody tells of until the index has read it.
+    @Test func nothingIsGivenUpBeforeWhatWasToldIsRead() async throws {
+        try await withReplayed(2) { index, client, admin in
+            #expect(try await admin.create([NewTopic(.outcomes, partitions: 1)]).isEmpty)
+            try await publish([OutgoingRecord(topic: .outcomes, partition: 0, value: Array("{}".utf8))], client)
+            try await admin.commit([PartitionOffset(replay, 2)], for: group)
+            await refused(index, client)
+            var read = IndexBatch()
+            read.positions[TopicPartition(.outcomes, 0)] = (nil, 1)
+            try await index.take(read)
+            #expect(try await giveUp(index, client).count == 2)
+        }
+    }
+
     @Test func whatIsInATopicThatIsGoneIsGivenUp() async throws {
         try await withReplayed(2) { index, client, admin in
             let faults = try await admin.delete([replay.topic])
@@ -76,7 +106,7 @@ import Testing
     private func giveUp(_ index: DeadLetterIndex, _ client: ClientConfiguration) async throws
         -> DeadLetterIndex.GivenUp
     {
-        let copies = try await WaitingCopies(DeadLetterFilter(), index, client, Namespace())
+        let copies = try await WaitingCopies(DeadLetterFilter(), index, client, Namespace(), patience: .zero)
         return try await index.giveUp(DeadLetterFilter(), confirmed: 9, who: "ada", waiting: copies)
     }
 

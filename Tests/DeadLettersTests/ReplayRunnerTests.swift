@@ -109,6 +109,25 @@ import Testing
         }
     }
 
+    /// Nothing is left to judge by, and nothing to send.
+    @Test func aCanaryOfWhichAllIsPassedOverEnds() async throws {
+        try await withIndex { index in
+            try await index.take(TestLetters.batch((0..<2).map(letter)))
+            var order = DeadLetterIndex.ReplayOrder(DeadLetterFilter(), confirmed: 2, who: "ada")
+            order.canary = 2
+            let job = try await index.replay(order)
+            let runner = index.runner(try #require(try await WorkLease.take(index, for: "a")))
+            let press = try await press(runner)
+            let (_, items) = try #require(try await runner.choose(job, press))
+            try await runner.note(.init(refused: items.map { ($0, "too large") }), job)
+            #expect(try await runner.choose(job, press) == nil)
+            try await runner.finish()
+            let after = try await index.job(job.id)
+            #expect(after?.state == .done && after?.skipped == 2, "\(String(describing: after))")
+            await close(press)
+        }
+    }
+
     @Test func oneThatCannotBePublishedIsOpenAndTheJobGoesOn() async throws {
         try await withIndex { index in
             try await index.take(TestLetters.batch((0..<3).map(letter)))

@@ -23,15 +23,17 @@ struct RetentionWatch: Sendable {
         var warnedAt = Int64.min
         var (told, troubles): ([String: String], [String: String]) = ([:], [:])
         var held: Release?
+        // What failed after the others were told.
+        var late: [String: String] = [:]
         func attempt(_ what: String, _ body: () async throws -> Void) async {
             do { try await body() } catch { troubles[what] = ErrorText.line("\(error)", bytes: 512) }
         }
         while !follower.service.isEnding, !Task.isCancelled {
             let began = Time.monotonicMilliseconds
-            troubles = [:]
+            (troubles, late) = (late, [:])
             await attempt("topics") {
                 let seen = try await look()
-                troubles = seen.troubles
+                troubles.merge(seen.troubles) { $1 }
                 if held == nil { held = seen.release }
                 try await note(seen.kept, seen.letters)
             }
@@ -51,7 +53,9 @@ struct RetentionWatch: Sendable {
             told = troubles
             repeat {
                 if let release = held, follower.hasReadOutcomes(to: release.ends) {
-                    await attempt("replays") { try await self.release(release.lows) }
+                    do { try await self.release(release.lows) } catch {
+                        late["replays"] = ErrorText.line("\(error)", bytes: 512)
+                    }
                     held = nil
                 }
                 let left = began + Self.pace - Time.monotonicMilliseconds
@@ -160,13 +164,19 @@ struct RetentionWatch: Sendable {
         }
     }
 
-    /// What a replay topic has let go of, and nobody has told the end of, nobody has read: it is open again.
-    private func release(_ lows: [Low]) async throws {
-        guard !lows.isEmpty else { return }
-        let count = try await index.release(below: lows)
+    /// What a replay topic has let go of, and nobody has told the end of, nobody will handle, unless it waits in a retry
+    /// topic: it is open again.
+    func release(_ lows: [Low]) async throws {
+        let places = try await index.lost(below: lows)
+        guard !places.isEmpty else { return }
+        let free = try await WaitingCopies.free(places, follower.client, follower.namespace)
+        let count = try await index.release(
+            below: lows.filter {
+                free.contains(.init(family: $0.family, toSource: false, partition: $0.partition))
+            })
         if count > 0 {
             log.warning(
-                "replayed records were deleted by their topic's retention before their handler came to them: open again",
+                "replayed records were deleted by their topic's retention, and nobody told what became of them: open again",
                 [("count", count)])
         }
     }

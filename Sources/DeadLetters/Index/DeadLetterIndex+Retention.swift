@@ -31,6 +31,34 @@ extension DeadLetterIndex {
         }
     }
 
+    /// Where something lay that nobody has told the end of, and that its replay topic has let go of.
+    /// `lows`: where replay topics begin.
+    func lost(below lows: [RetentionWatch.Low]) async throws -> [WaitingCopies.Place] {
+        guard let highest = lows.map(\.offset.rawValue).max() else { return [] }
+        return try await pool.transaction { transaction in
+            try await transaction.query(
+                "SELECT DISTINCT l.topic, l.handler, l.partition \(Self.lostItems(lows, highest)) ORDER BY 1, 2, 3"
+            ).map { row in
+                WaitingCopies.Place(
+                    family: TopicFamily(
+                        TopicName(try row.value("topic", as: String.self)),
+                        HandlerName(try row.value("handler", as: String.self))),
+                    toSource: false, partition: Partition(try row.value("partition")))
+            }
+        }
+    }
+
+    /// Items `i`, and `l` where they lay.
+    private static func lostItems(_ lows: [RetentionWatch.Low], _ highest: Int64) -> SQL {
+        """
+        FROM items i LEFT JOIN entries e ON e.id = i.entry AND i.record_offset IS NULL
+            JOIN \(RetentionWatch.rows(lows)) ON l.topic = coalesce(i.topic, e.topic) AND l.handler = coalesce(i.handler, e.handler)
+                AND l.partition = coalesce(i.partition, e.src_partition)
+            -- The first is for the index: only what may be gone is looked at.
+            WHERE i.published_offset < \(highest)::bigint AND i.published_offset < l.low AND i.outcome IS NULL
+        """
+    }
+
     /// Ends items whose end nobody will tell, and has what they replayed be open again; how many there were.
     /// `lows`: where replay topics begin.
     func release(below lows: [RetentionWatch.Low]) async throws -> Int {
@@ -39,15 +67,9 @@ extension DeadLetterIndex {
             let rows = try await transaction.query(
                 """
                 WITH lost AS (
-                    UPDATE items SET outcome = 'skipped: its topic let go of it before the handler came to it',
+                    UPDATE items SET outcome = 'skipped: its topic let go of it, and nobody told its end',
                         outcome_at = now()
-                    FROM (SELECT i.job, i.number FROM items i
-                        LEFT JOIN entries e ON e.id = i.entry AND i.record_offset IS NULL
-                        JOIN \(RetentionWatch.rows(lows)) ON l.topic = coalesce(i.topic, e.topic) AND l.handler = coalesce(i.handler, e.handler)
-                            AND l.partition = coalesce(i.partition, e.src_partition)
-                        -- The first is for the index: only what may be gone is looked at.
-                        WHERE i.published_offset < \(highest)::bigint AND i.published_offset < l.low
-                            AND i.outcome IS NULL) gone
+                    FROM (SELECT i.job, i.number \(Self.lostItems(lows, highest))) gone
                     WHERE items.job = gone.job AND items.number = gone.number
                     RETURNING items.job, items.entry, items.replays
                 ), counted AS (

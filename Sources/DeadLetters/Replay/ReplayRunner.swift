@@ -178,11 +178,11 @@ final class ReplayRunner: Sendable {
                 return nil
             }
             var limit = min(Self.most, max(1, job.rate / 2))
-            if job.canary > 0, !job.canaryPassed {
-                // What was passed over says nothing of the others: more are sent in its place.
+            // What was passed over says nothing of the others: more are sent in its place. When all was, nothing is left to judge.
+            let needed = Self.canary(of: job)
+            if needed > 0, !job.canaryPassed {
                 let judged = job.resolved + job.failed
-                let needed = Self.canary(of: job)
-                if needed > 0, judged >= needed {
+                if judged >= needed {
                     transaction.later(
                         "UPDATE jobs SET canary_passed = true, state = 'running', changed_at = now() WHERE id = \(job.id)"
                     )

@@ -1,3 +1,4 @@
+internal import Contracts
 internal import Flotilla
 package import Kafka
 package import Model
@@ -24,13 +25,65 @@ package struct WaitingCopies: Sendable {
     /// What was published later is in none of the marks, by the clock of the database.
     let at: Timestamp
 
-    /// Of all that is replayed and fits. Throws when a broker does not say.
+    /// Of all that is replayed and fits. Throws when a broker does not say, and when the index does not have within
+    /// `patience` what was told of replays by now: what was handled would look like what nobody tells of.
     package init(
-        _ filter: DeadLetterFilter, _ index: DeadLetterIndex, _ client: ClientConfiguration, _ fleet: Namespace
+        _ filter: DeadLetterFilter, _ index: DeadLetterIndex, _ client: ClientConfiguration, _ fleet: Namespace,
+        patience: Duration = .seconds(5)
     )
         async throws
     {
         let (at, asked) = try await index.replayedPlaces(filter)
+        // An end is told before a copy is left behind, so what is told is asked for later.
+        (marks, self.at) = (try await Self.marks(of: asked, client, fleet), at)
+        let ends = try await Self.endsOfWhatIsTold(client, fleet)
+        let deadline = Time.monotonicMilliseconds + patience.milliseconds
+        while !ends.isEmpty {
+            let read = try await index.positions()
+            if ends.allSatisfy({ read[$0.key, default: 0] >= $0.value }) { break }
+            guard Time.monotonicMilliseconds < deadline else {
+                throw Refused(
+                    "the index does not have yet what was told of replays: start flotilla work deadletters, and try again")
+            }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+    }
+
+    init(marks: [Mark], at: Timestamp) { (self.marks, self.at) = (marks, at) }
+
+    /// Those of the places where no copy waits for its next try, when those in the replay topic are gone.
+    static func free(
+        _ places: [Place], _ client: ClientConfiguration, _ fleet: Namespace
+    ) async throws -> Set<Place> {
+        let marks = try await marks(of: places, client, fleet)
+        return Set(
+            marks.filter { $0.next > 0 }.map {
+                Place(family: $0.family, toSource: $0.toSource, partition: $0.partition)
+            })
+    }
+
+    /// Where what workers tell of replays ends now; partitions that have nothing are left out.
+    private static func endsOfWhatIsTold(
+        _ client: ClientConfiguration, _ fleet: Namespace
+    ) async throws -> [TopicPartition: Offset] {
+        let (admin, topic) = (try Admin(client, patience: .seconds(10)), fleet.topic(.outcomes))
+        let found: Result<[TopicPartition: Offset], any Error>
+        do {
+            var ends: [TopicPartition: Offset] = [:]
+            for partition in try await admin.topics([topic])[topic]?.partitions ?? [] {
+                let place = TopicPartition(topic, partition.partition)
+                let low = try await admin.offset(of: place, at: .earliest) ?? 0
+                if let high = try await admin.offset(of: place, at: .latest), low < high { ends[place] = high }
+            }
+            found = .success(ends)
+        } catch { found = .failure(error) }
+        await admin.close()
+        return try found.get()
+    }
+
+    private static func marks(
+        of asked: [Place], _ client: ClientConfiguration, _ fleet: Namespace
+    ) async throws -> [Mark] {
         var marks: [Mark] = []
         for (handler, places) in Dictionary(grouping: asked, by: \.family.handler).sorted(by: { $0.key < $1.key }) {
             let consumer = try Consumer(ConsumerConfiguration(client, group: fleet.group(handler)))
@@ -41,10 +94,8 @@ package struct WaitingCopies: Sendable {
             await consumer.close()
             marks += try found.get()
         }
-        (self.marks, self.at) = (marks, at)
+        return marks
     }
-
-    init(marks: [Mark], at: Timestamp) { (self.marks, self.at) = (marks, at) }
 
     struct Place: Sendable, Hashable {
         let family: TopicFamily

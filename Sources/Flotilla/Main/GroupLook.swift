@@ -117,6 +117,6 @@ struct GroupLook: Sendable {
 struct WorkerWords: Sendable {
     /// What it waits for.
     var reasons: Set<String> = []
-    /// What gets nowhere and waits for nothing.
+    /// Partitions whose call does not come back.
     var stuck: Set<String> = []
 }

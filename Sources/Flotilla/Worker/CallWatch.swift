@@ -30,23 +30,18 @@ final class CallWatch: Sendable {
     func look(now: Int64) {
         let until = deadline.load(ordering: .acquiring)
         guard until != Self.marked, until <= now else { return }
+        // Before the mark: whoever sees that sees since when.
+        told.store(now, ordering: .relaxed)
         // Two calls with one deadline cannot be told apart, and need not be: it is over for both.
         let (hit, _) = deadline.compareExchange(
             expected: until, desired: Self.marked, ordering: .acquiringAndReleasing)
         guard hit else { return }
-        told.store(now, ordering: .relaxed)
         task.withLock { $0.cancel }?()
     }
 
     /// Since when the call under way has been told that its time is over, and has not come back.
     var overdueSince: Int64? {
         deadline.load(ordering: .acquiring) == Self.marked ? told.load(ordering: .relaxed) : nil
-    }
-
-    /// Whether a call is under way that has time left.
-    func isInTime(now: Int64) -> Bool {
-        let until = deadline.load(ordering: .relaxed)
-        return until != Self.marked && until != Self.idle && until > now
     }
 
     /// The task that makes the calls from now on.

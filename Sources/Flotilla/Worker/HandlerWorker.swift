@@ -305,10 +305,7 @@ package final class HandlerWorker: Sendable {
                 if self.lagWatch.isWanted(now: now) { await self.lagWatch.look(runners, self.core) }
             },
             every(1000) { _, runners in
-                for runner in runners {
-                    runner.tick()
-                    runner.lookAtProgress(now: self.core.now)
-                }
+                for runner in runners { runner.tick() }
                 self.core.lookAtFloods()
             },
         ]

@@ -27,9 +27,7 @@ extension PartitionRunner {
     /// Waits until records are in the log; those that no topic takes, by their place in the batch. Nil when the partition
     /// is abandoned before: a log that does not answer must not keep it.
     func delivered(_ publication: Publication) async -> [Int: KafkaFault]? {
-        state.withLock { $0.publishing += 1 }
-        defer { state.withLock { $0.publishing -= 1 } }
-        return try? await unlessAbandoned { [core] in
+        try? await unlessAbandoned { [core] in
             await core.publisher.finish(publication, while: { self.mayFinish })
         }
     }

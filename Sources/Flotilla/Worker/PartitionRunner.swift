@@ -40,10 +40,6 @@ final class PartitionRunner: Sendable {
         var watches: [UInt64: CallWatch] = [:]
         var lastToken: UInt64 = 0
         var whenIdle: [CheckedContinuation<Void, Never>] = []
-        /// How many wait for the log to take something.
-        var publishing = 0
-        /// Where it stands, and since when it has been there although nothing says why.
-        var still: (head: OffsetLedger.Ticket, since: Int64)?
         var owner: OnceOwner?
         var takingOver: Task<Result<OnceOwner, OnceFault>, Never>?
         /// What the once-only memory granted and has not heard of since, by ticket.

@@ -24,10 +24,6 @@ package struct WorkerSettings: Sendable {
     package var lagPatience: Duration = .seconds(3)
     /// A call that has not come back so long after its deadline never will.
     package var overduePatience: Int64 = 60_000
-    /// A partition that gets nowhere for so many deadlines of its handler, though nothing says why, is stuck; none
-    /// before `leastStill`.
-    package var stillDeadlines: Int64 = 10
-    package var leastStill: Int64 = 120_000
 
     package init() {}
 

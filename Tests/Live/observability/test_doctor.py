@@ -155,7 +155,7 @@ def test_a_group_that_is_stuck(stack: Stack) -> None:
             post(stack)
             return "handler process" in ill(doctor(stack))
 
-        until(stands, "the doctor to see that it is stuck")
+        until(stands, "the doctor to see that it stands still")
         found = doctor(stack)["handler process"]
         # Later, when the group has noticed, nobody works any more.
         assert "finished nothing in three seconds" in found["detail"] or "0 workers" in found["detail"], found
@@ -164,7 +164,7 @@ def test_a_group_that_is_stuck(stack: Stack) -> None:
     until(lambda: "handler process" not in ill(doctor(stack)), "it to go on")
 
 
-def test_one_partition_that_is_stuck(stack: Stack) -> None:
+def test_one_partition_that_stands_still(stack: Stack) -> None:
     def psql(*words: str) -> subprocess.Popen[str]:
         line = ["/usr/lib/postgresql/15/bin/psql", stack.file["settings"]["DATABASE_URL"], "-qAt", *words]
         return subprocess.Popen(line, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
