@@ -125,8 +125,9 @@ import Testing
     }
 
     /// Where one replay goes to cannot be asked: the others go on, and it does when it can.
-    @Test(arguments: [true, false]) func aPlaceThatCannotBeReachedHoldsUpItsOwnReplayAlone(_ hasSent: Bool) async throws
-    {
+    @Test(arguments: [true, false], [true, false]) func aPlaceThatCannotBeReachedHoldsUpItsOwnReplayAlone(
+        _ hasSent: Bool, _ isCancelled: Bool
+    ) async throws {
         try await withIndex { index in
             let cluster = try MockCluster()
             let client = ClientConfiguration(brokers: cluster.brokers)
@@ -154,10 +155,17 @@ import Testing
             #expect(!job.state.stands && !job.state.isOver && job.published == 0, "\(job)")
             #expect(
                 try await index.find(TestLetters.letter(0, of: TopicFamily("orders", "clerk")).id)?.state == .replaying)
+            if isCancelled { _ = try await index.change(jobs[0].id, .cancel, who: "ada") }
             cluster.lead("orders.clerk.replay", 0, by: 1)
-            try await eventually { try await index.job(jobs[0].id)?.state == .finishing }
-            let after = try #require(try await index.job(jobs[0].id))
-            #expect(after.published == 1 && after.reason.isEmpty, "\(after)")
+            if isCancelled {
+                let id = TestLetters.letter(0, of: TopicFamily("orders", "clerk")).id
+                try await eventually { try await index.find(id)?.state == .open }
+                #expect(try await index.job(jobs[0].id)?.published == 0)
+            } else {
+                try await eventually { try await index.job(jobs[0].id)?.state == .finishing }
+                let after = try #require(try await index.job(jobs[0].id))
+                #expect(after.published == 1 && after.reason.isEmpty, "\(after)")
+            }
             runner.service.end()
             try await running.value
         }

@@ -249,7 +249,7 @@ package enum DeadLetterTables {
             -- another one there.
             ALTER TABLE positions ADD COLUMN last_id uuid, ADD COLUMN last_at timestamptz;
             UPDATE positions p SET last_id = e.id, last_at = e.copied_at FROM entries e
-            WHERE e.partition = p.partition AND e.dlq_offset = p.next_offset - 1
+            WHERE e.partition = p.partition AND e.dlq_offset = p.next_offset - 1 AND e.src_topic = ''
                 AND right('.' || p.topic, length(e.topic) + length(e.handler) + 6) = '.' || e.topic || '.' || e.handler || '.dlq';
             """),
     ]

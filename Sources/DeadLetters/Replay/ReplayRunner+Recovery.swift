@@ -60,6 +60,8 @@ extension ReplayRunner {
         let numbers = Set(there.published.map(\.number))
         let rest = items.filter { !numbers.contains($0.number) }
         guard let first = rest.first else { return }
+        // Cancelled while its place could not be reached: what never came there is open again.
+        if job.state == .cancelled { return try await note(ReplayPress.Outcome(left: rest), job) }
         if rest.contains(where: { $0.sentFrom == nil }) {
             switch try await press.look(at: first.target(job, follower.namespace), for: rest) {
             case .ends(let end):
