@@ -43,7 +43,8 @@ package struct WaitingCopies: Sendable {
             if ends.allSatisfy({ read[$0.key, default: 0] >= $0.value }) { break }
             guard Time.monotonicMilliseconds < deadline else {
                 throw Refused(
-                    "the index does not have yet what was told of replays: start flotilla work deadletters, and try again")
+                    "the index does not have yet what was told of replays: start flotilla work deadletters, and try again"
+                )
             }
             try await Task.sleep(for: .milliseconds(200))
         }
