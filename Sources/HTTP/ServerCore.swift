@@ -29,6 +29,8 @@ internal import Synchronization
     private let stopped = Atomic<Bool>(false)
 
     private var daemon: OpaquePointer?
+    /// Where it listened, once it does no more.
+    private var listener: Int32 = -1
     private let options: UnsafeMutablePointer<flotilla_http_options>
     private let texts: [UnsafeMutablePointer<CChar>?]
 
@@ -95,8 +97,10 @@ internal import Synchronization
     /// Stops listening.
     func quiesce() {
         isQuiet.store(true, ordering: .sequentiallyConsistent)
-        let listener = unsafe MHD_quiesce_daemon(daemon)
-        if listener >= 0 { close(listener) }
+        listener = unsafe MHD_quiesce_daemon(daemon)
+        // Whoever comes from now on is refused, but it stays a socket until the library's threads have ended: one of them
+        // may be about to take it out of what it waits for, and the library ends the process when that cannot be done.
+        if listener >= 0 { shutdown(listener, Int32(SHUT_RD)) }
     }
 
     /// Has the sweeper end, and nobody wait any longer. The flag comes first: a request that does not see it is in the
@@ -123,6 +127,8 @@ internal import Synchronization
             idle.wait(milliseconds: rest)
         }
         unsafe MHD_stop_daemon(daemon)
+        if listener >= 0 { close(listener) }
+        listener = -1
         stopped.store(true, ordering: .releasing)
     }
 
