@@ -133,7 +133,7 @@ def test_what_nobody_tells_the_end_of_is_given_up(site: Site) -> None:
     site.parts["deadletters"].kill()
     until(lambda: site.states() == {"open": 6}, "what nobody will read")
     until(lambda: is_done(job), "the end of the job")
-    assert "before their handler came to them" in (site.folder / "deadletters.log").read_text()
+    assert "nobody told what became of them" in (site.folder / "deadletters.log").read_text()
     # And it is replayed once more, and told of.
     replay()
     site.parts["pricer"].start()
