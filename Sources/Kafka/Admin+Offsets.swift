@@ -33,6 +33,14 @@ extension Admin {
         }
     }
 
+    /// Where a partition begins and ends, by one question.
+    public func watermarks(_ place: TopicPartition) async throws(KafkaFault) -> Watermarks {
+        let (client, patience) = (core.client, core.patience)
+        return try await core.lane.run("watermarks") { () throws(KafkaFault) in
+            try client.watermarks(place, within: patience)
+        }
+    }
+
     /// What a group has committed, on these partitions or on all that there are.
     ///
     /// A consumer of the group asks, which joins nothing and commits nothing. librdkafka's admin call for it ends the process

@@ -122,11 +122,7 @@ struct RetentionWatch: Sendable {
         }
         let outcomes = follower.namespace.topic(.outcomes)
         try await attempt(outcomes) {
-            var ends: [TopicPartition: Offset] = [:]
-            for partition in topics[outcomes]?.partitions ?? [] {
-                let place = TopicPartition(outcomes, partition.partition)
-                ends[place] = try await admin.offset(of: place, at: .latest)
-            }
+            let ends = try await admin.bounds(of: topics[outcomes]).mapValues(\.high)
             look.release = Release(lows: replays, ends: ends)
         }
         return look
@@ -135,14 +131,9 @@ struct RetentionWatch: Sendable {
     private func lows(of topic: TopicDescription, _ family: TopicFamily, _ admin: Admin) async throws(KafkaFault)
         -> [Low]
     {
-        var lows: [Low] = []
-        for partition in topic.partitions {
-            let place = TopicPartition(topic.name, partition.partition)
-            if let low = try await admin.offset(of: place, at: .earliest), low > 0 {
-                lows.append(Low(family: family, partition: partition.partition, offset: low))
-            }
+        try await admin.bounds(of: topic).filter { $0.value.low > 0 }.map { place, marks in
+            Low(family: family, partition: place.partition, offset: marks.low)
         }
-        return lows
     }
 
     private func note(_ kept: [(family: TopicFamily, milliseconds: Int64)], _ lows: [Low]) async throws {

@@ -68,18 +68,12 @@ package struct WaitingCopies: Sendable {
         _ client: ClientConfiguration, _ fleet: Namespace
     ) async throws -> [TopicPartition: Offset] {
         let (admin, topic) = (try Admin(client, patience: .seconds(10)), fleet.topic(.outcomes))
-        let found: Result<[TopicPartition: Offset], any Error>
-        do {
-            var ends: [TopicPartition: Offset] = [:]
-            for partition in try await admin.topics([topic])[topic]?.partitions ?? [] {
-                let place = TopicPartition(topic, partition.partition)
-                let low = try await admin.offset(of: place, at: .earliest) ?? 0
-                if let high = try await admin.offset(of: place, at: .latest), low < high { ends[place] = high }
-            }
-            found = .success(ends)
-        } catch { found = .failure(error) }
+        let found: Result<[TopicPartition: Watermarks], any Error>
+        do { found = .success(try await admin.bounds(of: try await admin.topics([topic])[topic])) } catch {
+            found = .failure(error)
+        }
         await admin.close()
-        return try found.get()
+        return try found.get().filter { $0.value.low < $0.value.high }.mapValues(\.high)
     }
 
     private static func marks(
@@ -248,5 +242,18 @@ extension DeadLetterIndex {
             }
             return (at ?? Timestamp(milliseconds: 0), places)
         }
+    }
+}
+
+extension Admin {
+    /// Where each partition of a topic begins and ends; none of a topic that there is not.
+    func bounds(of topic: TopicDescription?) async throws(KafkaFault) -> [TopicPartition: Watermarks] {
+        var bounds: [TopicPartition: Watermarks] = [:]
+        guard let topic else { return [:] }
+        for partition in topic.partitions {
+            let place = TopicPartition(topic.name, partition.partition)
+            bounds[place] = try await watermarks(place)
+        }
+        return bounds
     }
 }
