@@ -15,10 +15,17 @@ final class RequestTrace: Sendable {
     private let state: Mutex<State>
 
     private struct State {
-        var request: Span?
         var isMany = false
+        /// Mostly nobody keeps anything: nil then, so that little is made for a request, and little looked at.
+        var kept: Kept?
+    }
+
+    private final class Kept {
+        var request: Span?
         /// Events that are gathered and not handed over yet, with their places in the batch.
         var events: [Event] = []
+
+        init(_ request: Span? = nil) { self.request = request }
     }
 
     /// An event on its way.
@@ -34,7 +41,6 @@ final class RequestTrace: Sendable {
         var span = tracer.begin("\(request.method) \(route.templates[0])", .server, entering: parent)
         place = span.place
         isContinued = parent != nil
-        // Mostly nobody keeps it: then there is nothing to be said, and nothing to be copied.
         guard span.isRecording else {
             state = Mutex(State())
             return
@@ -43,7 +49,7 @@ final class RequestTrace: Sendable {
         span.set("http.route", .text(route.templates[0]))
         span.set("url.path", .text(request.path))
         if let length = request.contentLength { span.set("http.request.body.size", .integer(Int64(length))) }
-        state = Mutex(State(request: span))
+        state = Mutex(State(kept: Kept(span)))
     }
 
     /// Two of them are none, as the standard has it.
@@ -63,9 +69,9 @@ final class RequestTrace: Sendable {
         var span: Span
         if own == nil, !state.withLock({ $0.isMany }) {
             // The request's own event: what was decided of the request holds for it.
+            guard place.isSampled else { return place }
             parent = place
-            span =
-                place.isSampled ? tracer.begin("send \(topic)", .producer, below: place) : tracer.unkept(below: place)
+            span = tracer.begin("send \(topic)", .producer, below: place)
         } else {
             // Each of many counts, also within one trace: a request may bring a hundred thousand.
             parent = own ?? (isContinued ? place : nil)
@@ -79,15 +85,20 @@ final class RequestTrace: Sendable {
         span.set("messaging.message.id", .text(id))
         if parent != place, place.isSampled { span.link(place) }
         let result = span.place
-        state.withLock { [span] in $0.events.append(Event(place: number, span: span)) }
+        state.withLock { [span] state in
+            let kept = state.kept ?? Kept()
+            kept.events.append(Event(place: number, span: span))
+            state.kept = kept
+        }
         return result
     }
 
     /// The events of a batch that is handed over.
     func takeEvents() -> [Event] {
         state.withLock { state in
-            defer { state.events = [] }
-            return state.events
+            guard let kept = state.kept else { return [] }
+            defer { kept.events = [] }
+            return kept.events
         }
     }
 
@@ -116,12 +127,8 @@ final class RequestTrace: Sendable {
 
     /// The request is over; nil when its connection broke before the answer.
     func end(_ status: Int?) {
-        let request = state.withLock { state in
-            // What was refused is no event.
-            state.events = []
-            return state.request.take()
-        }
-        guard var request else { return }
+        // What was refused is no event.
+        guard var request = state.withLock({ $0.kept.take()?.request }) else { return }
         if let status {
             request.set("http.response.status_code", .integer(Int64(status)))
             // What the client did wrong is no failure of the server.
