@@ -5,7 +5,7 @@ PACKAGES := librdkafka-dev libisal-dev zlib1g-dev libsnappy-dev liblz4-dev libzs
             libsimdjson-dev libyaml-dev libpcre2-dev libssl-dev libpq-dev libmicrohttpd-dev \
             libcurl4-openssl-dev libcjose-dev pkg-config \
             redis-server postgresql-15 curl kcat
-TESTED_WITH := openssl nginx-light wrk python3-venv bubblewrap chromium docker-compose iproute2 mmdebstrap prometheus faketime
+TESTED_WITH := openssl nginx-light wrk python3-venv bubblewrap chromium docker-compose iproute2 mmdebstrap prometheus faketime valgrind binutils
 VENV     := .build/venv
 PYTHON   := $(VENV)/bin/python
 SOURCES  := Package.swift Sources Tests Benchmarks
@@ -13,7 +13,7 @@ SOURCES  := Package.swift Sources Tests Benchmarks
 # A target check that a typo in an import cannot pass, and no warning that scrolls by.
 CHECKED  := --explicit-target-dependency-import-check error
 
-.PHONY: release up help setup build test unit live faults prove bench fuzz fmt lint clean
+.PHONY: release up help setup build test unit live faults prove counted bench fuzz fmt lint clean
 .DEFAULT_GOAL := release
 
 release: .build/packages  ## build the release binary as bin/flotilla
@@ -81,6 +81,10 @@ fuzz: .build/setup  ## feed whatever reads frames, bodies, files or sketches wit
 	FLOTILLA_FUZZ=build swift build -c release --product Fuzz --scratch-path .build/fuzz --sanitize=fuzzer \
 	    -Xswiftc -sanitize=fuzzer,address -Xswiftc -enable-testing
 	$(PYTHON) Tests/Fuzz/fuzz.py --seconds $(FUZZ_SECONDS)
+
+counted: .build/setup  ## count the instructions of the hot paths, and fail when one costs more than it did
+	swift build -c release $(CHECKED)
+	@PYTHONPATH=$(CURDIR)/Tests/Live/support:$(CURDIR)/Tests/Live/oracle $(PYTHON) Benchmarks/counted.py
 
 bench: .build/setup  ## measure, as tables with ratios; BENCH_ONLY=edge a part, BENCH_MINUTES=10 the edge for so long
 	swift build -c release $(CHECKED)
