@@ -25,6 +25,17 @@ public final class Admin: Sendable {
         self.core = core
     }
 
+    /// Runs `body` with a client that is closed after it, whatever happens.
+    package static func use<Value>(
+        _ configuration: ClientConfiguration, patience: Duration = .seconds(10), _ body: (Admin) async throws -> Value
+    ) async throws -> Value {
+        let admin = try Admin(configuration, patience: patience)
+        let result: Result<Value, any Error>
+        do { result = .success(try await body(admin)) } catch { result = .failure(error) }
+        await admin.close()
+        return try result.get()
+    }
+
     deinit { precondition(core.isClosed, "an admin client is to be closed before it goes") }
 
     /// Ends the client; questions under way get `.closed`. Waits for the one that holds up librdkafka, if there is one:

@@ -36,11 +36,7 @@ func withBroker(_ body: (ClientConfiguration) async throws -> Void) async throws
 
 /// What people and their tools do to topics.
 func withAdmin<Value>(_ client: ClientConfiguration, _ body: (Admin) async throws -> Value) async throws -> Value {
-    let admin = try Admin(client)
-    let result: Result<Value, any Error>
-    do { result = .success(try await body(admin)) } catch { result = .failure(error) }
-    await admin.close()
-    return try result.get()
+    try await Admin.use(client, patience: .seconds(30), body)
 }
 
 /// Publishes, and waits for the log.

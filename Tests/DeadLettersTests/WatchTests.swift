@@ -66,10 +66,9 @@ import Testing
             if isThere {
                 let seen = try await watch.look()
                 #expect(Set(seen.troubles.keys) == [letters.rawValue], "\(seen.troubles)")
-                #expect(seen.release?.ends == [TopicPartition(.outcomes, 0): 0])
             }
             let watching = Task { await watch.watch() }
-            try await eventually { follower.gauges.expiring.load(ordering: .relaxed) == 1 }
+            try await eventually { follower.gauges.look.withLock { $0?.expiring } == 1 }
             follower.service.end()
             await watching.value
         }
@@ -168,6 +167,35 @@ import Testing
             }
             runner.service.end()
             try await running.value
+        }
+    }
+
+    /// Where nobody leads, nobody knows what waits for its next try: that place is left, and told of, and no other is.
+    @Test func aRetryTopicThatCannotBeReachedHoldsBackItsOwnPlaceAlone() async throws {
+        try await withIndex { index in
+            let cluster = try MockCluster()
+            let client = ClientConfiguration(brokers: cluster.brokers)
+            let families = [TopicFamily("orders", "clerk"), TestLetters.family]
+            try cluster.create(TopicName.outcomes.rawValue, partitions: 1)
+            for (number, family) in families.enumerated() {
+                for topic in [family.replay, family.retry("10s")] { try cluster.create(topic.rawValue, partitions: 1) }
+                let letter = TestLetters.letter(0, of: family)
+                try await index.take(TestLetters.batch([letter], from: number == 0 ? nil : 1))
+            }
+            _ = try await index.replay(.init(DeadLetterFilter(), confirmed: 2, who: "ada"))
+            try await index.run("UPDATE entries SET state = 'replayed'")
+            try await index.run("UPDATE items SET sent_at = now(), published_at = now(), published_offset = 0")
+            let lows = families.map { RetentionWatch.Low(family: $0, partition: 0, offset: 1) }
+            let watch = RetentionWatch(follower: index.follower(client))
+            cluster.lead("orders.clerk.retry.10s", 0, by: nil)
+            let first = try #require(try await watch.release(lows))
+            #expect(first.waiting.unseen.keys.map(\.family.handler) == ["clerk"], "\(first.waiting.unseen)")
+            try await watch.carryOut(first)
+            #expect(try await index.find(TestLetters.letter(0).id)?.state == .open)
+            #expect(try await index.states() == [.open: 1, .replayed: 1])
+            cluster.lead("orders.clerk.retry.10s", 0, by: 1)
+            try await watch.carryOut(try #require(try await watch.release(lows)))
+            #expect(try await index.states() == [.open: 2])
         }
     }
 

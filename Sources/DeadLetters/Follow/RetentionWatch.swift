@@ -22,19 +22,20 @@ struct RetentionWatch: Sendable {
     func watch() async {
         var warnedAt = Int64.min
         var (told, troubles): ([String: String], [String: String]) = ([:], [:])
-        var held: Release?
-        // What failed after the others were told.
-        var late: [String: String] = [:]
         func attempt(_ what: String, _ body: () async throws -> Void) async {
             do { try await body() } catch { troubles[what] = ErrorText.line("\(error)", bytes: 512) }
         }
-        while !follower.service.isEnding, !Task.isCancelled {
+        while isWatching {
             let began = Time.monotonicMilliseconds
-            (troubles, late) = (late, [:])
+            troubles = [:]
+            var release: Release?
             await attempt("topics") {
                 let seen = try await look()
                 troubles.merge(seen.troubles) { $1 }
-                if held == nil { held = seen.release }
+                await attempt("replays") { release = try await self.release(seen.replays) }
+                for (place, trouble) in release?.waiting.unseen ?? [:] {
+                    troubles["\(place.family.replay) \(place.partition)"] = trouble
+                }
                 try await note(seen.kept, seen.letters)
             }
             await attempt("gauges") { try await count() }
@@ -45,24 +46,26 @@ struct RetentionWatch: Sendable {
                     try await forget()
                 }
             }
-            guard !Task.isCancelled, !follower.service.isEnding else { return }
+            func left() -> Int64 { began + Self.pace - Time.monotonicMilliseconds }
+            while let due = release, isWatching, left() > 0 {
+                if follower.hasReadOutcomes(to: due.ends) {
+                    await attempt("replays") { try await carryOut(due) }
+                    release = nil
+                } else {
+                    await follower.service.nap(.milliseconds(200))
+                }
+            }
+            guard isWatching else { return }
             for (what, text) in troubles.sorted(by: { $0.key < $1.key }) where told[what] != text {
                 log.warning(
                     "cannot see what topics have let go of; looking again", [("topic", what), ("error", text)])
             }
             told = troubles
-            repeat {
-                if let release = held, follower.hasReadOutcomes(to: release.ends) {
-                    do { try await self.release(release.lows) } catch {
-                        late["replays"] = ErrorText.line("\(error)", bytes: 512)
-                    }
-                    held = nil
-                }
-                let left = began + Self.pace - Time.monotonicMilliseconds
-                await follower.service.nap(.milliseconds(max(500, held == nil ? left : min(left, 500))))
-            } while Time.monotonicMilliseconds - began < Self.pace && !follower.service.isEnding && !Task.isCancelled
+            await follower.service.nap(.milliseconds(max(500, left())))
         }
     }
+
+    private var isWatching: Bool { !follower.service.isEnding && !Task.isCancelled }
 
     /// Where a family's topic begins now.
     struct Low: Sendable, Hashable {
@@ -71,10 +74,12 @@ struct RetentionWatch: Sendable {
         let offset: Offset
     }
 
-    /// What replay topics have let go of: nobody reads it any more. Whether it was read before is known once everything is
-    /// that was told by then.
+    /// What replay topics have let go of: nobody reads it any more. Whether it was handled before is known once everything
+    /// is that was told by then.
     struct Release: Sendable {
         let lows: [Low]
+        /// What of it waits for its next try.
+        let waiting: WaitingCopies
         /// Where the topic of what is told ended after that.
         let ends: [TopicPartition: Offset]
     }
@@ -82,7 +87,7 @@ struct RetentionWatch: Sendable {
     struct Look: Sendable {
         var letters: [Low] = []
         var kept: [(family: TopicFamily, milliseconds: Int64)] = []
-        var release: Release?
+        var replays: [Low] = []
         /// What could not be seen, by the topic.
         var troubles: [String: String] = [:]
     }
@@ -90,16 +95,11 @@ struct RetentionWatch: Sendable {
     /// How long each topic keeps what it has, and which dead letters and replays are gone. A topic that cannot be looked at
     /// is no reason not to look at the others.
     func look() async throws -> Look {
-        let admin = try Admin(follower.client, patience: .seconds(10))
-        let result: Result<Look, any Error>
-        do { result = .success(try await look(admin)) } catch { result = .failure(error) }
-        await admin.close()
-        return try result.get()
+        try await Admin.use(follower.client) { try await look($0) }
     }
 
     private func look(_ admin: Admin) async throws -> Look {
         var look = Look()
-        var replays: [Low] = []
         func attempt(_ topic: TopicName, _ body: () async throws -> Void) async throws {
             do { try await body() } catch let fault as KafkaFault {
                 guard fault.kind != .closed, fault.kind != .cancelled else { throw fault }
@@ -117,13 +117,8 @@ struct RetentionWatch: Sendable {
             }
             try await attempt(topic.name) { look.letters += try await lows(of: topic, family, admin) }
             if let replay = topics[follower.namespace.topic(family.replay)] {
-                try await attempt(replay.name) { replays += try await lows(of: replay, family, admin) }
+                try await attempt(replay.name) { look.replays += try await lows(of: replay, family, admin) }
             }
-        }
-        let outcomes = follower.namespace.topic(.outcomes)
-        try await attempt(outcomes) {
-            let ends = try await admin.bounds(of: topics[outcomes]).mapValues(\.high)
-            look.release = Release(lows: replays, ends: ends)
         }
         return look
     }
@@ -155,16 +150,21 @@ struct RetentionWatch: Sendable {
         }
     }
 
-    /// What a replay topic has let go of, and nobody has told the end of, nobody will handle, unless it waits in a retry
-    /// topic: it is open again.
-    func release(_ lows: [Low]) async throws {
+    /// What replay topics have let go of, and nobody has told the end of; nil when there is none.
+    func release(_ lows: [Low]) async throws -> Release? {
         let places = try await index.lost(below: lows)
-        guard !places.isEmpty else { return }
-        let free = try await WaitingCopies.free(places, follower.client, follower.namespace)
-        let count = try await index.release(
-            below: lows.filter {
-                free.contains(.init(family: $0.family, toSource: false, partition: $0.partition))
-            })
+        guard !places.isEmpty else { return nil }
+        let waiting = try await WaitingCopies.look(at: places, follower.client, follower.namespace)
+        // An end is told before a copy is left behind, so what is told is asked for later.
+        return Release(
+            lows: lows, waiting: waiting,
+            ends: try await WaitingCopies.endsOfWhatIsTold(follower.client, follower.namespace))
+    }
+
+    /// Nobody will handle it, unless it waits in a retry topic: it is open again. To be called when the index has what was
+    /// told.
+    func carryOut(_ release: Release) async throws {
+        let count = try await index.release(below: release.lows, but: release.waiting)
         if count > 0 {
             log.warning(
                 "replayed records were deleted by their topic's retention, and nobody told what became of them: open again",
@@ -183,11 +183,10 @@ struct RetentionWatch: Sendable {
 
     /// For the admin port: it is asked by those who may not wait.
     func count() async throws {
-        let gauges = follower.gauges
         let counts = try await index.counts()
-        gauges.open.store((counts[.open] ?? 0) + (counts[.replaying] ?? 0), ordering: .relaxed)
-        gauges.expiring.store(try await index.expiring().reduce(0) { $0 + $1.count }, ordering: .relaxed)
-        let (oldest, standing) = try await index.pool.transaction { transaction -> (Timestamp?, Int) in
+        var look = FollowerGauges.Look(open: (counts[.open] ?? 0) + (counts[.replaying] ?? 0))
+        look.expiring = try await index.expiring().reduce(0) { $0 + $1.count }
+        (look.oldestOpen, look.standing) = try await index.pool.transaction { transaction in
             let oldest = try await transaction.query(
                 """
                 SELECT least((SELECT at FROM entries WHERE state = 'open' ORDER BY at, id LIMIT 1),
@@ -197,10 +196,9 @@ struct RetentionWatch: Sendable {
             let standing: Int? = try await transaction.query(
                 "SELECT count(*) AS n FROM jobs WHERE state IN ('paused', 'stopped')"
             ).first?.value("n")
-            return (oldest, standing ?? 0)
+            return (oldest?.milliseconds, standing ?? 0)
         }
-        gauges.oldestOpen.store(oldest?.milliseconds ?? 0, ordering: .relaxed)
-        gauges.standing.store(standing, ordering: .relaxed)
+        follower.gauges.look.withLock { [look] in $0 = look }
     }
 
     private func warn() async throws {

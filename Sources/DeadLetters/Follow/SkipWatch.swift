@@ -32,11 +32,7 @@ struct SkipWatch: Sendable {
     private func look(_ missed: inout [OperatorSkip: Int]) async throws {
         // When nobody can be asked, it is asked again soon.
         guard let skips = await board.skips(), !skips.isEmpty else { return missed = [:] }
-        let admin = try Admin(follower.client, patience: .seconds(10))
-        let over: Result<[OperatorSkip], any Error>
-        do { over = .success(try await find(skips, &missed, admin)) } catch { over = .failure(error) }
-        await admin.close()
-        for skip in try over.get() {
+        for skip in try await Admin.use(follower.client, { try await find(skips, &missed, $0) }) {
             follower.service.log.warning(
                 "a skip is forgotten: the record is gone, or its handler is past it",
                 [

@@ -59,9 +59,12 @@ extension DeadLetterIndex {
         """
     }
 
-    /// Ends items whose end nobody will tell, and has what they replayed be open again; how many there were.
+    /// Ends items whose end nobody will tell, and has what they replayed be open again; how many there were. What waits for
+    /// its next try is left, and so is what nobody could look for.
     /// `lows`: where replay topics begin.
-    func release(below lows: [RetentionWatch.Low]) async throws -> Int {
+    func release(below lows: [RetentionWatch.Low], but copies: WaitingCopies) async throws -> Int {
+        let seen = Set(copies.marks.map(\.place))
+        let lows = lows.filter { seen.contains(.init(family: $0.family, toSource: false, partition: $0.partition)) }
         guard let highest = lows.map(\.offset.rawValue).max() else { return 0 }
         return try await change { transaction in
             let rows = try await transaction.query(
@@ -71,6 +74,7 @@ extension DeadLetterIndex {
                         outcome_at = now()
                     FROM (SELECT i.job, i.number \(Self.lostItems(lows, highest))) gone
                     WHERE items.job = gone.job AND items.number = gone.number
+                        AND NOT EXISTS (SELECT FROM \(copies.tries) WHERE w.id = items.entry)
                     RETURNING items.job, items.entry, items.replays
                 ), counted AS (
                     UPDATE jobs j SET skipped = skipped + n FROM (SELECT job, count(*) AS n FROM lost GROUP BY job) l

@@ -84,14 +84,7 @@ package final class DeadLettersProcess: Sendable {
         defer { index.pool.close() }
         let redis = try place.redisURL.map { try RedisClient(RedisConfiguration(url: $0)) }
         defer { redis?.close() }
-        let admin = try Admin(place.client, patience: .seconds(2))
-        do {
-            try await run(redis, admin)
-            await admin.close()
-        } catch {
-            await admin.close()
-            throw error
-        }
+        try await Admin.use(place.client, patience: .seconds(2)) { try await run(redis, $0) }
     }
 
     /// Has `run` finish what is under way and return.
@@ -166,7 +159,7 @@ package final class DeadLettersProcess: Sendable {
                     try result.get()
                 } else {
                     note(nil, standsBy: true)
-                    follower.gauges.forgetLook()
+                    follower.gauges.look.withLock { $0 = nil }
                     await service.nap(.seconds(1))
                     continue
                 }
@@ -177,7 +170,7 @@ package final class DeadLettersProcess: Sendable {
                 let text = ErrorText.line("\(error)", bytes: 512)
                 note(text)
                 // Another process may follow them by now, and tells what is.
-                follower.gauges.forgetLook()
+                follower.gauges.look.withLock { $0 = nil }
                 log.error("the dead letters are not followed; trying again", [("error", text), ("in", "\(pause) ms")])
                 await service.nap(.milliseconds(pause))
             }

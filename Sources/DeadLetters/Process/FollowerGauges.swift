@@ -10,12 +10,17 @@ final class FollowerGauges: Sendable {
     let letters = Atomic<Int>(0)
     let outcomes = Atomic<Int>(0)
     let published = Atomic<Int>(0)
-    let open = Atomic<Int>(0)
-    let expiring = Atomic<Int>(0)
-    /// Replays that are paused or were stopped.
-    let standing = Atomic<Int>(0)
-    /// When the oldest that is open became a dead letter, in milliseconds; 0 when none is.
-    let oldestOpen = Atomic<Int64>(0)
+    /// Nil before the first look, and when another process may look: what was seen then is nobody's figure any more.
+    let look = Mutex<Look?>(nil)
+
+    struct Look: Sendable {
+        var open = 0
+        var expiring = 0
+        /// Replays that are paused or were stopped.
+        var standing = 0
+        /// When the oldest that is open became a dead letter, in milliseconds; nil when none is.
+        var oldestOpen: Int64?
+    }
 
     /// Records that were taken in.
     var taken: Int { letters.load(ordering: .relaxed) + outcomes.load(ordering: .relaxed) }
@@ -38,28 +43,18 @@ final class FollowerGauges: Sendable {
         text.add(
             "flotilla_deadletters_replayed_total", .counter, "Records that were published again.",
             Double(published.load(ordering: .relaxed)))
+        guard let look = look.withLock({ $0 }) else { return }
         text.add(
-            "flotilla_deadletters_open", .gauge, "Dead letters that are open, or wait in a replay.",
-            Double(open.load(ordering: .relaxed)))
+            "flotilla_deadletters_open", .gauge, "Dead letters that are open, or wait in a replay.", Double(look.open))
         text.add(
-            "flotilla_deadletters_standing", .gauge, "Replays that are paused or were stopped.",
-            Double(standing.load(ordering: .relaxed)))
+            "flotilla_deadletters_standing", .gauge, "Replays that are paused or were stopped.", Double(look.standing))
         text.add(
             "flotilla_deadletters_expiring", .gauge,
             "Dead letters, open or in a replay, that their topic's retention deletes within 72 hours, or half of it when that is less.",
-            Double(expiring.load(ordering: .relaxed)))
-        let oldest = oldestOpen.load(ordering: .relaxed)
+            Double(look.expiring))
         text.add(
             "flotilla_deadletters_oldest_seconds", .gauge, "How long ago the oldest that is open became a dead letter.",
-            oldest == 0 ? 0 : max(0, Double(Time.wallMilliseconds - oldest) / 1000))
-    }
-
-    /// Another process looks from now on: what was seen here last is nobody's figure any more.
-    func forgetLook() {
-        open.store(0, ordering: .relaxed)
-        expiring.store(0, ordering: .relaxed)
-        standing.store(0, ordering: .relaxed)
-        oldestOpen.store(0, ordering: .relaxed)
+            look.oldestOpen.map { max(0, Double(Time.wallMilliseconds - $0) / 1000) } ?? 0)
     }
 
     /// As every handler's part of a heartbeat.

@@ -25,13 +25,7 @@ package struct DeadLetterScan: Sendable {
 
     /// What fits, each in its latest copy.
     package func run(_ filter: DeadLetterFilter) async throws -> Result {
-        let admin = try Admin(client, patience: .seconds(10))
-        let there: [TopicName: TopicDescription]
-        do { there = try await admin.topics(nil) } catch {
-            await admin.close()
-            throw error
-        }
-        await admin.close()
+        let there = try await Admin.use(client) { try await $0.topics(nil) }
         let reader = try RecordReader(client)
         do {
             var result = Result()

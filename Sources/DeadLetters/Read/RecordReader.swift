@@ -102,11 +102,8 @@ package final class RecordReader: Sendable {
 
     /// None when there is no such topic.
     func partitions(of topic: TopicName) async throws -> Set<Partition> {
-        let admin = try Admin(client, patience: .seconds(10))
-        let found: Result<[TopicName: TopicDescription], any Error>
-        do { found = .success(try await admin.topics([topic])) } catch { found = .failure(error) }
-        await admin.close()
-        return Set(try found.get()[topic]?.partitions.map(\.partition) ?? [])
+        let found = try await Admin.use(client) { try await $0.topics([topic])[topic] }
+        return Set(found?.partitions.map(\.partition) ?? [])
     }
 
     /// Every record of a partition from its beginning, or from this offset on, to its end of now. False when that would

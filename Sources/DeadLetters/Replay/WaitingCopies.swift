@@ -5,37 +5,52 @@ package import Model
 internal import Platform
 internal import Postgres
 
-/// Which of what was replayed may still lie before its handler, in the topic that it went to.
+/// Which of what was replayed may still lie before its handler: in the topic that it went to, or in a retry topic behind it.
 ///
 /// What is opened although its copy waits is replayed in a higher round, which the memory lets pass: the handler would
 /// handle it twice once it comes to both.
 package struct WaitingCopies: Sendable {
-    /// What a partition says of the copies in it.
-    struct Mark: Sendable, Hashable {
+    /// A partition of the topic that something was replayed to, and of the retry topics behind it.
+    struct Place: Sendable, Hashable {
         let family: TopicFamily
         let toSource: Bool
         let partition: Partition
-        /// Nothing below waits.
+    }
+
+    /// What a place says of the copies in it.
+    struct Mark: Sendable {
+        let place: Place
+        /// Nothing below waits in the topic itself.
         let next: Offset
-        /// Nothing lies here or beyond.
+        /// Nothing lies there, here or beyond.
         let end: Offset
+        /// What waits for its next try.
+        var tries: Set<Copy> = []
+    }
+
+    /// What a copy is known by: its dead letter's name, and where it was in the source when it is from there.
+    struct Copy: Sendable, Hashable {
+        let id: UUIDValue
+        let offset: Offset?
     }
 
     let marks: [Mark]
+    /// Places that could not be looked through, and why: of what is there nobody knows anything.
+    let unseen: [Place: String]
     /// What was published later is in none of the marks, by the clock of the database.
     let at: Timestamp
 
-    /// Of all that is replayed and fits. Throws when a broker does not say, and when the index does not have within
-    /// `patience` what was told of replays by now: what was handled would look like what nobody tells of.
+    /// Of all that is replayed and fits. Throws when the index does not have within `patience` what was told of replays by
+    /// now: what was handled would look like what nobody tells of.
     package init(
         _ filter: DeadLetterFilter, _ index: DeadLetterIndex, _ client: ClientConfiguration, _ fleet: Namespace,
         patience: Duration = .seconds(5)
     )
         async throws
     {
-        let (at, asked) = try await index.replayedPlaces(filter)
+        let (at, places) = try await index.replayedPlaces(filter)
+        self = try await Self.look(at: places, client, fleet, at: at)
         // An end is told before a copy is left behind, so what is told is asked for later.
-        (marks, self.at) = (try await Self.marks(of: asked, client, fleet), at)
         let ends = try await Self.endsOfWhatIsTold(client, fleet)
         let deadline = Time.monotonicMilliseconds + patience.milliseconds
         while !ends.isEmpty {
@@ -50,198 +65,149 @@ package struct WaitingCopies: Sendable {
         }
     }
 
-    init(marks: [Mark], at: Timestamp) { (self.marks, self.at) = (marks, at) }
-
-    /// Those of the places where no copy waits for its next try, when those in the replay topic are gone.
-    static func free(
-        _ places: [Place], _ client: ClientConfiguration, _ fleet: Namespace
-    ) async throws -> Set<Place> {
-        let marks = try await marks(of: places, client, fleet)
-        return Set(
-            marks.filter { $0.next > 0 }.map {
-                Place(family: $0.family, toSource: $0.toSource, partition: $0.partition)
-            })
+    init(marks: [Mark], unseen: [Place: String] = [:], at: Timestamp = Timestamp(milliseconds: 0)) {
+        (self.marks, self.unseen, self.at) = (marks, unseen, at)
     }
 
     /// Where what workers tell of replays ends now; partitions that have nothing are left out.
-    private static func endsOfWhatIsTold(
+    static func endsOfWhatIsTold(
         _ client: ClientConfiguration, _ fleet: Namespace
     ) async throws -> [TopicPartition: Offset] {
-        let (admin, topic) = (try Admin(client, patience: .seconds(10)), fleet.topic(.outcomes))
-        let found: Result<[TopicPartition: Watermarks], any Error>
-        do { found = .success(try await admin.bounds(of: try await admin.topics([topic])[topic])) } catch {
-            found = .failure(error)
-        }
-        await admin.close()
-        return try found.get().filter { $0.value.low < $0.value.high }.mapValues(\.high)
+        let topic = fleet.topic(.outcomes)
+        return try await Admin.use(client) { admin in
+            try await admin.bounds(of: try await admin.topics([topic])[topic])
+        }.filter { $0.value.low < $0.value.high }.mapValues(\.high)
     }
 
-    private static func marks(
-        of asked: [Place], _ client: ClientConfiguration, _ fleet: Namespace
-    ) async throws -> [Mark] {
-        var marks: [Mark] = []
-        for (handler, places) in Dictionary(grouping: asked, by: \.family.handler).sorted(by: { $0.key < $1.key }) {
-            let consumer = try Consumer(ConsumerConfiguration(client, group: fleet.group(handler)))
-            let found: Result<[Mark], any Error>
-            do { found = .success(try await Self.look(at: places, consumer, client, fleet)) } catch {
-                found = .failure(error)
-            }
-            await consumer.close()
-            marks += try found.get()
-        }
-        return marks
-    }
+    // MARK: Looking
 
-    struct Place: Sendable, Hashable {
-        let family: TopicFamily
-        let toSource: Bool
-        let partition: Partition
+    /// What a partition of retry topics is read of: what is beyond has not been seen.
+    private static let most = (bytes: 64 << 20, time: Duration.seconds(10))
+
+    static func look(
+        at places: [Place], _ client: ClientConfiguration, _ fleet: Namespace,
+        at time: Timestamp = Timestamp(milliseconds: 0)
+    ) async throws -> WaitingCopies {
+        guard !places.isEmpty else { return WaitingCopies(marks: [], at: time) }
+        let reader = try RecordReader(client)
+        let found: Result<WaitingCopies, any Error>
+        do {
+            let (marks, unseen) = try await Admin.use(client) { try await look(at: places, $0, reader, fleet) }
+            found = .success(WaitingCopies(marks: marks, unseen: unseen, at: time))
+        } catch { found = .failure(error) }
+        await reader.close()
+        return try found.get()
     }
 
     private static func look(
-        at places: [Place], _ consumer: Consumer, _ client: ClientConfiguration, _ fleet: Namespace
-    ) async throws -> [Mark] {
-        let admin = try Admin(client, patience: .seconds(10))
-        let known: Result<[TopicName: TopicDescription], any Error>
-        do { known = .success(try await admin.topics(nil)) } catch { known = .failure(error) }
-        await admin.close()
-        let topics = try known.get()
-        var marks: [Mark] = []
+        at places: [Place], _ admin: Admin, _ reader: RecordReader, _ fleet: Namespace
+    ) async throws -> ([Mark], [Place: String]) {
+        let topics = try await admin.topics(nil)
+        var (marks, unseen): ([Mark], [Place: String]) = ([], [:])
         for place in places {
-            let plain = place.toSource ? place.family.source : place.family.replay
-            let target = TopicPartition(fleet.topic(plain), place.partition)
-            let prefix = fleet.topic(place.family.retry("")).rawValue
-            let tries = topics.values.filter {
-                $0.name.rawValue.hasPrefix(prefix) && $0.partitions.contains { $0.partition == place.partition }
-            }.map { TopicPartition($0.name, place.partition) }
-            // What has failed meanwhile waits for its next try under the same round. A copy is in the next topic before
-            // it is left behind in the one before, so where each is read to is asked first, and where they end later.
-            let committed = try await consumer.committed(tries + [target], within: .seconds(10)).mapValues(\.offset)
-            func range(_ place: TopicPartition) async throws -> Watermarks? {
-                do throws(KafkaFault) { return try await consumer.watermarks(place) } catch {
-                    // One that nobody leads at the moment is told as one that there is not.
-                    guard error.kind == .unknownTopic || error.kind == .unknownPartition,
-                        topics[place.topic]?.partitions.contains(where: { $0.partition == place.partition }) != true
-                    else { throw error }
-                    return nil
-                }
+            do { marks.append(try await look(at: place, topics, admin, reader, fleet)) } catch {
+                if error is CancellationError { throw error }
+                unseen[place] = ErrorText.line("\(error)", bytes: 256)
             }
-            var isTriedAgain = false
-            for retry in tries {
-                guard let there = try await range(retry) else { continue }
-                let next = max(there.low, committed[retry] ?? there.low)
-                if next < there.high { isTriedAgain = true }
-            }
-            let there = try await range(target)
-            var (next, end) = (Offset(.max), Offset(.max))
-            if let there { (next, end) = (max(there.low, committed[target] ?? there.low), there.high) }
-            if isTriedAgain { (next, end) = (0, Offset(.max)) }
-            marks.append(
-                Mark(
-                    family: place.family, toSource: place.toSource, partition: place.partition, next: next, end: end))
         }
-        return marks
+        return (marks, unseen)
     }
 
-    /// As rows of `m (topic, handler, to_source, partition, next, past)`.
-    var rows: SQL {
-        """
-        unnest(\(marks.map(\.family.source.rawValue))::text[], \(marks.map(\.family.handler.rawValue))::text[],
-            \(marks.map(\.toSource))::boolean[], \(marks.map(\.partition.rawValue))::int[],
-            \(marks.map(\.next.rawValue))::bigint[], \(marks.map(\.end.rawValue))::bigint[])
-            AS m (topic, handler, to_source, partition, next, past)
-        """
+    private static func look(
+        at place: Place, _ topics: [TopicName: TopicDescription], _ admin: Admin, _ reader: RecordReader,
+        _ fleet: Namespace
+    ) async throws -> Mark {
+        let family = place.family
+        let prefix = fleet.topic(family.retry("")).rawValue
+        let tries = topics.values.filter {
+            $0.name.rawValue.hasPrefix(prefix) && $0.partitions.contains { $0.partition == place.partition }
+        }.map { TopicPartition($0.name, place.partition) }
+        let target = TopicPartition(fleet.topic(place.toSource ? family.source : family.replay), place.partition)
+        // What fails is copied, and its copy is in the next topic before it is left behind in the one before: where each is
+        // read to is asked first, and where they end later.
+        let committed = try await admin.committed(by: fleet.group(family.handler), of: tries + [target])
+            .mapValues(\.offset)
+        func range(_ place: TopicPartition) async throws -> Watermarks? {
+            do { return try await reader.range(of: place) } catch {
+                guard try await reader.isGone(place, error) else { throw error }
+                return nil
+            }
+        }
+        var (waiting, ends): ([TopicPartition: Offset], [TopicPartition: Offset]) = ([:], [:])
+        for retry in tries {
+            guard let there = try await range(retry) else { continue }
+            let next = max(there.low, committed[retry] ?? there.low)
+            if next < there.high { (waiting[retry], ends[retry]) = (next, there.high) }
+        }
+        var copies: Set<Copy> = []
+        let hasReadAll = try await reader.readAll(
+            waiting.keys.sorted(), startingAt: waiting, until: ends, within: most.time, maxBytes: most.bytes
+        ) { record in
+            guard let copy = Copy(record, of: family), !place.toSource || copy.offset != nil else { return }
+            copies.insert(copy)
+        }
+        guard hasReadAll else {
+            throw Refused(
+                "more waits in \(prefix)* for its next try than is looked through (\(most.bytes >> 20) MiB, \(most.time))"
+            )
+        }
+        let there = try await range(target)
+        return Mark(
+            place: place, next: there.map { max($0.low, committed[target] ?? $0.low) } ?? Offset(.max),
+            end: there?.high ?? Offset(.max), tries: copies)
     }
 }
 
-extension DeadLetterIndex {
-    /// What became of what was to be given up.
-    package struct GivenUp: Sendable, Hashable {
-        /// So many are open again.
-        package let count: Int
-        /// So many are as they were.
-        package let left: Int
-        /// Why, and what is to be done about it; empty when none was left.
-        package let why: String
+extension WaitingCopies.Copy {
+    /// Of a record of a retry topic; nil when that does not say where it was first, as those that replays copied do.
+    fileprivate init?(_ record: Record, of family: TopicFamily) {
+        var found: [String: String] = [:]
+        for name in [HeaderName.sourceTopic, HeaderName.sourcePartition, HeaderName.sourceOffset] {
+            guard let value = record.lastHeader(name).flatMap({ $0 }) else { continue }
+            found[name] = String(decoding: value.prefix(1024), as: UTF8.self)
+        }
+        guard let source = SourceCoordinates(found, of: family) else { return nil }
+        id = source.deadLetterID(for: family.handler)
+        offset = source.topic == family.source ? source.offset : nil
+    }
+}
+
+// As rows, for the index to join with.
+extension WaitingCopies {
+    /// `m (topic, handler, to_source, partition, next, past, tries)`; nothing of a place that could not be looked through.
+    var rows: SQL {
+        """
+        unnest(\(marks.map(\.place.family.source.rawValue))::text[],
+            \(marks.map(\.place.family.handler.rawValue))::text[],
+            \(marks.map(\.place.toSource))::boolean[], \(marks.map(\.place.partition.rawValue))::int[],
+            \(marks.map(\.next.rawValue))::bigint[], \(marks.map(\.end.rawValue))::bigint[],
+            \(marks.map(\.tries.count))::bigint[])
+            AS m (topic, handler, to_source, partition, next, past, tries)
+        """
     }
 
-    /// Has what was replayed, and whose end nobody has told, be open again: what the handler is past, or what its topic
-    /// has let go of. When it is told after all, that counts. What may still be handled is left as it is.
-    package func giveUp(
-        _ filter: DeadLetterFilter, limit: Int? = nil, confirmed: Int, who: String, waiting copies: WaitingCopies
-    ) async throws -> GivenUp {
-        try await change { transaction in
-            let rows = try await transaction.query(
-                """
-                WITH chosen AS (\(filter.chosen(.replayed, limit))), judged AS (
-                    SELECT e.id, e.topic, e.handler, p.to_source, coalesce(
-                        coalesce(i.published_at, e.state_at) < \(copies.at)::timestamptz
-                            AND CASE WHEN p.place IS NULL THEN m.next >= m.past
-                                ELSE p.place < m.next OR p.place >= m.past END, false) AS is_free
-                    FROM chosen c JOIN entries e ON e.id = c.id
-                    LEFT JOIN jobs j ON j.id = e.job
-                    LEFT JOIN items i ON i.entry = e.id AND i.job = e.job AND i.replays = e.replays
-                    CROSS JOIN LATERAL (SELECT coalesce(j.to_source, false) AS to_source,
-                        CASE WHEN j.to_source THEN i.source_offset ELSE i.published_offset END AS place) p
-                    LEFT JOIN \(copies.rows) ON m.topic = e.topic AND m.handler = e.handler
-                        AND m.partition = e.src_partition AND m.to_source = p.to_source
-                ), moved AS (
-                    UPDATE entries e SET state = 'open', state_at = now() FROM judged g WHERE e.id = g.id AND g.is_free
-                    RETURNING e.id, e.job, e.replays
-                ), ended AS (
-                    UPDATE items i SET outcome = \("skipped: given up by \(who)"), outcome_at = now() FROM moved m
-                    WHERE i.entry = m.id AND i.job = m.job AND i.replays = m.replays AND i.outcome IS NULL RETURNING i.job
-                ), counted AS (
-                    UPDATE jobs j SET skipped = skipped + n FROM (SELECT job, count(*) AS n FROM ended GROUP BY job) e
-                    WHERE j.id = e.job AND NOT j.to_source)
-                SELECT topic, handler, to_source, is_free, count(*) AS n FROM judged GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3
-                """)
-            var (count, left, places, handlers) = (0, 0, [String](), [String]())
-            for row in rows {
-                let number: Int = try row.value("n")
-                if try row.value("is_free", as: Bool.self) {
-                    count += number
-                    continue
-                }
-                left += number
-                let handler: String = try row.value("handler")
-                let family = TopicFamily(TopicName(try row.value("topic", as: String.self)), HandlerName(handler))
-                let isSource: Bool = try row.value("to_source")
-                places.append("\(number) in \(isSource ? family.source : family.replay)")
-                if !handlers.contains(handler) { handlers.append(handler) }
-            }
-            let why =
-                "the handler may still come to their copies (\(places.joined(separator: ", ")), or in a retry topic behind it), "
-                + "and opened now they would be handled twice. Start \(handlers.joined(separator: ", ")), which ends them, "
-                + "or wait until the topic's retention has deleted the copies"
-            guard count + left > 0 else { throw Refused("none that is replayed fits: nothing has changed") }
-            guard count > 0 else { throw Refused("none of \(left) is given up: \(why)") }
-            guard count <= confirmed else { throw Refused.more(count, than: confirmed) }
-            transaction.later(
-                Self.audit(who, "restore", filter.json, count, "\(count) open" + (left > 0 ? ", \(left) left" : "")))
-            return GivenUp(count: count, left: left, why: left > 0 ? why : "")
-        }
+    /// `w (id)`: the dead letters of which a copy waits for its next try.
+    var tries: SQL {
+        "unnest(\(marks.filter { !$0.place.toSource }.flatMap { $0.tries.map(\.id) })::uuid[]) AS w (id)"
     }
 
-    /// Where copies of what is replayed and fits may lie, and when that was.
-    fileprivate func replayedPlaces(_ filter: DeadLetterFilter) async throws -> (Timestamp, [WaitingCopies.Place]) {
-        try await pool.transaction { transaction in
-            let at: Timestamp? = try await transaction.query("SELECT now() AS at").first?.value("at")
-            let places = try await transaction.query(
-                """
-                SELECT DISTINCT e.topic, e.handler, e.src_partition, coalesce(j.to_source, false) AS to_source
-                FROM (SELECT * FROM entries WHERE \(filter.condition) AND state = 'replayed') e
-                LEFT JOIN jobs j ON j.id = e.job ORDER BY 1, 2, 3, 4
-                """
-            ).map { row in
-                WaitingCopies.Place(
-                    family: TopicFamily(
-                        TopicName(try row.value("topic", as: String.self)),
-                        HandlerName(try row.value("handler", as: String.self))),
-                    toSource: try row.value("to_source"), partition: Partition(try row.value("src_partition")))
-            }
-            return (at ?? Timestamp(milliseconds: 0), places)
+    /// `s (topic, handler, partition, place)`: the records of sources of which a copy waits for its next try.
+    var sources: SQL {
+        let all = marks.filter(\.place.toSource).flatMap { mark in
+            mark.tries.compactMap { copy in copy.offset.map { (mark.place, $0) } }
         }
+        return """
+            unnest(\(all.map(\.0.family.source.rawValue))::text[], \(all.map(\.0.family.handler.rawValue))::text[],
+                \(all.map(\.0.partition.rawValue))::int[], \(all.map(\.1.rawValue))::bigint[])
+                AS s (topic, handler, partition, place)
+            """
+    }
+
+    /// Why nobody knows of some of a family's.
+    func trouble(_ family: TopicFamily, toSource: Bool) -> String? {
+        unseen.filter { $0.key.family == family && $0.key.toSource == toSource }
+            .min { $0.key.partition < $1.key.partition }
+            .map { "Partition \($0.key.partition) could not be looked at: \($0.value)" }
     }
 }
 

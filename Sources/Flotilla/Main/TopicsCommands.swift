@@ -157,13 +157,7 @@ package struct TopicsPlace: Sendable {
 
     /// Runs `body` with a client that is closed after it, whatever happens.
     func withAdmin<Result: Sendable>(_ body: (Admin) async throws -> Result) async throws -> Result {
-        let admin = try Admin(client, patience: .seconds(10))
-        do {
-            let result = try await body(admin)
-            await admin.close()
-            return result
-        } catch {
-            await admin.close()
+        do { return try await Admin.use(client, body) } catch {
             if let fault = error as? KafkaFault, fault.kind == .unreachable || fault.kind == .timedOut {
                 throw BrokerAway(brokers: client.brokers, fault: fault)
             }

@@ -96,14 +96,6 @@ struct DlqPlace: Sendable {
     /// The topics of the broker.
     func topics() async throws -> Set<TopicName> {
         guard let client else { throw Refused("KAFKA_BROKERS is not set") }
-        let admin = try Admin(client, patience: .seconds(10))
-        do {
-            let names = Set(try await admin.topics(nil).keys)
-            await admin.close()
-            return names
-        } catch {
-            await admin.close()
-            throw error
-        }
+        return try await Admin.use(client) { Set(try await $0.topics(nil).keys) }
     }
 }
