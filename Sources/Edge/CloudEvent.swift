@@ -92,42 +92,36 @@ struct CloudEvent {
     /// Appends it, in Kafka's binary mode. Returns its id.
     func append(to batch: inout OutgoingBatch, _ context: PublishContext) -> String {
         let id = attributes["id"] ?? ""
-        var headers = [
-            Header("ce_specversion", "1.0"), Header("ce_id", id),
-            Header("ce_source", context.source(attributes["source"] ?? "")),
-            Header("ce_type", attributes["type"] ?? ""), Header("ce_time", attributes["time"] ?? context.recordedText),
-        ]
-        if let subject = attributes["subject"] { headers.append(Header("ce_subject", subject)) }
-        headers.append(Header("ce_recordedtime", context.recordedText))
+        let mark = batch.headers.count
+        batch.addHeader("ce_specversion", "1.0")
+        batch.addHeader("ce_id", id)
+        batch.addHeader("ce_source", context.source(attributes["source"] ?? ""))
+        batch.addHeader("ce_type", attributes["type"] ?? "")
+        batch.addHeader("ce_time", attributes["time"] ?? context.recordedText)
+        if let subject = attributes["subject"] { batch.addHeader("ce_subject", subject) }
+        batch.addHeader("ce_recordedtime", context.recordedText)
         if let schema = attributes["dataschema"] ?? context.topic.schema?.id {
-            headers.append(Header("ce_dataschema", schema))
+            batch.addHeader("ce_dataschema", schema)
         }
-        if let type = attributes["datacontenttype"] { headers.append(Header("content-type", type)) }
+        if let type = attributes["datacontenttype"] { batch.addHeader("content-type", type) }
         var trace: String?
         for (name, value) in extensions {
             // Kafka has it without a prefix, as whoever traces expects it.
-            if name == "traceparent" { trace = value } else { headers.append(Header("ce_\(name)", value)) }
+            if name == "traceparent" { trace = value } else { batch.addHeader(named: "ce_\(name)", value) }
         }
         if let trace = context.place(of: id, own: trace, batch.count) {
-            headers.append(Header("traceparent", "\(trace)"))
+            trace.withBytes { batch.addHeader("traceparent", $0) }
         }
-        let key = key.map { Array($0.utf8) }
         let target = context.topic.target
+        let key = key.map { Array($0.utf8) }
+        func append(_ value: RawSpan) {
+            guard let key else { return batch.append(topic: target, key: nil, value: value, headersFrom: mark) }
+            batch.append(topic: target, key: key.span.bytes, value: value, headersFrom: mark)
+        }
         switch data {
-        case .none: batch.append(OutgoingRecord(topic: target, key: key, value: [], headers: headers))
-        case .bytes(let bytes): batch.append(OutgoingRecord(topic: target, key: key, value: bytes, headers: headers))
-        case .json(let value):
-            if let body {
-                batch.append(OutgoingRecord(topic: target, key: key, value: body, headers: headers))
-                return id
-            }
-            value.withSource { source in
-                if let key {
-                    unsafe batch.append(topic: target, key: key.span.bytes, value: source, headers: headers)
-                } else {
-                    batch.append(topic: target, key: nil, value: source, headers: headers)
-                }
-            }
+        case .none: append([UInt8]().span.bytes)
+        case .bytes(let bytes): append(bytes.span.bytes)
+        case .json(let value): if let body { append(body.span.bytes) } else { value.withSource { append($0) } }
         }
         return id
     }

@@ -103,19 +103,30 @@ public struct OutgoingBatch: Sendable {
 
     /// Appends a header of the record that `append(_:headersFrom:)` will name, with no array in between.
     package mutating func addHeader(_ name: StaticString, _ value: RawSpan) {
-        let start = bytes.count
         let text = unsafe UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
-        unsafe value.withUnsafeBytes { unsafe add(text, $0) }
+        unsafe value.withUnsafeBytes { unsafe addHeader(text, $0) }
+    }
+
+    private mutating func addHeader(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        let start = bytes.count
+        unsafe add(name, value)
         headers.append(
             HeaderEntry(
-                start: start, nameCount: Int32(clamping: name.utf8CodeUnitCount),
-                valueCount: Int32(clamping: value.byteCount)))
+                start: start, nameCount: Int32(clamping: name.count), valueCount: Int32(clamping: value.count)))
     }
 
     package mutating func addHeader(_ name: StaticString, _ value: String) {
         // The bytes where they lie: appending the string's view goes through a copy that costs several times as much.
         var value = value
         value.withUTF8 { addHeader(name, unsafe RawSpan(_unsafeElements: $0)) }
+    }
+
+    /// One whose name comes from somebody.
+    package mutating func addHeader(named name: String, _ value: String) {
+        var (name, value) = (name, value)
+        name.withUTF8 { name in
+            value.withUTF8 { value in unsafe addHeader(UnsafeRawBufferPointer(name), UnsafeRawBufferPointer(value)) }
+        }
     }
 
     /// Appends a record whose headers are those added since there were `mark` of them.
