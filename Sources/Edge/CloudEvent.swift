@@ -116,12 +116,13 @@ struct CloudEvent {
         let key = key.map { Array($0.utf8) }
         func append(_ value: RawSpan) {
             guard let key else { return batch.append(topic: target, key: nil, value: value, headersFrom: mark) }
-            batch.append(topic: target, key: key.span.bytes, value: value, headersFrom: mark)
+            unsafe batch.append(topic: target, key: key.span.bytes, value: value, headersFrom: mark)
         }
+        func append(_ value: [UInt8]) { unsafe append(value.span.bytes) }
         switch data {
-        case .none: append([UInt8]().span.bytes)
-        case .bytes(let bytes): append(bytes.span.bytes)
-        case .json(let value): if let body { append(body.span.bytes) } else { value.withSource { append($0) } }
+        case .none: append([])
+        case .bytes(let bytes): append(bytes)
+        case .json(let value): if let body { append(body) } else { value.withSource { append($0) } }
         }
         return id
     }
