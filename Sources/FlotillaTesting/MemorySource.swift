@@ -16,6 +16,7 @@ package final class MemorySource: Sendable {
         var isRung = false
         var waiting: CheckedContinuation<Void, Never>?
         var silence = Silence.none
+        var askedForTimes = 0
         var hanging: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -26,6 +27,8 @@ package final class MemorySource: Sendable {
         case coordinator
         /// Where partitions end, until it is closed.
         case leaders
+        /// When records were written, as where there are only markers of transactions.
+        case records
     }
 
     package let group: GroupID
@@ -50,6 +53,9 @@ package final class MemorySource: Sendable {
         get { state.withLock { $0.silence } }
         set { state.withLock { $0.silence = newValue } }
     }
+
+    /// How often it was asked when records were written.
+    package var askedForTimes: Int { state.withLock { $0.askedForTimes } }
 
     private func waitUntilClosed() async {
         await withCheckedContinuation { continuation in
@@ -178,7 +184,9 @@ extension MemorySource: RecordSource {
     package func times(
         of records: [TopicPartition: Offset], within limit: Duration
     ) async throws(KafkaFault) -> [TopicPartition: Int64?] {
-        records.reduce(into: [:]) { times, record in
+        state.withLock { $0.askedForTimes += 1 }
+        if silence == .records { return [:] }
+        return records.reduce(into: [:]) { times, record in
             if let first = log.read(record.key, from: record.value, max: 1)?.first {
                 times[record.key] = .some(first.timestamp)
             }

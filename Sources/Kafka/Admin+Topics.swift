@@ -115,27 +115,31 @@ extension Admin {
                 client.handle, 1, nil, &metadata, Int32(patience.patience))
             try KafkaFault.check(code, at: KafkaFault.Site("describe topics"))
             defer { unsafe rd_kafka_metadata_destroy(metadata) }
-            guard let metadata = unsafe metadata?.pointee else { return [:] }
-            let all = unsafe UnsafeBufferPointer(start: metadata.topics, count: Int(metadata.topic_cnt))
             var found: [TopicName: TopicDescription] = [:]
-            for index in all.indices {
-                let description = unsafe Self.description(all[index])
-                guard names?.contains(description.name) ?? true else { continue }
-                found[description.name] = description
+            for topic in TopicDescription.read(metadata) where names?.contains(topic.name) ?? true {
+                found[topic.name] = topic
             }
             return found
         }
     }
+}
 
-    @safe private static func description(_ topic: rd_kafka_metadata_topic) -> TopicDescription {
-        let partitions = unsafe UnsafeBufferPointer(start: topic.partitions, count: Int(topic.partition_cnt))
-        return unsafe TopicDescription(
-            name: TopicName(string(topic.topic) ?? ""),
-            partitions: partitions.map { partition in
-                unsafe TopicDescription.PartitionDescription(
-                    partition: Partition(partition.id), leader: partition.leader < 0 ? nil : partition.leader,
-                    replicas: Array(UnsafeBufferPointer(start: partition.replicas, count: Int(partition.replica_cnt))),
-                    inSync: Array(UnsafeBufferPointer(start: partition.isrs, count: Int(partition.isr_cnt))))
-            }.sorted { $0.partition < $1.partition })
+extension TopicDescription {
+    /// Copies what a broker said of topics.
+    @safe static func read(_ metadata: UnsafePointer<rd_kafka_metadata>?) -> [TopicDescription] {
+        guard let metadata = unsafe metadata?.pointee else { return [] }
+        let topics = unsafe UnsafeBufferPointer(start: metadata.topics, count: Int(metadata.topic_cnt))
+        return topics.indices.map { unsafe TopicDescription(topics[$0]) }
+    }
+
+    @safe private init(_ topic: rd_kafka_metadata_topic) {
+        name = TopicName(unsafe string(topic.topic) ?? "")
+        let all = unsafe UnsafeBufferPointer(start: topic.partitions, count: Int(topic.partition_cnt))
+        partitions = unsafe all.map { partition in
+            unsafe PartitionDescription(
+                partition: Partition(partition.id), leader: partition.leader < 0 ? nil : partition.leader,
+                replicas: Array(UnsafeBufferPointer(start: partition.replicas, count: Int(partition.replica_cnt))),
+                inSync: Array(UnsafeBufferPointer(start: partition.isrs, count: Int(partition.isr_cnt))))
+        }.sorted { $0.partition < $1.partition }
     }
 }

@@ -113,17 +113,25 @@ extension Consumer {
 
     /// When the records at these offsets were written, or the next ones that are there: those that came in time, nil
     /// where the record does not say. For a consumer that reads nothing else: it is assigned them, and then nothing.
+    ///
+    /// One that tells ends waits no longer where there is no record any more.
     public func times(
         of records: [TopicPartition: Offset], within limit: Duration
     ) async throws(KafkaFault) -> [TopicPartition: Int64?] {
         let end = Time.monotonicMilliseconds + limit.patience
-        try await assign(records.mapValues { .offset($0) })
+        func left() -> Int64 { max(1, end - Time.monotonicMilliseconds) }
+        try await assign(records.mapValues { .offset($0) }, learning: .milliseconds(min(1000, left() / 2)))
         var times: [TopicPartition: Int64?] = [:]
-        while times.count < records.count, Time.monotonicMilliseconds < end {
-            for event in try await nextAll(within: .milliseconds(min(200, max(1, end - Time.monotonicMilliseconds)))) {
-                guard case .records(let batch) = event else { continue }
-                for record in batch where records[record.topicPartition] != nil && times[record.topicPartition] == nil {
-                    times[record.topicPartition] = .some(record.timestamp)
+        var waiting = Set(records.keys)
+        while !waiting.isEmpty, Time.monotonicMilliseconds < end {
+            for event in try await nextAll(within: .milliseconds(min(200, left()))) {
+                switch event {
+                case .records(let batch):
+                    for record in batch where waiting.remove(record.topicPartition) != nil {
+                        times[record.topicPartition] = .some(record.timestamp)
+                    }
+                case .end(let place, _): waiting.remove(place)
+                case .assigned, .revoked, .lost, .fault: continue
                 }
             }
         }

@@ -50,12 +50,19 @@ public final class Consumer: Sendable {
 
     /// Reads exactly these partitions, outside of any group's distribution. None is nothing.
     public func assign(_ partitions: [TopicPartition: StartingPoint]) async throws(KafkaFault) {
+        try await assign(partitions, learning: .seconds(1))
+    }
+
+    /// `patience`: how long it may take to learn who leads them.
+    func assign(
+        _ partitions: [TopicPartition: StartingPoint], learning patience: Duration
+    ) async throws(KafkaFault) {
         // Old librdkafkas look for the leader of a topic that they do not know yet only every 500 ms, so it is looked up
         // before. This is no condition: a broker that is away now may be there later.
         let topics = Set(partitions.keys.map(\.topic))
         for topic in topics { try topic.check(at: KafkaFault.Site("assign", topic: topic)) }
         let client = core.client
-        try await core.lane.run("assign") { () throws(KafkaFault) in client.learn(topics, within: .seconds(1)) }
+        try await core.lane.run("assign") { () throws(KafkaFault) in _ = client.learn(topics, within: patience) }
         try await core.mailbox.ask("assign") { core, reply in core.assign(partitions, reply) }.value()
     }
 

@@ -1,21 +1,38 @@
 internal import CRdKafka
 internal import Model
 internal import Platform
+internal import Synchronization
 
 // Calls that wait for a broker. They belong on a `BlockingLane`.
 extension NativeClient {
-    /// Learns where the partitions of these topics are. What cannot be learned in time is left to librdkafka.
-    func learn(_ topics: Set<TopicName>, within limit: Duration) {
-        let deadline = Time.monotonicMilliseconds + limit.milliseconds
-        for name in topics.sorted() {
-            guard let topic = unsafe rd_kafka_topic_new(handle, name.rawValue, nil) else { continue }
-            var metadata: UnsafePointer<rd_kafka_metadata>?
-            let rest = Int32(clamping: max(1, deadline - Time.monotonicMilliseconds))
-            if unsafe rd_kafka_metadata(handle, 0, topic, &metadata, rest) == RD_KAFKA_RESP_ERR_NO_ERROR {
-                unsafe rd_kafka_metadata_destroy(metadata)
-            }
-            unsafe rd_kafka_topic_destroy(topic)
+    /// Learns who leads the partitions of these topics, by one question; what cannot be learned in time is left out, and
+    /// left to librdkafka.
+    @discardableResult func learn(_ topics: Set<TopicName>, within limit: Duration) -> [TopicPartition: Int32] {
+        guard !topics.isEmpty else { return [:] }
+        // Those are asked for that the client holds.
+        let held = topics.compactMap { HeldTopic($0, of: self) }
+        defer { withExtendedLifetime(held) {} }
+        var metadata: UnsafePointer<rd_kafka_metadata>?
+        let code = unsafe rd_kafka_metadata(handle, 0, nil, &metadata, Int32(limit.patience))
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { return [:] }
+        defer { unsafe rd_kafka_metadata_destroy(metadata) }
+        var leaders: [TopicPartition: Int32] = [:]
+        for topic in TopicDescription.read(metadata) {
+            for one in topic.partitions { leaders[TopicPartition(topic.name, one.partition)] = one.leader }
         }
+        return leaders
+    }
+
+    /// A topic that the client is to know, for as long as this lives.
+    @safe private final class HeldTopic {
+        private let topic: OpaquePointer
+
+        init?(_ name: TopicName, of client: NativeClient) {
+            guard let topic = unsafe rd_kafka_topic_new(client.handle, name.rawValue, nil) else { return nil }
+            unsafe self.topic = topic
+        }
+
+        deinit { unsafe rd_kafka_topic_destroy(topic) }
     }
 
     /// librdkafka has a call for this, which gives a leader that does not answer a minute whatever it was told.
@@ -40,29 +57,46 @@ extension NativeClient {
         return found
     }
 
-    /// The bounds of several partitions, those that are told within the limit: two questions to each leader. One that
-    /// cannot be reached spoils the answers of all, so then each is asked by itself, for its share of the time.
+    /// The bounds of several partitions, those that are told within the limit; throws when none was.
+    ///
+    /// One question about all of them would have no answer at all where one leader hangs. So each leader is asked by
+    /// itself, for its share of the time that is left. Who leads what may have changed since it was learned: librdkafka
+    /// finds the right one, and that it was not the one who was thought costs somebody an answer at worst.
     func watermarks(
         _ places: [TopicPartition], within limit: Duration
     ) throws(KafkaFault) -> [TopicPartition: Watermarks] {
         let site = KafkaFault.Site("watermarks")
         for place in places { try place.topic.check(at: KafkaFault.Site("watermarks", place)) }
-        guard !places.isEmpty else { return [:] }
         let deadline = Time.monotonicMilliseconds + limit.patience
         func left() -> Int64 { max(1, deadline - Time.monotonicMilliseconds) }
-        if let all = try? edges(of: places, at: site, within: .milliseconds(left() / 2)) {
-            return all.reduce(into: [:]) { $0[$1.place] = $1.marks }
-        }
+        let questions = byLeader(places, within: .milliseconds(left() / 4))
         var found: [TopicPartition: Watermarks] = [:]
-        var last = KafkaFault(RD_KAFKA_RESP_ERR__TIMED_OUT, at: site)
-        for (index, place) in places.enumerated() where Time.monotonicMilliseconds < deadline {
-            let share = max(50, left() / Int64(places.count - index))
+        var last: KafkaFault?
+        for (index, question) in questions.enumerated() where Time.monotonicMilliseconds < deadline {
+            let share = Duration.milliseconds(max(50, left() / Int64(questions.count - index)))
             do throws(KafkaFault) {
-                found[place] = try watermarks(place, within: .milliseconds(share))
+                if let place = question.first, question.count == 1 {
+                    found[place] = try watermarks(place, within: share)
+                } else {
+                    for one in try edges(of: question, at: site, within: share) { found[one.place] = one.marks }
+                }
             } catch { last = error }
         }
-        if found.isEmpty { throw last }
+        // Of those it is learned anew the next time.
+        leaders.withLock { leaders in for place in places where found[place] == nil { leaders[place] = nil } }
+        if found.isEmpty, !places.isEmpty { throw last ?? KafkaFault(RD_KAFKA_RESP_ERR__TIMED_OUT, at: site) }
         return found
+    }
+
+    /// Partitions by who leads them; at the end, each by itself, those of which that is not known.
+    private func byLeader(_ places: [TopicPartition], within limit: Duration) -> [[TopicPartition]] {
+        let unknown = leaders.withLock { leaders in Set(places.filter { leaders[$0] == nil }.map(\.topic)) }
+        if !unknown.isEmpty {
+            let learned = learn(unknown, within: limit)
+            leaders.withLock { $0.merge(learned) { _, new in new } }
+        }
+        let led = leaders.withLock { leaders in Dictionary(grouping: places) { leaders[$0] } }
+        return led.compactMap { $0.key == nil ? nil : $0.value } + (led[nil] ?? []).map { [$0] }
     }
 
     private typealias Edges = (place: TopicPartition, marks: Watermarks?, fault: KafkaFault?)

@@ -1,5 +1,6 @@
 internal import CRdKafka
 internal import Platform
+internal import Synchronization
 
 /// A client of librdkafka, and the queue of everything it wants served.
 ///
@@ -10,6 +11,8 @@ internal import Platform
     // Unchecked: librdkafka's handles are safe to use from any thread; both are constant until the owner's last call.
     let handle: OpaquePointer
     let queue: OpaquePointer
+    /// Who leads partitions, as far as somebody has asked for it: a hint, which may be old.
+    let leaders = Mutex<[TopicPartition: Int32]>([:])
 
     /// Takes over a fresh client; `queue` is the one its owner will drain, and rings `bell` when it fills.
     @safe init(handle: OpaquePointer, queue: OpaquePointer, bell: Doorbell) {

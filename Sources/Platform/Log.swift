@@ -51,7 +51,7 @@ public struct Log: Sendable {
 
     /// Tells of what was left out so far: for the end of a process.
     public func tellLeftOut() {
-        for (level, message, count) in repeats?.takeAll() ?? [] { line(level, message, [], leftOut: count) }
+        for (level, message, count) in repeats?.takeAll() ?? [] { line(level, message, [("leftOut", count)]) }
     }
 
     /// The log that `LOG_LEVEL` (debug, info, warning, error) and `LOG_FORMAT` (json, text) ask for; what is wrong with
@@ -96,13 +96,9 @@ public struct Log: Sendable {
 
     private func write(_ level: Level, _ message: StaticString, _ fields: () -> [Field]) {
         guard level >= self.level else { return }
-        var leftOut = 0
         if let repeats {
-            for (level, message, count) in repeats.takeOld() { line(level, message, [], leftOut: count) }
-            if level >= .warning {
-                guard let count = repeats.pass(level, message) else { return }
-                leftOut = count
-            }
+            for (level, message, count) in repeats.takeOld() { line(level, message, [("leftOut", count)]) }
+            if level >= .warning, !repeats.passes(level, message) { return }
         }
         var fields = fields()
         if let common {
@@ -110,12 +106,11 @@ public struct Log: Sendable {
             let own = Set(fields.map { "\($0.name)" })
             fields += common().filter { !own.contains("\($0.name)") }
         }
-        line(level, message, fields, leftOut: leftOut)
+        line(level, message, fields)
     }
 
-    private func line(_ level: Level, _ message: StaticString, _ fields: [Field], leftOut: Int) {
+    private func line(_ level: Level, _ message: StaticString, _ fields: [Field]) {
         let at = Timestamp(milliseconds: Time.wallMilliseconds)
-        let fields = leftOut > 0 ? fields + [("leftOut", leftOut)] : fields
         switch format {
         case .text:
             var line = "\(at.clockTime) \("\(level)".uppercased()) \(message)"

@@ -3,8 +3,8 @@ internal import Synchronization
 /// Which warnings and errors are left out because the same was said so often lately.
 ///
 /// Messages are constant, so what has the same message says the same, about one thing or another: of each message some
-/// lines pass in a window of time, the rest is counted. The count is told with the next line of that message, or by a line
-/// of its own once the window is over and anything at all is logged. There are as many counts as messages in the program.
+/// lines pass in a window of time, the rest is counted. The count is told by a line of its own, once the window is over and
+/// anything at all is logged, or when the process ends. There are as many counts as messages in the program.
 public final class LogRepeats: Sendable {
     private let burst: Int
     private let window: Int64
@@ -35,8 +35,8 @@ public final class LogRepeats: Sendable {
         self.clock = clock
     }
 
-    /// How many lines were left out before this one; nil when it is left out too.
-    func pass(_ level: Log.Level, _ message: StaticString) -> Int? {
+    /// Whether the line is to be written; it is counted when not.
+    func passes(_ level: Log.Level, _ message: StaticString) -> Bool {
         let now = clock()
         return entries.withLock { entries in
             var entry = entries[Self.key(level, message)] ?? Entry(message: message, since: now)
@@ -45,11 +45,10 @@ public final class LogRepeats: Sendable {
             guard entry.passed < burst else {
                 entry.leftOut += 1
                 nextLook.min(entry.since + window, ordering: .relaxed)
-                return nil
+                return false
             }
             entry.passed += 1
-            defer { entry.leftOut = 0 }
-            return entry.leftOut
+            return true
         }
     }
 

@@ -37,6 +37,7 @@ extension Command {
         configuration.durability = durability
         configuration.insecure = arguments.has("insecure")
         let log = try Log.fromEnvironment()
+        defer { log.tellLeftOut() }
         OpenFiles.raiseLimit()
         let broker = try Broker.start(configuration, log: log)
         broker.whenStopped { _ in TerminationSignals.raise() }

@@ -57,6 +57,7 @@ extension Command {
                 return {
                     log.info("console is stopping")
                     await server.stop()
+                    log.tellLeftOut()
                     log.info("console has stopped")
                 }
             }

@@ -1,5 +1,6 @@
 import Kafka
 import MockCluster
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(2))) struct WatermarksTests {
@@ -15,21 +16,44 @@ import Testing
         }
     }
 
-    /// One leader that does not answer costs its share of the time, and not the answers of the others.
+    /// One leader that does not answer costs its share of the time, and not the answers of the others, however many
+    /// partitions it leads.
     @Test func aLeaderThatHangsSpoilsOnlyItsOwn() async throws {
-        let fixture = try Fixture(partitions: 6, brokers: 2)
-        let places = (0..<6).map { fixture.place($0) }
+        let fixture = try Fixture(partitions: 60, brokers: 2)
+        let places = (0..<60).map { fixture.place($0) }
         for place in places {
             let broker = 1 + place.partition.rawValue % 2
             try fixture.cluster.lead(place.topic.rawValue, partition: place.partition.rawValue, broker: broker)
         }
         try await fixture.withConsumer { consumer in
-            #expect(try await consumer.watermarks(places, within: .seconds(30)).count == 6)
+            #expect(try await consumer.watermarks(places, within: .seconds(30)).count == 60)
             fixture.cluster.set(broker: 2, roundTripMilliseconds: 3_600_000)
-            let marks = try await consumer.watermarks(places, within: .seconds(10))
-            #expect(marks.keys.sorted() == [places[0], places[2], places[4]])
+            // Also once it is no longer known who leads those that were not told.
+            for _ in 0..<2 {
+                let marks = try await consumer.watermarks(places, within: .seconds(2))
+                #expect(marks.keys.sorted() == places.filter { $0.partition.rawValue % 2 == 0 })
+            }
             fixture.cluster.set(broker: 1, roundTripMilliseconds: 3_600_000)
             await #expect(throws: KafkaFault.self) { try await consumer.watermarks(places, within: .seconds(1)) }
+        }
+    }
+
+    /// Where only markers are left nobody waits for a record: the limit is longer than the test may take.
+    @Test func timesOfNoRecordsAreNotWaitedFor() async throws {
+        let fixture = try Fixture(partitions: 2)
+        try await fixture.fill(0, count: 1)
+        let port = try #require(fixture.cluster.brokers[0].split(separator: ":").last.flatMap { UInt16($0) })
+        let connection = try RawHTTPClient(port: port)
+        await connection.send(MockCluster.marker(to: "events", partition: 0))
+        try await fixture.withConsumer { consumer in
+            try await eventually { try await consumer.watermarks(fixture.place(0)).high == 2 }
+        }
+        try await fixture.withConsumer {
+            $0.tellsEnds = true
+        } _: { consumer in
+            let times = try await consumer.timesAside(
+                of: [fixture.place(0): 1, fixture.place(1): 0], within: .seconds(600))
+            #expect(times.isEmpty)
         }
     }
 

@@ -70,6 +70,11 @@ internal import CRdKafka
         unsafe _ = rd_kafka_mock_partition_set_leader(cluster, topic, partition, broker ?? -1)
     }
 
+    /// From now on this broker coordinates the group; the first is 1, and which one does is chance otherwise.
+    public func coordinate(group: String, by broker: Int32) {
+        unsafe _ = rd_kafka_mock_coordinator_set(cluster, "group", group, broker)
+    }
+
     /// Every answer of a broker takes this long; the first is 1. An hour is as good as a broker that is away: stopping
     /// one would end the process where another socket has got its port meanwhile.
     public func set(broker: Int32, roundTripMilliseconds: Int32) {

@@ -148,7 +148,7 @@ private struct Doctor: Sendable {
                         detail: list.isEmpty ? "as the files say" : list, advice: list.isEmpty ? nil : apply)
                     : Finding(subject: "topics", state: .failed, detail: list, advice: apply))
             guard readiness.isReady else { return findings }
-            findings += try await groups(names.sorted(), catalog, admin, redis)
+            findings += try await GroupCheck.findings(of: names.sorted(), catalog, admin, redis)
         } catch {
             findings.append(
                 Finding(
@@ -156,62 +156,6 @@ private struct Doctor: Sendable {
                     advice: "is it running, and reachable from here? flotilla broker starts one on this machine"))
         }
         return findings
-    }
-
-    /// Whether somebody works for each handler, how far behind that is, and whether it gets on.
-    private func groups(
-        _ names: [HandlerName], _ catalog: TopicCatalog, _ admin: Admin, _ redis: String?
-    ) async throws(KafkaFault) -> [Finding] {
-        var looks: [GroupLook] = []
-        for name in names { looks.append(try await GroupLook(name, catalog, admin)) }
-        guard looks.contains(where: \.shouldGetOn) else { return looks.map { $0.finding } }
-        // Workers commit once a second: where nothing moves in three, nothing is finished.
-        try? await Task.sleep(for: .seconds(3))
-        var later: [GroupLook] = []
-        var still: [[TopicPartition: Offset]] = []
-        for look in looks {
-            later.append(look.shouldGetOn ? try await GroupLook(look.name, catalog, admin) : look)
-            still.append(look.shouldGetOn ? try await later[later.count - 1].still(since: look, admin) : [:])
-        }
-        // Of a group that gets on, one partition may have a record that takes its time.
-        var times = Array(repeating: "three seconds", count: looks.count)
-        let some = looks.indices.filter { !still[$0].isEmpty && later[$0].waits(beside: still[$0]) }
-        if !some.isEmpty { try? await Task.sleep(for: .seconds(5)) }
-        for index in some {
-            let last = try await GroupLook(looks[index].name, catalog, admin)
-            still[index] = try await last.still(since: looks[index], admin)
-            (later[index], times[index]) = (last, "eight seconds")
-        }
-        let words = await standing(catalog.namespace, redis)
-        return later.indices.map {
-            later[$0].finding(still[$0], for: times[$0], words[later[$0].name] ?? WorkerWords())
-        }
-    }
-
-    /// Why workers stand still, in their own words, by handler.
-    private func standing(_ namespace: Namespace, _ redis: String?) async -> [HandlerName: WorkerWords] {
-        guard let redis, let configuration = try? RedisConfiguration(url: redis),
-            let client = try? RedisClient(configuration)
-        else { return [:] }
-        defer { client.close() }
-        var words: [HandlerName: WorkerWords] = [:]
-        for text in (try? await ControlBoard(client, namespace).workers()) ?? [] {
-            guard let root = try? JSONDocument(parsing: text).root, let handlers = root["handlers"] else { continue }
-            for handler in handlers.elements {
-                guard let name = handler["handler"]?.string else { continue }
-                for missing in handler["missing"]?.elements.compactMap(\.string) ?? [] {
-                    words[HandlerName(name), default: WorkerWords()].reasons.insert("\(missing) is missing")
-                }
-                for stuck in handler["stuck"]?.elements.compactMap(\.string) ?? [] {
-                    words[HandlerName(name), default: WorkerWords()].stuck.insert(stuck)
-                }
-                for pause in handler["operator"]?.elements.map({ $0 }) ?? [] {
-                    let (by, reason) = (pause["by"]?.string ?? "somebody", pause["reason"]?.string ?? "")
-                    words[HandlerName(name), default: WorkerWords()].reasons.insert("\(by) paused it: \(reason)")
-                }
-            }
-        }
-        return words
     }
 
     // MARK: Redis

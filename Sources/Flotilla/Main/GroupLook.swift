@@ -43,11 +43,11 @@ struct GroupLook: Sendable {
         orphans = state == "stable" ? places.count { !owned.contains($0) } : 0
     }
 
-    private var detail: String {
+    var detail: String {
         "\(Words.count(members, "worker")), group \(state), \(Words.count(Int(clamping: behind), "record")) behind"
     }
 
-    private var subject: String { "handler \(name)" }
+    var subject: String { "handler \(name)" }
 
     /// Whether somebody has what waits, so that it is to become less.
     var shouldGetOn: Bool { members > 0 && orphans == 0 && behind > 0 }
@@ -81,42 +81,4 @@ struct GroupLook: Sendable {
         }
         return Finding(subject: subject, state: .ok, detail: detail)
     }
-
-    /// What is to be said of it when it is known where nothing was finished, for how long, and what its workers say.
-    func finding(_ still: [TopicPartition: Offset], for time: String, _ words: WorkerWords) -> Finding {
-        if !words.stuck.isEmpty {
-            return Finding(
-                subject: subject, state: .failed,
-                detail: "\(detail), and is stuck: \(words.stuck.sorted().joined(separator: "; "))",
-                advice:
-                    "\(Program.name) tail shows the record, \(Program.name) skip takes it out of the way; restart that worker"
-            )
-        }
-        guard shouldGetOn, !still.isEmpty else { return finding }
-        guard words.reasons.isEmpty else {
-            return Finding(
-                subject: subject, state: .failed,
-                detail: "\(detail), and stands still: \(words.reasons.sorted().joined(separator: "; "))",
-                advice:
-                    "it goes on by itself when that is over; what an operator paused, with \(Program.name) resume \(name)"
-            )
-        }
-        let places = still.sorted { $0.key < $1.key }
-        let list = places.prefix(5).map { "\($0.key.topic) \($0.key.partition) at offset \($0.value)" }
-        let more = places.count > list.count ? " and \(places.count - list.count) more" : ""
-        return Finding(
-            subject: subject, state: .warning,
-            detail: "\(detail), and finished nothing in \(time) of \(list.joined(separator: ", "))\(more)",
-            advice:
-                "see what it is at: \(Program.name) status, and its log; \(Program.name) skip takes a record out of the way"
-        )
-    }
-}
-
-/// What the workers of a handler say of why it does not get on.
-struct WorkerWords: Sendable {
-    /// What it waits for.
-    var reasons: Set<String> = []
-    /// Partitions whose call does not come back.
-    var stuck: Set<String> = []
 }

@@ -51,6 +51,19 @@ package struct Heartbeat: Sendable {
         json.member("in_flight", Int64(worker.outstanding))
         json.array("missing") { list in for name in worker.broken { list.append(name) } }
         json.array("stuck") { list in for partition in worker.stuckPartitions { list.append(partition.description) } }
+        json.array("work") { list in
+            for (place, work) in worker.work.sorted(by: { $0.key < $1.key }) {
+                list.object { json in
+                    json.member("partition", place.description)
+                    switch work {
+                    case .call(let took, let deadline):
+                        json.member("took_ms", took)
+                        json.member("deadline_ms", deadline)
+                    case .again(let after): json.member("again_ms", after)
+                    }
+                }
+            }
+        }
         json.array("floods") { list in
             for flood in worker.floods {
                 list.object { json in

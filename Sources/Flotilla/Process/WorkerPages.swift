@@ -27,10 +27,7 @@ final class WorkerPages: Sendable {
         do {
             server = try AdminServer(
                 host: place.host, port: place.port, health: health,
-                stuck: {
-                    let stuck = process.workers.flatMap(\.stuck)
-                    return stuck.isEmpty ? nil : stuck.prefix(20).joined(separator: "\n")
-                },
+                stuck: { Self.stuck(process.workers) },
                 metrics: {
                     retention.begin(process.workers)
                     $0.add(process.workers)
@@ -41,6 +38,12 @@ final class WorkerPages: Sendable {
             await admin.close()
             throw error
         }
+    }
+
+    /// What /livez answers when it is not well; nil when it is.
+    static func stuck(_ workers: [HandlerWorker]) -> String? {
+        let stuck = workers.flatMap(\.stuck)
+        return stuck.isEmpty ? nil : stuck.prefix(20).joined(separator: "\n")
     }
 
     func close() async {

@@ -44,6 +44,12 @@ final class CallWatch: Sendable {
         deadline.load(ordering: .acquiring) == Self.marked ? told.load(ordering: .relaxed) : nil
     }
 
+    /// When the time of the call under way is over, or was; nil without one.
+    var until: Int64? {
+        let until = deadline.load(ordering: .acquiring)
+        return until == Self.marked ? told.load(ordering: .relaxed) : until == Self.idle ? nil : until
+    }
+
     /// The task that makes the calls from now on.
     func watch(_ next: Task<some Sendable, Never>) {
         let isCancelled = task.withLock { state in

@@ -108,6 +108,8 @@ package final class HandlerWorker: Sendable {
     package var stuckPartitions: [StuckPartition] {
         runners.sorted { $0.key < $1.key }.compactMap { $0.value.stuck(settings) }
     }
+    /// What is under way in partitions.
+    var work: [TopicPartition: PartitionWork] { runners.compactMapValues(\.work) }
     /// How many records were taken and are not finished.
     package var outstanding: Int { runners.values.reduce(0) { $0 + $1.outstanding } }
 

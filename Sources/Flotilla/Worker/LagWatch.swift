@@ -10,8 +10,9 @@ internal import Synchronization
 /// partition that stands still for a dependency or an operator nothing at all, and what retention has deleted will never
 /// come. So each partition tells how much waits, and whether more workers would help.
 ///
-/// A look has one deadline for all it asks. What is not answered in it keeps the figures of before, and those say how old
-/// they are.
+/// A look has one deadline for all it asks, and none of its questions may use up what the others need: who asked for it
+/// first would starve them with one broker that hangs. What is not answered keeps the figures of before, and those say how
+/// old they are.
 final class LagWatch: Sendable {
     private let state = Mutex(State())
     private let settings: WorkerSettings
@@ -30,14 +31,26 @@ final class LagWatch: Sendable {
     /// The first record that waits of a partition of which nothing was read.
     private struct First {
         let offset: Offset
+        /// When it was written, where it says.
         var written: Int64?
-        var isAsked = false
+        var isTold = false
+        /// When it was asked for last, and where the partition ended then.
+        var asked: (at: Int64, end: Offset)?
+
+        /// What lies between may be no record at all, but markers of transactions, or nothing that compaction left: it
+        /// is asked for again when something came behind it, or after a while.
+        func isToBeAsked(now: Int64, end: Offset) -> Bool {
+            guard !isTold else { return false }
+            return asked.map { $0.end != end || now - $0.at >= LagWatch.unansweredPause } ?? true
+        }
     }
 
     /// Nobody has asked for so long: nobody will.
     private static let attention: Int64 = 120_000
     /// Of so many partitions a look asks when their first records were written.
     private static let mostFirsts = 16
+    /// For so long a first record is not asked for again that did not come.
+    private static let unansweredPause: Int64 = 300_000
 
     init(_ settings: WorkerSettings) { self.settings = settings }
 
@@ -78,11 +91,13 @@ final class LagWatch: Sendable {
         var committed: [TopicPartition: Offset]? = [:]
         let unread = runners.filter { $0.standing.position == nil }.map(\.place)
         do {
-            if !runners.isEmpty { marks = try await core.source.bounds(of: runners.map(\.place), within: left()) }
-        } catch { trouble = error }
-        do {
-            if !unread.isEmpty { committed = try await core.source.committed(unread, within: left()) }
+            if !unread.isEmpty { committed = try await core.source.committed(unread, within: left() / 3) }
         } catch { (committed, trouble) = (nil, error) }
+        do {
+            if !runners.isEmpty {
+                marks = try await core.source.bounds(of: runners.map(\.place), within: left() * 2 / 3)
+            }
+        } catch { trouble = error }
 
         var waiting: [Waiting] = []
         var kept: [TopicPartition] = []
@@ -93,8 +108,7 @@ final class LagWatch: Sendable {
                 continue
             }
             let next = max(position ?? committed?[runner.place] ?? marks.low, marks.low)
-            let count = max(0, marks.high.rawValue &- next.rawValue)
-            waiting.append(Waiting(runner: runner, next: next, count: count, oldest: oldest))
+            waiting.append(Waiting(runner: runner, next: next, end: marks.high, oldest: oldest))
         }
         await askForFirsts(waiting, core, within: left())
         var found = waiting.reduce(into: [TopicPartition: PartitionLag]()) { $0[$1.runner.place] = lag(of: $1, core) }
@@ -120,33 +134,41 @@ final class LagWatch: Sendable {
     private struct Waiting {
         let runner: PartitionRunner
         let next: Offset
-        let count: Int64
+        let end: Offset
         /// When the first record was written, where it was read.
         let oldest: Int64?
+
+        var count: Int64 { max(0, end.rawValue &- next.rawValue) }
     }
 
     /// Asks when the first records of partitions were written of which nothing is read and nothing was at the last look
     /// either: those that somebody reads will say it themselves in a moment.
     private func askForFirsts(_ all: [Waiting], _ core: WorkerCore, within limit: Duration) async {
+        let now = core.now
         let wanted = state.withLock { state in
             var firsts: [TopicPartition: First] = [:]
+            var wanted: [Waiting] = []
             for one in all where one.count > 0 && one.oldest == nil {
-                let known = state.firsts[one.runner.place]
-                firsts[one.runner.place] = known?.offset == one.next ? known : First(offset: one.next)
+                let known = state.firsts[one.runner.place].flatMap { $0.offset == one.next ? $0 : nil }
+                firsts[one.runner.place] = known ?? First(offset: one.next)
+                if let known, known.isToBeAsked(now: now, end: one.end) { wanted.append(one) }
             }
-            let wanted = firsts.filter { !$0.value.isAsked && state.firsts[$0.key]?.offset == $0.value.offset }
             state.firsts = firsts
-            return wanted.mapValues(\.offset)
+            return wanted
         }
         guard !wanted.isEmpty else { return }
         // Which ones is left to chance, so that some that do not answer do not keep the others from being asked.
-        let asked = wanted.count <= Self.mostFirsts ? Array(wanted) : Array(wanted.shuffled().prefix(Self.mostFirsts))
-        let records = Dictionary(asked.map { ($0.key, $0.value) }) { first, _ in first }
+        let asked = wanted.count <= Self.mostFirsts ? wanted : Array(wanted.shuffled().prefix(Self.mostFirsts))
+        let records = Dictionary(asked.map { ($0.runner.place, $0.next) }) { first, _ in first }
         guard let times = try? await core.source.times(of: records, within: limit) else { return }
         state.withLock { state in
-            for (place, time) in times where state.firsts[place]?.offset == records[place] {
+            for one in asked {
+                let place = one.runner.place
+                guard state.firsts[place]?.offset == one.next else { continue }
+                state.firsts[place]?.asked = (now, one.end)
+                guard let time = times[place] else { continue }
                 state.firsts[place]?.written = time
-                state.firsts[place]?.isAsked = true
+                state.firsts[place]?.isTold = true
             }
         }
     }

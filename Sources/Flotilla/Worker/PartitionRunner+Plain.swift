@@ -127,7 +127,7 @@ extension PartitionRunner {
             pending = pending.dropFirst(judgement.handled)
             for (job, delay) in judgement.again {
                 if flights == nil {
-                    await nap(until: core.now + delay.milliseconds)
+                    await napBeforeTry(after: delay)
                     pending = [job] + pending
                 } else {
                     retryAside(job, after: delay, lane)
@@ -156,7 +156,7 @@ extension PartitionRunner {
         guard let event = try? Event(job.event.record.detached) else { return }
         alone.event = event
         beside { [alone] in
-            await self.nap(until: self.core.now + delay.milliseconds)
+            await self.napBeforeTry(after: delay)
             await self.run([alone], lane, flights: nil)
         }
     }

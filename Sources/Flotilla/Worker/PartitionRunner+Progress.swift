@@ -19,6 +19,25 @@ extension PartitionRunner {
             topic: role.topic, partition: place.partition, offset: position,
             since: Timestamp(milliseconds: wall - (now - overdue)))
     }
+
+    /// What is under way of the handler's; nil when nothing is.
+    var work: PartitionWork? {
+        let (now, deadline) = (core.now, role.policy.deadline.milliseconds)
+        let (until, again) = state.withLock { ($0.watches.values.compactMap(\.until).min(), $0.tries.values.min()) }
+        if let until { return .call(took: max(0, now &- (until &- deadline)), deadline: deadline) }
+        return again.map { .again(after: max(0, $0 - now)) }
+    }
+}
+
+/// What is under way in a partition, in milliseconds.
+enum PartitionWork: Hashable, Sendable {
+    /// A call of the handler: for how long by now, and how long it may take.
+    case call(took: Int64, deadline: Int64)
+    /// A record that failed, and is tried again after so long.
+    case again(after: Int64)
+
+    /// Whether it is over its time.
+    var isOverdue: Bool { if case .call(let took, let deadline) = self { took > deadline } else { false } }
 }
 
 /// A partition that gets nowhere.

@@ -243,7 +243,7 @@ extension PartitionRunner {
         core.heard(judgement)
         if let (again, delay) = judgement.again.first {
             left[index].kind = .event(again)
-            await nap(until: core.now + delay.milliseconds)
+            await napBeforeTry(after: delay)
         } else if let disposal = judgement.disposals.first {
             left[index].kind = .dead(disposal)
         } else if judgement.missing != nil {

@@ -38,6 +38,8 @@ final class PartitionRunner: Sendable {
         var busy = 0
         var sleepers: [UInt64: Task<Void, Never>] = [:]
         var watches: [UInt64: CallWatch] = [:]
+        /// When records that failed are tried again for which somebody waits here.
+        var tries: [UInt64: Int64] = [:]
         var lastToken: UInt64 = 0
         var whenIdle: [CheckedContinuation<Void, Never>] = []
         var owner: OnceOwner?
@@ -237,6 +239,18 @@ final class PartitionRunner: Sendable {
         guard let token else { return sleeper.cancel() }
         await sleeper.value
         state.withLock { _ = $0.sleepers.removeValue(forKey: token) }
+    }
+
+    /// Waits until a record that failed is to be tried again.
+    func napBeforeTry(after delay: Duration) async {
+        let time = core.now + delay.milliseconds
+        let token = state.withLock { state in
+            state.lastToken += 1
+            state.tries[state.lastToken] = time
+            return state.lastToken
+        }
+        await nap(until: time)
+        state.withLock { _ = $0.tries.removeValue(forKey: token) }
     }
 
     /// Has the worker look after the deadlines of calls.

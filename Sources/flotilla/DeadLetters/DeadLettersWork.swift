@@ -48,6 +48,7 @@ extension Command {
         }
         let namespace = TopicsPlace.files(&settings).namespace
         try settings.check()
+        defer { log.tellLeftOut() }
         // Without them there was a fault.
         guard let database, var client else { throw SettingFault(name: "KAFKA_BROKERS", problem: "is not set") }
         client.hooks.fault = { log.warning("kafka", [("handler", HandlerName.deadLetters), ("error", $0)]) }

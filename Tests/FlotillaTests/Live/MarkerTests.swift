@@ -10,42 +10,6 @@ import Testing
 @Suite struct MarkerTests {
     private let place = TopicPartition("events", 0)
 
-    private func worker(of cluster: MockCluster) throws -> HandlerWorker {
-        var policy = ConsumerPolicy(handler: "reader")
-        policy.retry.tiers = []
-        policy.once.ttl = nil
-        var settings = WorkerSettings()
-        settings.lagInterval = 100
-        let client = ClientConfiguration(brokers: cluster.brokers)
-        return HandlerWorker(
-            HandlerJob(
-                .events(TestHandler("reader") { _, _ in [] }), namespace: Namespace(), policies: ["events": policy]),
-            source: try Consumer(HandlerWorker.consuming(client, group: "flotilla.reader")),
-            sink: NoSink(), once: nil, log: Log(level: .error, format: .text),
-            identity: WorkerIdentity(id: "test", build: "test"), settings: settings)
-    }
-
-    private struct NoSink: RecordSink {
-        func enqueue(
-            _ batch: OutgoingBatch, completion: @escaping @Sendable (DeliveryReport) -> Void
-        ) throws(KafkaFault) {
-            Issue.record("nothing is to be published")
-        }
-    }
-
-    private func running(_ worker: HandlerWorker, _ body: () async throws -> Void) async throws {
-        let running = Task { try await worker.run() }
-        do {
-            try await body()
-            worker.stop()
-            try await running.value
-        } catch {
-            worker.stop()
-            _ = await running.result
-            throw error
-        }
-    }
-
     @Test(.timeLimit(.minutes(3))) func theLagOfATopicThatEndsInAMarkerIsNone() async throws {
         let cluster = try MockCluster()
         for topic in ["events", "events.reader.replay"] { try cluster.create(topic, partitions: 1) }
@@ -69,8 +33,8 @@ import Testing
             try await admin.committed(by: "flotilla.reader", of: [place])[place]?.offset
         }
         do {
-            let first = try worker(of: cluster)
-            try await running(first) {
+            let first = try cluster.worker()
+            try await first.runs {
                 // Whoever asks the broker how far the group is, is told the same.
                 try await eventually { try await committed() == 3 }
                 try await eventually { first.lags[place]?.records == 0 }
@@ -78,8 +42,8 @@ import Testing
             }
             // One that has nothing to read but a marker gets past it as well.
             await connection.send(MockCluster.marker(to: "events", partition: 0))
-            let second = try worker(of: cluster)
-            try await running(second) { try await eventually { try await committed() == 4 } }
+            let second = try cluster.worker()
+            try await second.runs { try await eventually { try await committed() == 4 } }
         } catch {
             await admin.close()
             throw error

@@ -1,7 +1,6 @@
 import AdminPort
 import Contracts
 import FlotillaTesting
-import HTTP
 import Kafka
 import Platform
 import Postgres
@@ -10,158 +9,8 @@ import Testing
 
 @testable import Flotilla
 
-/// What a worker says of itself, on a clock that the test moves.
-@Suite struct FiguresTests {
-    private let place = TopicPartition("events", 0)
-
-    private static var policy: ConsumerPolicy {
-        var policy = ConsumerPolicy(handler: "tested")
-        policy.retry.inProcess = 1
-        policy.retry.tiers = []
-        policy.deadline = .seconds(5)
-        return policy
-    }
-
-    private func stage(
-        _ policy: ConsumerPolicy = policy, _ settings: WorkerSettings = Stage.settings,
-        _ body: @escaping @Sendable (Event, Context) async throws -> [Outgoing] = { _, _ in [] }
-    ) -> Stage {
-        Stage(
-            .events(TestHandler("tested", body)), ["events": policy],
-            log: Log(level: .error, format: .text) { _ in }, settings: settings)
-    }
-
-    private func send(_ stage: Stage, _ ids: String..., ago: Duration = .zero) {
-        for id in ids {
-            stage.log.append(
-                ScriptedHandler.record(id, key: "key", value: "{}"),
-                now: stage.clock.wallMilliseconds - ago.milliseconds)
-        }
-    }
-
-    /// Has the partition stand still from the first record on.
-    private func pause(_ stage: Stage) {
-        stage.start().worker.follow([
-            OperatorPause(handler: "tested", partition: nil, reason: "test", by: "test", at: "")
-        ])
-    }
-
-    /// What was found a moment ago.
-    private func lag(_ stage: Stage, _ topic: TopicName = "events") async throws -> PartitionLag {
-        _ = stage.start().worker.lags
-        await stage.advance(by: .seconds(10))
-        return try #require(stage.start().worker.lags[TopicPartition(topic, 0)])
-    }
-
-    // MARK: Lag
-
-    @Test func whatAnOperatorHoldsIsNotActionableAndAgesFromWhenItWasWritten() async throws {
-        let stage = stage()
-        pause(stage)
-        await stage.settle()
-        send(stage, "a", "b", ago: .seconds(3600))
-        // Nobody has read them, so at first it is not known how old they are.
-        #expect(try await lag(stage) == PartitionLag(records: 2, milliseconds: 0, actionable: 0, at: 10_000))
-        #expect(try await lag(stage) == PartitionLag(records: 2, milliseconds: 3_620_000, actionable: 0, at: 20_000))
-        stage.start().worker.follow([])
-        #expect(try await lag(stage) == PartitionLag(records: 0, milliseconds: 0, actionable: 0, at: 30_000))
-    }
-
-    @Test func behindABreakerNothingIsActionable() async throws {
-        var policy = Self.policy
-        policy.breaker.failures = 1
-        policy.breaker.cooldown = .seconds(60)
-        let stage = stage(policy) { _, _ in throw Refusal.unavailable("shop", "closed") }
-        send(stage, "a", "b", ago: .seconds(7))
-        #expect(try await lag(stage) == PartitionLag(records: 2, milliseconds: 17_000, actionable: 0, at: 10_000))
-    }
-
-    @Test func aRetryBeforeItsTimeIsNotActionableAndHasNoAge() async throws {
-        var policy = Self.policy
-        policy.retry.tiers = [.minutes(10)]
-        let stage = stage(policy) { _, _ in throw Refusal.retry("no") }
-        send(stage, "a")
-        #expect(
-            try await lag(stage, "events.tested.retry.10m")
-                == PartitionLag(records: 1, milliseconds: 0, actionable: 0, at: 10_000))
-        #expect(try await lag(stage).records == 0)
-    }
-
-    @Test func whatAWorkerIsAtIsActionable() async throws {
-        let hold = Hold()
-        let stage = stage { _, _ in
-            await hold.wait()
-            return []
-        }
-        send(stage, "a", "b", "c")
-        _ = stage.start().worker.lags
-        pass(stage, .seconds(11))
-        #expect(
-            stage.start().worker.lags[place]
-                == PartitionLag(records: 3, milliseconds: 10_000, actionable: 3, at: 10_000))
-        hold.end()
-        await stage.settle()
-    }
-
-    /// How far the handlers are behind is told with what they depend on, and fails nothing.
-    @Test func healthTellsHowFarBehindAndWhereItIsWorst() async throws {
-        func page(_ stage: Stage) async -> String {
-            let worker = stage.start().worker
-            let health = Health(version: "1", probes: [.lag { [worker] }])
-            return String(decoding: await health.report().response.body, as: UTF8.self)
-        }
-        let stage = stage()
-        pause(stage)
-        await stage.settle()
-        stage.start().source.silence = .coordinator
-        let unknown = await page(stage)
-        #expect(
-            unknown.contains("\"status\":\"ok\"")
-                && unknown.contains("\"lag\":{\"status\":\"unknown\",\"latency_ms\":0,"))
-        stage.start().source.silence = .none
-        send(stage, "a", "b", ago: .seconds(60))
-        await stage.advance(by: .seconds(10))
-        _ = await page(stage)
-        await stage.advance(by: .seconds(10))
-        let known = await page(stage)
-        #expect(
-            known.contains(
-                "\"lag\":{\"status\":\"ok\",\"latency_ms\":0,\"records\":2,\"actionable_records\":0,\"seconds\":80.0,\"looked_seconds\":0.0,"
-                    + "\"worst\":{\"handler\":\"tested\",\"topic\":\"events\",\"partition\":0,\"records\":2,\"seconds\":80.0}}"
-            ),
-            "\(known)")
-    }
-
-    /// What nothing was read of, of a group that has not said how far it is, is not taken for unread from the beginning.
-    @Test func aCoordinatorThatIsAwayLeavesTheFiguresAsTheyWere() async throws {
-        let stage = stage()
-        send(stage, "a", "b")
-        #expect(await stage.run(within: .seconds(60)))
-        await stage.stop()
-        let began = stage.clock.monotonicMilliseconds
-        let life = stage.start()
-        life.source.silence = .coordinator
-        _ = life.worker.lags
-        await stage.advance(by: .seconds(10))
-        #expect(life.worker.lags[place] == nil && life.worker.lagAge == nil)
-        life.source.silence = .none
-        #expect(try await lag(stage).records == 0)
-        life.source.silence = .coordinator
-        let old = try await lag(stage)
-        #expect(old.records == 0 && old.at == began + 20_000 && life.worker.lagAge == 10_000)
-    }
-
-    @Test func whoLeavesDoesNotWaitForALookThatHangs() async throws {
-        let stage = stage()
-        send(stage, "a")
-        let life = stage.start()
-        life.source.silence = .leaders
-        _ = life.worker.lags
-        await stage.advance(by: .seconds(10))
-        await stage.stop()
-        #expect(life.source.isClosed)
-    }
-
+/// What a worker says of itself.
+@Suite struct FiguresTests: WatchedWorker {
     // MARK: What is not committed
 
     @Test func aCommitAgesWhileTheCoordinatorIsAway() async {
@@ -220,12 +69,61 @@ import Testing
         #expect(lane.outboxAge(now: 101_000) == nil)
     }
 
-    // MARK: Breakers
+    // MARK: Metrics
 
     private func metrics(_ stage: Stage) -> [String] {
         var text = MetricsText()
         text.add([stage.start().worker])
         return text.text.split(separator: "\n").map(String.init)
+    }
+
+    @Test func metricsTellWhatBecameOfEvents() async {
+        var policy = Self.policy
+        policy.retry.tiers = [.minutes(10)]
+        policy.produces = ["results"]
+        let stage = stage(policy) { event, _ in
+            switch event.id {
+            case "dead": throw Refusal.permanent("no")
+            case "late": throw Refusal.retry("not yet")
+            case _: return [Outgoing(to: "results", from: event, type: "made", json: Array("{}".utf8))]
+            }
+        }
+        send(stage, "done", "dead", "late")
+        await stage.advance(by: .seconds(2))
+        send(stage, "done")
+        await stage.advance(by: .seconds(2))
+        let told = Set(metrics(stage))
+        let kafka = #"handler="tested",messaging_system="kafka",messaging_destination_name="#
+        let read = kafka + #""events",messaging_consumer_group_name="flotilla.tested""#
+        let topic = #"handler="tested",topic="events""#
+        for line in [
+            "messaging_client_consumed_messages_total{\(read)} 4",
+            "messaging_client_sent_messages_total{\(kafka)\"results\"} 1",
+            "messaging_process_duration_seconds_count{\(read)} 3",
+            "flotilla_outcomes_total{\(topic),outcome=\"done\"} 1",
+            "flotilla_outcomes_total{\(topic),outcome=\"repeat\"} 1",
+            "flotilla_outcomes_total{\(topic),outcome=\"retry\"} 1",
+            "flotilla_outcomes_total{\(topic),outcome=\"dead\"} 1",
+            "flotilla_attempts_total{\(topic),result=\"ok\"} 1",
+            "flotilla_attempts_total{\(topic),result=\"failed\"} 2",
+            "flotilla_attempts_total{\(topic),result=\"missing\"} 0",
+            "flotilla_retries_total{\(topic),tier=\"10m\"} 1",
+            "flotilla_dead_letters_total{\(topic),reason=\"permanent\"} 1",
+            "flotilla_claims_total{handler=\"tested\",result=\"granted\"} 3",
+            "flotilla_claims_total{handler=\"tested\",result=\"repeat\"} 1",
+            "flotilla_commit_age_seconds{\(topic),partition=\"0\"} 0",
+            "flotilla_rebalances_total{handler=\"tested\",change=\"assigned\"} 1",
+            // The copy waits for its time.
+            "flotilla_in_flight{handler=\"tested\"} 1",
+            "flotilla_paused_partitions{handler=\"tested\",reason=\"due\"} 1",
+            "flotilla_paused_partitions{handler=\"tested\",reason=\"operator\"} 0",
+        ] { #expect(told.contains(line), "\(line)\n\(told.sorted().joined(separator: "\n"))") }
+        pause(stage)
+        stage.start().source.revoke([place])
+        await stage.advance(by: .seconds(1))
+        let later = metrics(stage)
+        #expect(later.contains("flotilla_rebalances_total{handler=\"tested\",change=\"revoked\"} 1"))
+        #expect(later.contains("flotilla_paused_partitions{handler=\"tested\",reason=\"operator\"} 2"))
     }
 
     @Test func metricsTellTheStateOfABreaker() async {
@@ -267,89 +165,5 @@ import Testing
         #expect(calls.load(ordering: .relaxed) > 100)
         let names = stage.start().worker.breakers.map(\.dependency)
         #expect(names.count == 33 && names.contains("other"))
-    }
-
-    // MARK: Stuck partitions
-
-    /// Lets time pass without waiting for calls that are under way.
-    private func pass(_ stage: Stage, _ duration: Duration) {
-        let end = stage.clock.monotonicMilliseconds + duration.milliseconds
-        stage.start().executor.runReady()
-        while let due = stage.clock.nextDue, due <= end {
-            stage.clock.move(to: due)
-            stage.start().executor.runReady()
-        }
-        stage.clock.move(to: end)
-        stage.start().executor.runReady()
-    }
-
-    /// A call that does not listen to its cancellation.
-    private final class Hold: Sendable {
-        private let state = Mutex<(isOver: Bool, waiting: [CheckedContinuation<Void, Never>])>((false, []))
-
-        func wait() async {
-            await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    if !state.isOver { state.waiting.append(continuation) }
-                    return state.isOver
-                }
-                if isOver { continuation.resume() }
-            }
-        }
-
-        func end() {
-            let waiting = state.withLock { state in
-                state.isOver = true
-                defer { state.waiting = [] }
-                return state.waiting
-            }
-            for one in waiting { one.resume() }
-        }
-    }
-
-    @Test func aCallThatDoesNotComeBackIsAStuckPartition() async {
-        let hold = Hold()
-        let stage = stage(Self.policy) { event, _ in
-            if event.id == "b" { await hold.wait() }
-            return []
-        }
-        send(stage, "a")
-        await stage.advance(by: .seconds(1))
-        send(stage, "b", "c")
-        let worker = stage.start().worker
-        // A deadline of five seconds, and a minute.
-        pass(stage, .seconds(64))
-        #expect(worker.stuckPartitions.isEmpty)
-        pass(stage, .seconds(4))
-        #expect(worker.stuckPartitions.map(\.offset) == [1])
-        #expect(worker.stuck.first?.hasPrefix("tested: events 0 stands at offset 1 since 2026-01-01T00:00:0") == true)
-        let heartbeat = Heartbeat(WorkerIdentity(id: "1", build: "1"), [worker], admin: nil, pace: Pace()).json
-        #expect(heartbeat.contains("\"stuck\":[\"events 0 stands at offset 1 since 2026-01-01T00:00:0"))
-        hold.end()
-        await stage.settle()
-        #expect(worker.stuckPartitions.isEmpty)
-    }
-
-    /// An outage is no reason to start a process anew.
-    @Test func whoWaitsIsNotStuck() async {
-        var policy = Self.policy
-        policy.produces = ["results"]
-        policy.breaker.failures = 1
-        let isAway = Atomic(true)
-        let stage = stage(policy) { event, _ in
-            if isAway.load(ordering: .relaxed) { throw Refusal.unavailable("shop", "closed") }
-            return [Outgoing(to: "results", from: event, type: "made", json: Array("{}".utf8))]
-        }
-        let worker = stage.start().worker
-        send(stage, "a", "b")
-        await stage.advance(by: .seconds(3600))
-        #expect(worker.stuckPartitions.isEmpty && worker.broken == ["shop"])
-        isAway.store(false, ordering: .relaxed)
-        stage.log.isAway = true
-        await stage.advance(by: .seconds(3600))
-        #expect(worker.stuckPartitions.isEmpty && worker.outstanding == 2)
-        worker.follow([OperatorPause(handler: "tested", partition: nil, reason: "test", by: "test", at: "")])
-        await stage.advance(by: .seconds(3600))
-        #expect(worker.stuckPartitions.isEmpty)
     }
 }

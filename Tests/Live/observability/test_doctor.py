@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ import pytest
 from outside import ROOT
 from ports import free_port
 from processes import until
+from site_of_letters import Site, orders
 from stacks import FLOTILLA, Stack
 
 
@@ -158,7 +160,9 @@ def test_a_group_that_is_stuck(stack: Stack) -> None:
         until(stands, "the doctor to see that it stands still")
         found = doctor(stack)["handler process"]
         # Later, when the group has noticed, nobody works any more.
-        assert "finished nothing in three seconds" in found["detail"] or "0 workers" in found["detail"], found
+        if "0 workers" not in found["detail"]:
+            assert "finished nothing in three seconds" in found["detail"], found
+            assert "have said nothing meanwhile" in found["advice"] and "skip" not in found["advice"], found
     finally:
         os.kill(stack.processes[name], signal.SIGCONT)
     until(lambda: "handler process" not in ill(doctor(stack)), "it to go on")
@@ -185,17 +189,92 @@ def test_one_partition_that_stands_still(stack: Stack) -> None:
         holder.stdin.flush()
         assert holder.stdout.readline().strip() == "held"
 
+        found: dict[str, dict] = {}
+
         def stands() -> bool:
             post(stack)
-            return "handler process" in ill(doctor(stack))
+            found.clear()
+            found.update(doctor(stack))
+            return "handler process" in ill(found)
 
         until(stands, "the doctor to see that it is stuck")
-        found = doctor(stack)["handler process"]["detail"]
-        assert f" of events.accepted {partition} at offset " in found or "postgres is missing" in found, found
+        # The endpoints that the orders go to are dead, which is another test's.
+        assert ill(found) - {"endpoint gone", "endpoint broken"} == {"handler process"}, found
+        one = found["handler process"]
+        told = rf"finished nothing in (three|eight) seconds of events\.accepted {partition} at offset \d+"
+        assert one["state"] == "warning", one
+        assert re.fullmatch(rf"\d+ workers?, group stable, \d+ records? behind, and {told}", one["detail"]), one
+        assert "the worker's log says what it waits for" in one["advice"]
     finally:
         holder.stdin.close()
         holder.wait(30)
     until(lambda: "handler process" not in ill(doctor(stack)), "it to go on")
+
+
+@pytest.fixture
+def clerk(tmp_path: Path) -> Iterator[Site]:
+    """A handler of strict order whose calls last for as long as a file says."""
+    site = Site(tmp_path)
+    try:
+        site.broken.write_text("slow")
+        yield site
+    finally:
+        site.end()
+
+
+def deadline(site: Site, limit: str) -> None:
+    """For the clerk, from its next start on."""
+    file = site.topics / "orders.yaml"
+    told = file.read_text()
+    file.write_text(told.replace("  - handler: clerk\n", f"  - handler: clerk\n    deadline: {limit}\n"))
+    assert file.read_text() != told
+
+
+def of_clerk(site: Site, word: str) -> dict:
+    """What the doctor says once that has this word in it."""
+    found: dict = {}
+
+    def says() -> bool:
+        told = json.loads(site.run("doctor", "--json").stdout)
+        found.update(next(one for one in told if one["subject"] == "handler clerk"))
+        return word in found["detail"]
+
+    until(says, f"{word!r} of {found}", 90)
+    return found
+
+
+def test_a_call_that_takes_its_time_is_no_trouble(clerk: Site) -> None:
+    deadline(clerk, "10m")
+    clerk.handle("clerk")
+    clerk.publish(orders(1, "slow"))
+    found = of_clerk(clerk, "and is at")
+    assert re.search(r", and is at orders [0-2] at offset 0, for \d+ s of the 600 s that a call may take$", found["detail"]), found
+    assert found["state"] == "ok" and "advice" not in found
+    # Nor is a record that is tried again when its handler said.
+    clerk.broken.write_text("later")
+    until(lambda: clerk.committed("clerk") == 1, "the first one")
+    clerk.publish(orders(1, "later"), 1)
+    found = of_clerk(clerk, "tried again")
+    assert re.search(r", and is at orders [0-2] at offset [01], tried again in \d+ s$", found["detail"]), found
+    assert found["state"] == "ok" and "advice" not in found
+
+
+def test_a_call_that_is_over_its_time_is_to_be_taken_out_of_the_way(clerk: Site) -> None:
+    deadline(clerk, "1s")
+    clerk.handle("clerk")
+    clerk.publish(orders(1, "slow"))
+    found = of_clerk(clerk, "over its deadline")
+    assert re.search(r"over its deadline: orders [0-2] at offset 0, for \d+ s of the 1 s", found["detail"]), found
+    assert found["state"] == "warning" and "skip takes it out of the way" in found["advice"]
+
+
+def test_workers_that_cannot_be_asked_are_not_blamed(clerk: Site) -> None:
+    clerk.handle("clerk")
+    clerk.publish(orders(1, "slow"))
+    of_clerk(clerk, "and is at")
+    del clerk.environment["REDIS_URL"]
+    found = of_clerk(clerk, "finished nothing in three seconds of orders ")
+    assert found["state"] == "warning" and "REDIS_URL" in found["advice"] and "skip" not in found["advice"]
 
 
 def test_endpoints_that_are_dead(stack: Stack) -> None:

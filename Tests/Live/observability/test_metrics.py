@@ -115,6 +115,26 @@ def test_every_process_tells_what_checkers_take(fleet: Stack) -> None:
     assert not [name for name in names if f"`{name}" not in page], "told, and not in docs/observability.md"
 
 
+# Told once traces are on, or something has gone wrong: other tests have them.
+ELSEWHERE = {"flotilla_spans_sent", "flotilla_spans_dropped", "flotilla_spans_waiting_bytes", "flotilla_traces_limited",
+             "flotilla_breaker_state"}
+
+
+def test_every_name_of_the_page_is_told(fleet: Stack) -> None:
+    rows = [line.split("|")[1] for line in (ROOT / "docs" / "observability.md").read_text().splitlines() if line.startswith("| `")]
+    named = {name.removesuffix("_total") for row in rows
+             for name in re.findall(r"`((?:flotilla|messaging|http|process)_\w+)(?:\{\w+\})?`", row)}
+    assert len(named) > 50 and named > ELSEWHERE
+
+    def missing() -> set[str]:
+        told = set().union(*(series(address, name) for name, address in addresses(fleet).items()))
+        names = {re.sub(r"(_total|_bucket|_sum|_count)?(\{.*)?$", "", one.split(" ", 1)[1]) for one in told}
+        return named - ELSEWHERE - names
+
+    # What takes a look at the broker, or ten seconds, comes later.
+    until(lambda: not missing(), f"{missing()}")
+
+
 def test_clients_tell_what_the_library_knows(fleet: Stack) -> None:
     def told(name: str, pattern: str) -> float:
         return sum(map(float, re.findall(rf"^{pattern} (\S+)$", get(addresses(fleet)[name])[0], re.M)))

@@ -71,12 +71,20 @@ struct Shipper: Handler {
     }
 }
 
-/// Files orders in their order, at an office that may be closed.
+/// Files orders in their order, at an office that may be closed, slow, or asks to come again.
 struct Clerk: Handler {
     let name: HandlerName = "clerk"
 
     func handle(_ event: Event, _ context: Context) async throws -> [Outgoing] {
-        guard !fails(try event.json()) else { throw Refusal.unavailable("office", "it is closed") }
+        let order = try event.json()
+        switch order["country"]?.string {
+        case "slow" where fails(order):
+            // Whatever its deadline says: what it waits for does not listen.
+            await Task.detached { while fails(order) { try? await Task.sleep(for: .milliseconds(50)) } }.value
+        case "later" where fails(order): throw Refusal.retry("the office asks to come again", after: .seconds(600))
+        case _ where fails(order): throw Refusal.unavailable("office", "it is closed")
+        case _: break
+        }
         return [try Outgoing(to: "orders.filed", from: event, ["filed": true])]
     }
 }
