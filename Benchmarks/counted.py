@@ -139,7 +139,7 @@ def aggregate_point(folder: Path) -> Callable[[int], int]:
     postgres = Postgres()
 
     def run(count: int) -> int:
-        return counted([stripped("AggregateBench", folder), postgres.database(), "aggregate", count], folder)
+        return counted([stripped("AggregateBench", folder), postgres.database(), "counted", count], folder)
 
     run.close = postgres.close
     return run

@@ -3,6 +3,8 @@
 //   AggregateBench URL copy COUNT          COPY of the points, as text, into a table with no index
 //   AggregateBench URL aggregate COUNT     the handler applies them, 500 a transaction, six partitions at once, each
 //                                          transaction with its position, and ticks once a second
+//   AggregateBench URL counted COUNT       the same, but with a tick after every 2000 points of a partition, however
+//                                          long they take: for counting instructions
 //
 // The points are of 300 campaigns, few of them large, three metrics, a million users, two dimensions of twenty and three
 // values, in the order of time; the same ones for both. `URL` is a database of its own.
@@ -39,7 +41,8 @@ enum AggregateBench {
             let cost: Cost
             switch arguments[2] {
             case "copy": cost = try await copy(points, pool)
-            case "aggregate": cost = try await aggregate(points, pool)
+            case "aggregate": cost = try await aggregate(points, pool) { $1 >= 1000 }
+            case "counted": cost = try await aggregate(points, pool) { pieces, _ in pieces % 4 == 0 }
             case let other: throw Unknown(verb: other)
             }
             let size = try await pool.transaction { transaction in
@@ -131,7 +134,11 @@ enum AggregateBench {
         }
     }
 
-    private static func aggregate(_ points: Points, _ pool: PostgresPool) async throws -> Cost {
+    /// `ticks`: whether to tick now, by the pieces that were applied and the milliseconds since the last tick.
+    private static func aggregate(
+        _ points: Points, _ pool: PostgresPool,
+        ticks: @escaping @Sendable (_ pieces: Int, _ milliseconds: Int64) -> Bool
+    ) async throws -> Cost {
         let settings = ["dimensions": "country,device"]
         let handler = try Aggregate(settings: settings)
         let store = StateStore(pool, worker: "bench")
@@ -158,7 +165,7 @@ enum AggregateBench {
                                 transaction, book, next: next, outputs: OutgoingBatch(), published: nil)
                             book.next = next
                             let isLast = index == events.count - 1
-                            guard Time.monotonicMilliseconds - lastTick >= 1000 || isLast else { continue }
+                            guard ticks(index + 1, Time.monotonicMilliseconds - lastTick) || isLast else { continue }
                             lastTick = Time.monotonicMilliseconds
                             let tick = try await store.begin(book)
                             // The last one is late enough that everything is written: what waits counts as well.

@@ -134,13 +134,17 @@ import Testing
         #expect(back.topic == "orders")
     }
 
-    @Test func theFirstOutcomeOfARoundCounts() {
-        func outcome(_ text: String) -> ReplayOutcome {
-            ReplayOutcome(round: .init(id: UUIDValue(high: 1, low: 2), job: "j", replays: 1), outcome: text)
-        }
+    @Test(arguments: [
+        (["repeat", "dead:permanent", "done", "repeat"], "dead:permanent"),
+        (["done", "dead:permanent"], "dead:permanent"),
+        (["repeat", "done", "repeat"], "done"), (["dead:permanent", "dead:stale"], "dead:permanent"),
+    ]) func theWorstOutcomeOfARoundCounts(_ told: [String], _ counts: String) {
         var batch = IndexBatch()
-        for text in ["repeat", "dead:permanent", "done", "repeat"] { batch.add(outcome(text)) }
-        #expect(batch.outcomes.values.map(\.outcome) == ["dead:permanent"])
+        let round = ReplayOutcome.Round(id: UUIDValue(high: 1, low: 2), job: "j", replays: 1)
+        for text in told {
+            batch.add(ReplayOutcome(round: round, outcome: text, at: Timestamp(milliseconds: 0)))
+        }
+        #expect(batch.outcomes.values.map(\.outcome) == [counts])
     }
 
     private func record(headers: [Header], value: [UInt8]? = Array("{}".utf8)) -> Record {

@@ -192,7 +192,10 @@ import Testing
     ) -> IndexBatch {
         var batch = batch([], from, to)
         for (letter, job, replays, what) in told {
-            batch.add(ReplayOutcome(round: .init(id: letter.id, job: job, replays: replays), outcome: what))
+            batch.add(
+                ReplayOutcome(
+                    round: .init(id: letter.id, job: job, replays: replays), outcome: what,
+                    at: Timestamp(milliseconds: Time.wallMilliseconds)))
         }
         return batch
     }

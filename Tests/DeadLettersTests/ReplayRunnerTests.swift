@@ -205,6 +205,46 @@ import Testing
         }
     }
 
+    /// It was told done, and died after that by the clocks of those who handled it, however late the index reads of it.
+    @Test(arguments: [true, false]) func whatDiesAfterItWasDoneIsOpen(_ isTheCopyFirst: Bool) async throws {
+        try await withIndex { index in
+            try await index.take(TestLetters.batch((0..<2).map(letter)))
+            let job = try await index.replay(.init(DeadLetterFilter(), confirmed: 2, who: "ada"))
+            let runner = index.runner(try #require(try await WorkLease.take(index, for: "a")))
+            let press = try await press(runner)
+            let (_, items) = try #require(try await runner.choose(job, press))
+            try await runner.note(.init(published: items), job)
+            let began = Time.wallMilliseconds - 3_600_000
+            func told(_ outcome: String, _ number: Int64, after: Int64, _ from: Int64) -> IndexBatch {
+                var batch = TestLetters.batch(from: from)
+                batch.add(
+                    ReplayOutcome(
+                        round: .init(id: letter(number).id, job: job.id, replays: 1), outcome: outcome,
+                        at: Timestamp(milliseconds: began + after)))
+                return batch
+            }
+            func copy(_ number: Int64, after: Int64, _ from: Int64) -> IndexBatch {
+                var copy = letter(number)
+                (copy.copyReplays, copy.at) = (1, Timestamp(milliseconds: began + after))
+                return TestLetters.batch([copy], from: from)
+            }
+            try await index.take(told("done", 0, after: 0, 1))
+            try await index.take(told("done", 1, after: 5000, 2))
+            #expect(try await index.states() == [.resolved: 2])
+            let death = [
+                copy(0, after: 10, isTheCopyFirst ? 3 : 4), told("dead:stale", 0, after: 10, isTheCopyFirst ? 4 : 3),
+            ]
+            for batch in isTheCopyFirst ? death : death.reversed() { try await index.take(batch) }
+            // And one that died before it was done.
+            try await index.take(copy(1, after: 10, 5))
+            #expect(try await index.find(letter(0).id)?.state == .open)
+            #expect(try await index.find(letter(1).id)?.state == .resolved)
+            let after = try await index.job(job.id)
+            #expect(after?.resolved == 1 && after?.failed == 1 && after?.repeats == 0, "\(String(describing: after))")
+            await close(press)
+        }
+    }
+
     @Test func whatWentToItsSourceIsForgottenAfterAll() async throws {
         try await withIndex { index in
             try await index.take(TestLetters.batch((0..<4).map(letter)))

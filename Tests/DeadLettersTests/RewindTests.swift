@@ -60,7 +60,9 @@ import Testing
             var told = IndexBatch()
             told.positions["orders.pricer.dlq", 0] = (2, 3)
             let id = DeadLetter(rewinding: family, 0, 13).id
-            told.add(ReplayOutcome(round: .init(id: id, job: job.id, replays: 3), outcome: "repeat"))
+            told.add(
+                ReplayOutcome(
+                    round: .init(id: id, job: job.id, replays: 3), outcome: "repeat", at: Timestamp(milliseconds: 0)))
             try await index.take(told)
             #expect(try await index.find(id)?.state == .resolved)
             #expect(try await index.job(job.id)?.resolved == 1)

@@ -81,7 +81,10 @@ enum TestLetters {
         batch.positions[place] = (from.map { Offset($0) }, Offset((from ?? 0) + 1))
         for letter in letters { batch.add(letter) }
         for (letter, job, replays, outcome) in told {
-            batch.add(ReplayOutcome(round: .init(id: letter.id, job: job, replays: replays), outcome: outcome))
+            batch.add(
+                ReplayOutcome(
+                    round: .init(id: letter.id, job: job, replays: replays), outcome: outcome,
+                    at: Timestamp(milliseconds: Time.wallMilliseconds)))
         }
         return batch
     }

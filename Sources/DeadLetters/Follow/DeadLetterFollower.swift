@@ -211,5 +211,6 @@ extension ReplayOutcome {
         else { return nil }
         round = Round(id: id, job: ErrorText.line(job, bytes: 128), replays: replays)
         self.outcome = ErrorText.line(outcome, bytes: 128)
+        at = root["at"]?.string.flatMap(Timestamp.init(text:)) ?? DeadLetter.written(record)
     }
 }

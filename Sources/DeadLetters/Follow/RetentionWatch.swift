@@ -22,23 +22,26 @@ struct RetentionWatch: Sendable {
     func watch() async {
         var warnedAt = Int64.min
         var (told, troubles): ([String: String], [String: String]) = ([:], [:])
+        // It waits for the index to have what was told, over more than one look if need be.
+        var due: Release?
         func attempt(_ what: String, _ body: () async throws -> Void) async {
             do { try await body() } catch { troubles[what] = ErrorText.line("\(error)", bytes: 512) }
         }
         while isWatching {
             let began = Time.monotonicMilliseconds
             troubles = [:]
-            var release: Release?
+            var replays: [Low] = []
             await attempt("topics") {
                 let seen = try await look()
                 troubles.merge(seen.troubles) { $1 }
-                await attempt("replays") { release = try await self.release(seen.replays) }
-                for (place, trouble) in release?.waiting.unseen ?? [:] {
-                    troubles["\(place.family.replay) \(place.partition)"] = trouble
-                }
+                replays = seen.replays
                 try await note(seen.kept, seen.letters)
             }
             await attempt("gauges") { try await count() }
+            if due == nil { await attempt("replays") { due = try await self.release(replays) } }
+            for (place, trouble) in due?.waiting.unseen ?? [:] {
+                troubles["\(place.family.replay) \(place.partition)"] = trouble
+            }
             if warnedAt == .min || began - warnedAt >= 3_600_000 {
                 await attempt("warnings") {
                     try await warn()
@@ -47,14 +50,16 @@ struct RetentionWatch: Sendable {
                 }
             }
             func left() -> Int64 { began + Self.pace - Time.monotonicMilliseconds }
-            while let due = release, isWatching, left() > 0 {
-                if follower.hasReadOutcomes(to: due.ends) {
-                    await attempt("replays") { try await carryOut(due) }
-                    release = nil
+            // What took long to be seen is carried out however long it took.
+            repeat {
+                guard let release = due else { break }
+                if follower.hasReadOutcomes(to: release.ends) {
+                    await attempt("replays") { try await carryOut(release) }
+                    due = nil
                 } else {
                     await follower.service.nap(.milliseconds(200))
                 }
-            }
+            } while isWatching && left() > 0
             guard isWatching else { return }
             for (what, text) in troubles.sorted(by: { $0.key < $1.key }) where told[what] != text {
                 log.warning(

@@ -62,7 +62,7 @@ extension DeadLetterIndex {
                 let handler: String = try row.value("handler")
                 let family = TopicFamily(TopicName(try row.value("topic", as: String.self)), HandlerName(handler))
                 let isSource: Bool = try row.value("to_source")
-                places.append("\(number) in \(isSource ? family.source : family.replay)")
+                places.append("\(number) in \(copies.fleet.topic(isSource ? family.source : family.replay))")
                 if !handlers.contains(handler) { handlers.append(handler) }
                 if let why = copies.trouble(family, toSource: isSource) { unseen.append(why) }
             }

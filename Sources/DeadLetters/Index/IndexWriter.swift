@@ -25,11 +25,11 @@ package struct IndexBatch: Sendable {
         if isLater { letters[letter.id] = letter }
     }
 
-    /// The first that is told of a round counts; that it was done before is no more than that.
+    /// Of what is told of a round the worst counts, that it died: there is a dead letter then. That it was done before is
+    /// no more than that.
     package mutating func add(_ outcome: ReplayOutcome) {
-        guard let before = outcomes[outcome.round], !before.isRepeat || outcome.isRepeat else {
-            return outcomes[outcome.round] = outcome
-        }
+        if let before = outcomes[outcome.round], before.rank >= outcome.rank { return }
+        outcomes[outcome.round] = outcome
     }
 }
 
@@ -43,10 +43,14 @@ package struct ReplayOutcome: Sendable, Hashable {
 
     package let round: Round
     package let outcome: String
+    /// When it was so, by the clock of the worker.
+    package let at: Timestamp
 
     /// Done before, as far as whoever was to do it remembers.
     package var isRepeat: Bool { outcome == "repeat" }
     package var isResolved: Bool { outcome == "done" || isRepeat }
+
+    fileprivate var rank: Int { isRepeat ? 0 : isResolved ? 1 : 2 }
 }
 
 /// Somebody else moved on what this one was about to: it is to look again where everything stands.
@@ -163,12 +167,13 @@ extension DeadLetterIndex {
     }
 
     /// A copy of the latest round says that it failed again, and one of an earlier round says nothing new. What was
-    /// resolved and is a dead letter again later is open; what was discarded stays so until somebody restores it.
+    /// resolved and is a dead letter again later, both by the clocks of workers, is open; what was discarded stays so until
+    /// somebody restores it.
     private static let stateOfCopy: SQL = """
         CASE WHEN excluded.copy_replays > entries.replays THEN 'open'
             WHEN excluded.copy_replays < entries.replays THEN entries.state
             WHEN entries.state IN ('replaying', 'replayed', 'expired') THEN 'open'
-            WHEN entries.state = 'resolved' AND excluded.at > entries.state_at THEN 'open'
+            WHEN entries.state = 'resolved' AND excluded.at >= entries.state_at THEN 'open'
             ELSE entries.state END
         """
 
@@ -177,13 +182,17 @@ extension DeadLetterIndex {
         let jobs = BinaryArray(texts: outcomes.map(\.round.job))
         let replays = BinaryArray(integers: outcomes.map(\.round.replays))
         let told = BinaryArray(texts: outcomes.map(\.outcome))
+        let times = BinaryArray(times: outcomes.map(\.at))
         let given: SQL = """
-            unnest(\(ids)::text[], \(jobs)::text[], \(replays)::bigint[], \(told)::text[]) AS o (id, job, replays, told)
+            unnest(\(ids)::text[], \(jobs)::text[], \(replays)::bigint[], \(told)::text[], \(times)::timestamptz[])
+                AS o (id, job, replays, told, at)
             """
         return [
             """
             UPDATE entries e SET state = CASE WHEN o.told IN ('done', 'repeat') THEN 'resolved' ELSE 'open' END,
-                state_at = now()
+                -- What dies after that is known by its time. A clock that is far off must not have it forgotten today.
+                state_at = CASE WHEN o.told IN ('done', 'repeat')
+                    THEN greatest(least(o.at, now()), now() - interval '8 days') ELSE now() END
             FROM \(given) WHERE e.id = o.id::uuid AND e.job = o.job AND e.replays = o.replays
                 AND (e.state IN ('replaying', 'replayed', 'expired')
                     -- It was given up, and its end is told after all.
@@ -193,13 +202,18 @@ extension DeadLetterIndex {
             """,
             """
             WITH noted AS (
-                UPDATE items i SET outcome = o.told, outcome_at = now() FROM \(given)
-                WHERE i.entry = o.id::uuid AND i.job = o.job AND i.replays = o.replays AND i.outcome IS NULL
-                RETURNING i.job, o.told)
+                UPDATE items i SET outcome = o.told, outcome_at = now()
+                FROM \(given) JOIN items b ON b.entry = o.id::uuid AND b.job = o.job AND b.replays = o.replays
+                    AND (b.outcome IS NULL OR b.outcome IN ('done', 'repeat') AND o.told LIKE 'dead:%')
+                WHERE i.job = b.job AND i.number = b.number
+                RETURNING i.job, o.told, coalesce(b.outcome, '') AS before)
             UPDATE jobs j SET resolved = resolved + n.good, failed = failed + n.bad, repeats = repeats + n.again
-            FROM (SELECT job, count(*) FILTER (WHERE told IN ('done', 'repeat')) AS good,
-                count(*) FILTER (WHERE told NOT IN ('done', 'repeat')) AS bad,
-                count(*) FILTER (WHERE told = 'repeat') AS again FROM noted GROUP BY job) n
+            FROM (SELECT job,
+                count(*) FILTER (WHERE told IN ('done', 'repeat'))
+                    - count(*) FILTER (WHERE before IN ('done', 'repeat')) AS good,
+                count(*) FILTER (WHERE told LIKE 'dead:%') AS bad,
+                count(*) FILTER (WHERE told = 'repeat') - count(*) FILTER (WHERE before = 'repeat') AS again
+                FROM noted GROUP BY job) n
             WHERE j.id = n.job
             """,
         ]

@@ -169,8 +169,8 @@ package final class DeadLettersProcess: Sendable {
                 pause = Time.monotonicMilliseconds - began > 60_000 ? 500 : min(pause * 2, 15_000)
                 let text = ErrorText.line("\(error)", bytes: 512)
                 note(text)
-                // Another process may follow them by now, and tells what is.
-                follower.gauges.look.withLock { $0 = nil }
+                // Another process may follow them by now, and tells what is. What passes is no reason to tell nothing.
+                if pause >= 8000 { follower.gauges.look.withLock { $0 = nil } }
                 log.error("the dead letters are not followed; trying again", [("error", text), ("in", "\(pause) ms")])
                 await service.nap(.milliseconds(pause))
             }

@@ -34,6 +34,8 @@ package struct WaitingCopies: Sendable {
         let offset: Offset?
     }
 
+    /// Whose topics they are in.
+    let fleet: Namespace
     let marks: [Mark]
     /// Places that could not be looked through, and why: of what is there nobody knows anything.
     let unseen: [Place: String]
@@ -65,8 +67,11 @@ package struct WaitingCopies: Sendable {
         }
     }
 
-    init(marks: [Mark], unseen: [Place: String] = [:], at: Timestamp = Timestamp(milliseconds: 0)) {
-        (self.marks, self.unseen, self.at) = (marks, unseen, at)
+    init(
+        marks: [Mark], unseen: [Place: String] = [:], at: Timestamp = Timestamp(milliseconds: 0),
+        fleet: Namespace = Namespace()
+    ) {
+        (self.marks, self.unseen, self.at, self.fleet) = (marks, unseen, at, fleet)
     }
 
     /// Where what workers tell of replays ends now; partitions that have nothing are left out.
@@ -81,19 +86,20 @@ package struct WaitingCopies: Sendable {
 
     // MARK: Looking
 
-    /// What a partition of retry topics is read of: what is beyond has not been seen.
-    private static let most = (bytes: 64 << 20, time: Duration.seconds(10))
+    /// What the retry topics of a place are read of: when they have more, nothing is known of it. And for so long all are
+    /// looked at.
+    private static let most = (bytes: 64 << 20, time: Duration.seconds(10), together: Duration.seconds(20))
 
     static func look(
         at places: [Place], _ client: ClientConfiguration, _ fleet: Namespace,
         at time: Timestamp = Timestamp(milliseconds: 0)
     ) async throws -> WaitingCopies {
-        guard !places.isEmpty else { return WaitingCopies(marks: [], at: time) }
+        guard !places.isEmpty else { return WaitingCopies(marks: [], at: time, fleet: fleet) }
         let reader = try RecordReader(client)
         let found: Result<WaitingCopies, any Error>
         do {
             let (marks, unseen) = try await Admin.use(client) { try await look(at: places, $0, reader, fleet) }
-            found = .success(WaitingCopies(marks: marks, unseen: unseen, at: time))
+            found = .success(WaitingCopies(marks: marks, unseen: unseen, at: time, fleet: fleet))
         } catch { found = .failure(error) }
         await reader.close()
         return try found.get()
@@ -104,7 +110,13 @@ package struct WaitingCopies: Sendable {
     ) async throws -> ([Mark], [Place: String]) {
         let topics = try await admin.topics(nil)
         var (marks, unseen): ([Mark], [Place: String]) = ([], [:])
-        for place in places {
+        let deadline = Time.monotonicMilliseconds + most.together.milliseconds
+        // Which ones there is time for is left to chance, so that those that take long do not keep the others for ever.
+        for place in places.shuffled() {
+            guard Time.monotonicMilliseconds < deadline else {
+                unseen[place] = "there was no time left to look at it"
+                continue
+            }
             do { marks.append(try await look(at: place, topics, admin, reader, fleet)) } catch {
                 if error is CancellationError { throw error }
                 unseen[place] = ErrorText.line("\(error)", bytes: 256)
@@ -133,10 +145,15 @@ package struct WaitingCopies: Sendable {
                 return nil
             }
         }
+        /// What was committed beyond the end is of another topic of that name.
+        func next(_ place: TopicPartition, _ there: Watermarks) -> Offset {
+            let next = committed[place] ?? there.low
+            return next > there.high ? there.low : max(there.low, next)
+        }
         var (waiting, ends): ([TopicPartition: Offset], [TopicPartition: Offset]) = ([:], [:])
         for retry in tries {
             guard let there = try await range(retry) else { continue }
-            let next = max(there.low, committed[retry] ?? there.low)
+            let next = next(retry, there)
             if next < there.high { (waiting[retry], ends[retry]) = (next, there.high) }
         }
         var copies: Set<Copy> = []
@@ -153,7 +170,7 @@ package struct WaitingCopies: Sendable {
         }
         let there = try await range(target)
         return Mark(
-            place: place, next: there.map { max($0.low, committed[target] ?? $0.low) } ?? Offset(.max),
+            place: place, next: there.map { next(target, $0) } ?? Offset(.max),
             end: there?.high ?? Offset(.max), tries: copies)
     }
 }

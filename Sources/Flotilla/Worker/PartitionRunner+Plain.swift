@@ -108,7 +108,7 @@ extension PartitionRunner {
             figures.called(judgement)
             figures.durations.add(run.tally)
             core.heard(judgement)
-            let publication = beginPublishing(run, judgement)
+            let publication = core.publisher.begin(run.outputs)
             if let flights {
                 await flights.begin(self) {
                     if await self.settle(publication, run, judgement) == .apart {

@@ -16,14 +16,6 @@ extension PartitionRunner {
         case givenUp
     }
 
-    /// Hands a run's outputs over, with the outcomes of replays, behind those of earlier runs.
-    func beginPublishing(_ run: HandlerRun, _ judgement: Judgement) -> Publication {
-        var batch = run.outputs
-        // Only replays have an outcome to be told, and they do not come by a source topic.
-        if role.kind != .source { for job in judgement.doneJobs { addOutcome("done", of: job, to: &batch) } }
-        return core.publisher.begin(batch)
-    }
-
     /// Waits until records are in the log; those that no topic takes, by their place in the batch. Nil when the partition
     /// is abandoned before: a log that does not answer must not keep it.
     func delivered(_ publication: Publication) async -> [Int: KafkaFault]? {
@@ -41,20 +33,21 @@ extension PartitionRunner {
         core.figures.published(run.outputs)
         guard !refused.isEmpty else {
             figures.done.add(judgement.done.count)
+            // Only replays are told of and counted, and they do not come by a source topic.
+            if role.kind != .source {
+                guard await tellOutcomes(of: judgement.doneJobs, "done") else { return .givenUp }
+            }
             guard await conclude(judgement.doneTickets.map { ($0, .done) }) else { return .givenUp }
-            // Only replays are counted, and they do not come by a source topic.
             if role.kind != .source { core.figures.ended(judgement.doneJobs.lazy.map(\.state), .done) }
             return .published(tooLarge: [])
         }
         if run.ranTogether { return .apart }
         var tooLarge: [Disposal] = []
-        var done: [(ticket: UInt64, ending: OnceEnding)] = []
-        var ended: [RetryState?] = []
+        var done: [EventJob] = []
         for (place, range) in judgement.done {
             var job = judgement.job(at: place)
             guard let fault = refused.first(where: { range.contains($0.key) })?.value else {
-                done.append((job.ticket, .done))
-                ended.append(job.state)
+                done.append(job)
                 continue
             }
             job.attempts += 1
@@ -62,8 +55,10 @@ extension PartitionRunner {
             tooLarge.append(Disposal(job, role, .dead(reason), ErrorStory(fault), stage: "produce"))
         }
         figures.done.add(done.count)
-        guard await conclude(done) else { return .givenUp }
-        core.figures.ended(ended, .done)
+        guard await tellOutcomes(of: done, "done"), await conclude(done.map { ($0.ticket, .done) }) else {
+            return .givenUp
+        }
+        core.figures.ended(done.lazy.map(\.state), .done)
         return .published(tooLarge: tooLarge)
     }
 
@@ -163,7 +158,9 @@ extension PartitionRunner {
 
     // MARK: Outcomes of replays
 
-    /// Tells what became of events that were not handled because they had been before. False when given up.
+    /// Tells what became of events that are handled and all of whose outputs are out, or that had been handled before:
+    /// not together with outputs, of which a topic may refuse one, and then the event is none that is done. False when
+    /// given up.
     func tellOutcomes(of jobs: [EventJob], _ outcome: String) async -> Bool {
         var batch = OutgoingBatch()
         for job in jobs { addOutcome(outcome, of: job, to: &batch) }

@@ -94,7 +94,9 @@ class Site(Fleet):
 
     def committed(self, handler: str, topic: str = "orders") -> int:
         """How many records a handler has read, as its group says."""
-        consumer = Consumer({"bootstrap.servers": self.broker, "group.id": f"flotilla.{handler}"})
+        name = self.environment.get("FLOTILLA_NAMESPACE")
+        group = f"{name}.flotilla.{handler}" if name else f"flotilla.{handler}"
+        consumer = Consumer({"bootstrap.servers": self.broker, "group.id": group})
         found = consumer.committed([TopicPartition(topic, number) for number in range(PARTITIONS)], 30)
         consumer.close()
         return sum(max(0, place.offset) for place in found)

@@ -156,3 +156,27 @@ def test_a_small_replay_that_fails_again_stops_too(site: Site) -> None:
     (job,) = site.dlq("jobs")
     assert job["state"] == "stopped" and 5 <= job["failed"] <= job["published"] < 10
     assert "no tax is known" not in job["reason"] and "failed again" in job["reason"]
+
+
+def test_what_no_topic_takes_is_not_told_done(site: Site) -> None:
+    """Its output is handed over and refused: it is not handled, whatever the handler thought."""
+    site.follow()
+    site.handle("pricer")
+    until(lambda: "INFO working" in (site.folder / "pricer.log").read_text(), "the handler")
+    configure(site, "orders.priced", "max.message.bytes", 100)
+    site.publish(orders(20))
+    until(lambda: site.states() == {"open": 20}, "the dead letters")
+    told = site.run("dlq", "replay", "--confirm", "20", "--canary", "5")
+    assert told.returncode == 1 and "failed again" in told.stdout, told.stdout + told.stderr
+    (job,) = site.dlq("jobs")
+    assert (job["state"], job["published"], job["resolved"], job["failed"]) == ("stopped", 5, 0, 5), job
+    assert job["reason"] == "of the first 5, 5 failed again"
+    # As it stands they wait for whoever looks at the job, and the five are open again.
+    until(lambda: site.states() == {"open": 5, "replaying": 15}, "the five")
+    assert site.dlq("jobs", "cancel", job["job"])[0]["state"] == "cancelled"
+    configure(site, "orders.priced", "max.message.bytes", 1_000_000)
+    told = site.run("dlq", "replay", "--confirm", "20")
+    assert told.returncode == 0, told.stdout + told.stderr
+    until(lambda: site.states() == {"resolved": 20}, "all to be handled")
+    assert len(site.read("orders.priced")) == 20
+    assert [line["verb"] for line in site.dlq("audit")] == ["replay", "jobs cancel", "replay"]

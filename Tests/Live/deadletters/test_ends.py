@@ -162,6 +162,44 @@ def test_what_waits_for_its_handler_is_not_handled_twice(site: Site, handler: st
     assert len(ends) == len(set(ends)) == 6, ends
 
 
+@pytest.mark.parametrize("to_source", [False, True])
+@pytest.mark.parametrize("name", ["", "red"])
+def test_only_what_itself_waits_for_its_next_try_is_held_back(site: Site, name: str, to_source: bool) -> None:
+    """By the copies that a worker wrote; of two letters one waits for its next try."""
+    prefix = f"{name}." if name else ""
+    if name:
+        site.environment["FLOTILLA_NAMESPACE"] = name
+        assert site.run("topics", "apply").returncode == 0
+    site.broken.write_text("frozen")
+    site.follow()
+    working(site, "shipper")
+    producer = Producer({"bootstrap.servers": site.broker})
+    for number, country in enumerate(["frozen", "de"]):
+        headers = {"ce_specversion": "1.0", "ce_id": f"order-{number}", "ce_source": "/shop", "ce_type": "order.created",
+                   "content-type": "application/json", "src-topic": "orders", "src-partition": "0", "src-offset": str(number)}
+        producer.produce(f"{prefix}orders.shipper.dlq", key=str(number), partition=0, headers=headers,
+                         value=json.dumps({"order": number, "amount": 1, "country": country}).encode())
+    producer.flush(10)
+    until(lambda: site.states() == {"open": 2}, "the dead letters")
+    site.dlq("replay", "--confirm", "2", "--no-wait", *(["--to-source"] if to_source else []))
+    until(lambda: len(site.read(f"{prefix}orders.shipper.retry.10m")) == 1, "the one that waits")
+    until(lambda: len(site.read(f"{prefix}orders.shipped")) == 1, "the other")
+    after = {"replayed": 2} if to_source else {"replayed": 1, "resolved": 1}
+    until(lambda: site.states() == after, "what was told")
+    target = "orders" if to_source else "orders.shipper.replay"
+    until(lambda: site.committed("shipper", prefix + target) == 2, "what is committed")
+    site.parts["shipper"].end()
+    told = site.run("dlq", "restore", "--state", "replayed", "--confirm", "2")
+    if to_source:
+        # Nobody tells the end of what went there; the one that is handled is opened, as somebody wants it.
+        assert told.returncode == 0 and site.states() == {"open": 1, "replayed": 1}, told.stderr
+    else:
+        assert told.returncode != 0 and site.states() == after, told.stdout
+    assert f"1 in {prefix}{target}" in told.stdout + told.stderr, told.stdout + told.stderr
+    waiting = {letter["event_id"] for letter in site.dlq("list", "--state", "replayed")}
+    assert waiting == {"order-0"}
+
+
 def test_a_stranger_s_record_that_is_traced_is_replayed_whole(site: Site) -> None:
     """Its first attempt gives it a trace, which its copies have and the record does not."""
     site.environment |= {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
