@@ -28,7 +28,8 @@ def test_of_what_is_said_again_and_again_some_lines_pass_and_the_rest_is_counted
             producer.produce("events.raw", f"no event, and a secret: {number}", key="whose")
         assert producer.flush(30) == 0
         with (tmp_path / "log").open("wb") as log:
-            worker = launch([fleet.worker, "work", "ingest"], stderr=log, env=fleet.environment | {"LOG_FORMAT": "json"})
+            environment = fleet.environment | {"LOG_FORMAT": "json"}
+            worker = launch([fleet.worker, "work", "ingest"], stderr=log, env=environment)
         # All of them are where nothing is left out.
         letters = fleet.read("events.raw.ingest.dlq", lambda found: len(found) >= COUNT)
         assert len(letters) == COUNT
@@ -45,7 +46,8 @@ def test_of_what_is_said_again_and_again_some_lines_pass_and_the_rest_is_counted
     assert all(set(line) == {"time", "level", "message", "leftOut"} for line in counts)
     # Twenty in ten seconds: more only where it took the worker longer than that.
     assert counts and len(told) - len(counts) + sum(int(line["leftOut"]) for line in counts) == COUNT, text
-    assert all({"handler", "topic", "partition", "offset", "reason"} <= set(line) for line in told if line not in counts)
+    where = {"handler", "topic", "partition", "offset", "reason"}
+    assert all(where <= set(line) for line in told if line not in counts)
 
 
 def first_line(folder: Path, terminal: bool, **more: str) -> str:
