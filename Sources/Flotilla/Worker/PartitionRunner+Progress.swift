@@ -20,6 +20,18 @@ extension PartitionRunner {
             since: Timestamp(milliseconds: wall - (now - overdue)))
     }
 
+    /// Waits until a record that failed is to be tried again.
+    func napBeforeTry(after delay: Duration) async {
+        let time = core.now + delay.milliseconds
+        let token = state.withLock { state in
+            state.lastToken += 1
+            state.tries[state.lastToken] = time
+            return state.lastToken
+        }
+        await nap(until: time)
+        state.withLock { _ = $0.tries.removeValue(forKey: token) }
+    }
+
     /// What is under way of the handler's; nil when nothing is.
     var work: PartitionWork? {
         let (now, deadline) = (core.now, role.policy.deadline.milliseconds)

@@ -241,18 +241,6 @@ final class PartitionRunner: Sendable {
         state.withLock { _ = $0.sleepers.removeValue(forKey: token) }
     }
 
-    /// Waits until a record that failed is to be tried again.
-    func napBeforeTry(after delay: Duration) async {
-        let time = core.now + delay.milliseconds
-        let token = state.withLock { state in
-            state.lastToken += 1
-            state.tries[state.lastToken] = time
-            return state.lastToken
-        }
-        await nap(until: time)
-        state.withLock { _ = $0.tries.removeValue(forKey: token) }
-    }
-
     /// Has the worker look after the deadlines of calls.
     func watching<Value>(_ body: (CallWatch) async -> Value) async -> Value {
         let watch = CallWatch()

@@ -248,7 +248,8 @@ def test_a_call_that_takes_its_time_is_no_trouble(clerk: Site) -> None:
     clerk.handle("clerk")
     clerk.publish(orders(1, "slow"))
     found = of_clerk(clerk, "and is at")
-    assert re.search(r", and is at orders [0-2] at offset 0, for \d+ s of the 600 s that a call may take$", found["detail"]), found
+    told = r", and is at orders [0-2] at offset 0, for \d+ s of the 600 s that a call may take$"
+    assert re.search(told, found["detail"]), found
     assert found["state"] == "ok" and "advice" not in found
     # Nor is a record that is tried again when its handler said.
     clerk.broken.write_text("later")
