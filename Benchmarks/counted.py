@@ -4,7 +4,7 @@ Seconds on a machine that others use say little of a few percent; the instructio
 each time. Each of the hot paths runs twice, the second time with more to do: what that took more is what its events cost,
 without the start and the end of the process. Only the process itself is counted: no broker, no Redis, no Postgres, no kernel.
 
-    python Benchmarks/counted.py           fails when one costs more than the line in counted.json says, by over 5 %
+    python Benchmarks/counted.py           fails when one costs more than the line in counted.json says, by over 10 %
     python Benchmarks/counted.py --note    writes the figures there: to be done when a cost is meant
 """
 
@@ -27,7 +27,7 @@ from edge import Site, wait_for
 from ports import free_port
 
 NOTED = Path(__file__).with_name("counted.json")
-TOLERANCE = 1.05
+TOLERANCE = 1.10
 CONNECTIONS = 32
 
 
