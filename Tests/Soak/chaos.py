@@ -1,14 +1,16 @@
-"""What is done to the fleet, and when: drawn from a seed before it begins, so that the same seed is the same schedule."""
+"""What is done to the fleet, and when: drawn from a seed before it begins, so the same seed is the same schedule."""
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from disks import fill
@@ -22,8 +24,6 @@ ROUND = 3
 # Longer than a worker's session, which has 10 s.
 STOPPED = (12, 16)
 FULL = (6, 12)
-# A full disk is felt later: the log has reserved what its partitions take next. So long is waited for it at most.
-FELT = 30
 HOOKS = (8, 20)
 # How long deeds are reckoned to take, the fleet's recovery included, so that there is no time in which nothing happens.
 TAKES = {"kill": 4, "stop": 16, "supervisor": 10, "disk": 20, "scale": 3}
@@ -41,6 +41,8 @@ class Deed:
     began: float | None = None
     ended: float | None = None
     note: str = ""
+    # The processes that were killed for it.
+    killed: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         lasts = f" for {self.lasts:.0f} s" if self.lasts else ""
@@ -48,10 +50,10 @@ class Deed:
 
 
 def schedule(seed: int, seconds: float, has_disk: bool) -> list[Deed]:
-    """Rounds of all that is done, each in an order of its own; nothing begins in the last tenth, which is for what follows.
+    """Rounds of all that is done, each in an order of its own; nothing begins in the last tenth.
 
-    After the first third of the rounds some processes are left alone: what is killed every few minutes cannot show whether
-    its memory grows.
+    After the first third of the rounds some processes are left alone: what is killed every few minutes cannot show
+    whether its memory grows.
     """
     dice = random.Random(seed)
     rounds = max(1, round(seconds / 60 / ROUND))
@@ -123,17 +125,16 @@ class Chaos:
             self.tell(str(deed))
             try:
                 self.do(deed)
-            except (AssertionError, OSError) as fault:
-                deed.note = f"failed: {fault}"
-                self.faults.append(f"{deed}, {deed.began:.0f} s in: {fault}")
+            except Exception as fault:
+                deed.note = f"failed: {fault!r}"
+                self.faults.append(f"{deed}, {deed.began:.0f} s in: {fault!r}")
             deed.ended = time.monotonic() - self.began
 
     def do(self, deed: Deed) -> None:
         match deed.what:
             case "kill":
-                name, pid = self.one_of(deed.whom)
-                os.kill(pid, signal.SIGKILL)
-                deed.note = name
+                self.kill(deed, deed.whom)
+                deed.note = deed.killed[0]
             case "stop":
                 self.stop(deed)
             case "supervisor":
@@ -151,8 +152,13 @@ class Chaos:
                 if self.receivers.modes.get(deed.whom) == mode:
                     del self.receivers.modes[deed.whom]
 
+    def kill(self, deed: Deed, whom: str) -> None:
+        name, pid = self.one_of(whom)
+        os.kill(pid, signal.SIGKILL)
+        deed.killed.append(name)
+
     def one_of(self, whom: str) -> tuple[str, int]:
-        """A process of that name, or of that handler, which lives: one that was ended before has to be back for that."""
+        """A process of that name, or of that handler, which lives: one that was ended before has to be back."""
         def lives() -> list[tuple[str, int]]:
             pids = self.site.pids()
             names = [whom] if whom in pids else self.site.workers_of(whom)
@@ -171,18 +177,22 @@ class Chaos:
             os.kill(pid, signal.SIGCONT)
 
     def fill(self, deed: Deed) -> None:
-        """Takes all the room that there is, and gives it back once clients have met it."""
+        """Takes all the room that there is, and gives it back. The log has reserved what its partitions take next: a broker
+        that is killed meanwhile has lost that, and so clients meet a full disk at once."""
         assert self.disk
-        before = self.load.count("503")
-        filler = fill(self.disk)
+        before, ballast = self.load.count("503"), self.disk / "ballast"
+        ballast.mkdir()
         try:
-            self.pause(deed.lasts)
-            end = time.monotonic() + FELT
-            while self.load.count("503") == before and time.monotonic() < end:
+            fill(ballast)
+            self.kill(deed, "broker")
+            end = time.monotonic() + deed.lasts
+            while not self.is_over and time.monotonic() < end:
+                # What others have let go of, too.
+                fill(Path(tempfile.mkdtemp(dir=ballast)))
                 self.pause(0.5)
             deed.note = f"{self.load.count('503') - before} requests were answered 503"
         finally:
-            filler.unlink()
+            shutil.rmtree(ballast)
 
     def pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -25,7 +25,8 @@ class Receivers:
 
     def channels(self) -> list[dict]:
         return [
-            {"name": name, "webhook": self.hooks.url(name), "allowPrivate": True, "timeout": f"{TIMEOUT}s", "rate": 1000}
+            {"name": name, "webhook": self.hooks.url(name), "allowPrivate": True, "timeout": f"{TIMEOUT}s",
+             "rate": 1000}
             for name in CHANNELS
         ]
 

@@ -1,7 +1,7 @@
 """The load: what the oracle's generator draws from a seed, sent over HTTP in each of the ways in which clients do.
 
-Everything is drawn before it begins, with the moment at which it is due. Whoever gets no answer, or one that says to come
-again, sends the same again, until it is taken; so all that was drawn has to count in the end. One client in a few never
+Everything is drawn before it begins, with the moment at which it is due. Whoever gets no answer, or one that says to
+come again, sends the same again, until it is taken; so all that was drawn has to count in the end. One client never
 sends again: what became of its events it does not know, and so the oracle only knows the bounds.
 """
 
@@ -51,7 +51,7 @@ class Second:
 
 
 class Load:
-    """`minutes` of events at `rate` a second. `sets` is how many sets of campaigns are mended meanwhile, and one after."""
+    """`minutes` of events at `rate` a second. `sets` of campaigns are mended meanwhile, and one more afterwards."""
 
     def __init__(self, seed: int, minutes: float, rate: int, sets: int, address: tuple[str, int]) -> None:
         self.address = address
@@ -71,11 +71,16 @@ class Load:
         self.lock = threading.Lock()
         self.seconds_of: dict[int, Second] = {}
         self.faults: list[str] = []
-        self.unsure_taken = self.unsure_sent = self.again = self.refused = 0
+        self.unsure_taken = self.unsure_sent = self.again = self.refused = self.ended = 0
 
     @property
     def events(self) -> int:
         return sum(request.events for request in self.commands + self.others)
+
+    @property
+    def left(self) -> int:
+        """How many requests have not come to their end."""
+        return len(self.commands) + len(self.others) - self.ended
 
     def count(self, status: str) -> int:
         """How many requests were answered so far with a status."""
@@ -135,9 +140,10 @@ class Load:
         """A list of CloudEvents; the data is not written anew, so that its numbers stay as they were drawn."""
         events = []
         for sent in group:
-            attributes = {name.removeprefix("ce_"): text.decode() for name, text in sent.headers if name.startswith("ce_")}
+            headers = {name: text.decode() for name, text in sent.headers}
+            attributes = {name.removeprefix("ce_"): text for name, text in headers.items() if name.startswith("ce_")}
             del attributes["recordedtime"]
-            attributes["oracle"] = dict(sent.headers)["oracle"].decode()
+            attributes["oracle"] = headers["oracle"]
             events.append(json.dumps(attributes)[:-1].encode() + b', "data": ' + (sent.value or b"null") + b"}")
         body = b"[" + b",".join(events) + b"]"
         return Request(due, body, [("content-type", "application/cloudevents-batch+json")], len(group))
@@ -180,7 +186,9 @@ class Load:
         return Request(due, json.dumps(event).encode(), headers, 1)
 
     def unsure_list(self, number: int) -> Request:
-        events = [{"event_id": f"unsure {number} {place}", "event_type": UNSURE, "timestamp": self.base} for place in range(5)]
+        events = [
+            {"event_id": f"unsure {number} {place}", "event_type": UNSURE, "timestamp": self.base}
+            for place in range(5)]
         due = self.dice.random() * self.seconds
         return Request(due, json.dumps(events).encode(), [("content-type", "application/json")], 5)
 
@@ -209,6 +217,8 @@ class Load:
                 return
             self.wait_until(request.due)
             self.send(client, request)
+            with self.lock:
+                self.ended += 1
 
     def work_once(self) -> None:
         client = Client(self.address)

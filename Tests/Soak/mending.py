@@ -1,5 +1,5 @@
-"""Dead letters whose cause goes away: campaigns that were to be active before there were any. Somebody creates them, and
-has their dead letters replayed, which have to be resolved then; while the fleet is hurt, too."""
+"""Dead letters whose cause goes away: campaigns that were to be active before there were any. Somebody creates them and
+has their dead letters replayed, which have to be resolved then, also while the fleet is hurt."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class Mender:
 
     def states(self, *words: str) -> dict[str, int] | None:
         letters = self.site.answer("dlq", "list", "--limit", "1000", *words)
-        if letters is None:
+        # While the index is away the topics themselves are read, and those know of no states.
+        if letters is None or not all("state" in letter for letter in letters):
             return None
         found: dict[str, int] = {}
         for letter in letters:

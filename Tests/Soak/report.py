@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import statistics
 from html import escape
+from pathlib import Path
 
-from charts import STYLE, Frame, Mark, Points
+from charts import Frame, Mark, Points
 from hooks import MODES
 from logs import Logs
 from verdict import Verdict
 
 
+STYLE = (Path(__file__).parent / "report.css").read_text()
+GOOD, WRONG = '<b class="good">ok</b>', '<b class="bad">wrong</b>'
+
+
 class Report:
-    def __init__(self, seed: int, minutes: float, rate: int, took: float, used: int, has_disk: bool, verdict: Verdict,
-                 logs: Logs) -> None:
+    def __init__(self, seed: int, minutes: float, rate: int, took: float, used: int, why_not_filled: str | None,
+                 verdict: Verdict, logs: Logs) -> None:
         self.seed, self.minutes, self.rate, self.took, self.used = seed, minutes, rate, took, used
-        self.has_disk, self.verdict, self.logs = has_disk, verdict, logs
+        self.why_not_filled, self.verdict, self.logs = why_not_filled, verdict, logs
         self.load, self.deeds, self.samples = verdict.load, verdict.chaos.deeds, verdict.samples
 
     # MARK: What both say
@@ -25,7 +30,8 @@ class Report:
         return "soak: all is as it has to be" if self.verdict.is_good else f"soak: {wrong} wrong"
 
     def summary(self) -> list[str]:
-        latencies = sorted(milliseconds for second in self.load.seconds_of.values() for milliseconds in second.latencies)
+        seconds = self.load.seconds_of.values()
+        latencies = sorted(milliseconds for second in seconds for milliseconds in second.latencies)
         found = [
             f"SOAK_SEED={self.seed} SOAK_MINUTES={self.minutes:g} SOAK_RATE={self.rate}, {self.took:.0f} s in all",
             f"{self.load.events} events, repeats included, and {self.load.unsure_sent} that were sent once",
@@ -37,8 +43,8 @@ class Report:
         if self.samples.lags:
             most = {name: max(lag for _, lag, _ in rows) for name, rows in sorted(self.samples.lags.items())}
             found.append("the most that was behind: " + ", ".join(f"{name} {lag}" for name, lag in most.items()))
-        if not self.has_disk:
-            found.append("LEFT OUT: a disk that fills. It takes a mount, which this user may not make")
+        if self.why_not_filled:
+            found.append(f"LEFT OUT: a disk that fills {self.why_not_filled}")
         return found
 
     def done(self) -> list[tuple[str, str, str]]:
@@ -50,7 +56,8 @@ class Report:
 
     def text(self) -> str:
         lines = [self.title(), *(f"  {line}" for line in self.summary()), "", "what was done"]
-        lines += [f"  {' '.join((moment, what, f'({note})' if note else '')).rstrip()}" for moment, what, note in self.done()]
+        for moment, what, note in self.done():
+            lines.append(f"  {moment} {what}" + (f" ({note})" if note else ""))
         lines += ["", "what was found"]
         for check in self.verdict.checks:
             lines.append(f"  {'WRONG' if check.faults else 'ok   '} {check.promise}")
@@ -81,9 +88,9 @@ class Report:
         ]
         body = "".join(f"<h2>{escape(title)}</h2>{chart}" for title, chart in charts)
         found = "".join(
-            f'<li><b class="{"bad" if check.faults else "good"}">{"wrong" if check.faults else "ok"}</b> {escape(check.promise)}'
+            f"<li>{WRONG if check.faults else GOOD} {escape(check.promise)}"
             f"<ul>{items(check.faults, 'bad')}{items(check.told)}</ul></li>" for check in self.verdict.checks)
-        done = "".join(f"<tr><td>{escape(moment)}<td>{escape(what)}<td>{escape(note)}" for moment, what, note in self.done())
+        done = "".join("<tr>" + "".join(f"<td>{escape(text)}" for text in row) for row in self.done())
         said = "".join(f"<tr><td>{said.count}<td>{escape(message)}" for message, said in by_count(self.logs))
         kind = "good" if self.verdict.is_good else "bad"
         return (
@@ -99,8 +106,8 @@ class Report:
         for second in range(last + 1):
             found = self.load.seconds_of.get(second)
             events.append((second, found.events if found else 0))
-            refused = sum(count for status, count in found.statuses.items() if not status.startswith("2")) if found else 0
-            again.append((second, refused))
+            statuses = found.statuses.items() if found else ()
+            again.append((second, sum(count for status, count in statuses if not status.startswith("2"))))
         return {"events answered 2xx": events, "requests answered otherwise, or not": again}
 
     def latency(self) -> dict[str, Points]:
@@ -115,7 +122,7 @@ class Report:
         return {name: [(moment, lag) for moment, lag, _ in rows] for name, rows in sorted(self.samples.lags.items())}
 
     def sizes(self, what: str) -> dict[str, Points]:
-        """By the name of a process: one that was started again goes on in its colour. The first of each handler will do."""
+        """By the name of a process: what was started again goes on in its colour. Of a handler's workers the first."""
         found: dict[str, list[tuple[float, float]]] = {}
         for life in sorted(self.samples.lives.values(), key=lambda life: life.times[0]):
             if life.name.endswith(tuple(f"-{number}" for number in range(2, 10))):

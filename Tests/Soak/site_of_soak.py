@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 from checks import KEPT_VALUES
@@ -28,7 +29,9 @@ class Site(Stack):
         topics = folder / "topics"
         write_topics(topics, {"values": str(KEPT_VALUES), "lateness": "1s", "idleAfter": "2s"}, rules)
         self.environment |= {
-            "FLOTILLA_TOPICS": str(topics), "FLOTILLA_WEBHOOK_SECRET": secret, "LOG_FORMAT": "json", "LOG_LEVEL": "info"}
+            "FLOTILLA_TOPICS": str(topics), "FLOTILLA_WEBHOOK_SECRET": secret, "LOG_FORMAT": "json",
+            "LOG_LEVEL": "info",
+        }
         self.address = ("127.0.0.1", int(self.ports[1]))
 
     @property
@@ -53,13 +56,17 @@ class Site(Stack):
 
     def answer(self, *words: object) -> list[dict] | None:
         """What a command has to say; None while it cannot."""
-        told = self.run(*words, "--json")
+        try:
+            told = self.run(*words, "--json", timeout=60)
+        except subprocess.TimeoutExpired:
+            return None
         if told.returncode != 0:
             return None
         return [json.loads(line) for line in told.stdout.splitlines()]
 
     def said(self) -> str:
-        return "\n".join(f"{path.name}: {path.read_text(errors='replace')[-600:]}" for path in sorted(self.logs.iterdir()))
+        files = sorted(self.logs.iterdir())
+        return "\n".join(f"{path.name}: {path.read_text(errors='replace')[-600:]}" for path in files)
 
     def lose_supervisor(self) -> None:
         """As a power cut would; what it started ends with it, and it is started again."""

@@ -1,5 +1,5 @@
-"""`make soak`: the whole fleet under load, while all that it consists of is killed, stopped, filled and scaled; and then
-whether it counted right.
+"""`make soak`: the whole fleet under load, while all that it consists of is killed, stopped, filled and scaled; and
+then whether it counted right.
 
     make soak
     SOAK_MINUTES=30 SOAK_RATE=500 SOAK_SEED=7 make soak
@@ -11,6 +11,7 @@ import base64
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -43,6 +44,10 @@ SEED = int(os.environ.get("SOAK_SEED", "0")) or random.randrange(1, 1 << 32)
 OUT = Path(os.environ.get("SOAK_OUT", ROOT / ".build" / "soak"))
 # Of the disk: what Postgres and Redis begin with, and what the log takes a minute at this rate.
 DISK = 768 + int(MINUTES * RATE / 4)
+# What everything else is to have of the memory, in MiB.
+SPARE = 2048
+# When it has not ended so many seconds behind its time, it does not move any more.
+LATE = 300
 
 
 @contextlib.contextmanager
@@ -57,14 +62,20 @@ def folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def disk(path: Path) -> Iterator[tuple[Path, bool]]:
-    """A small one, and whether it is one: a part of another is not to be filled."""
+def disk(path: Path) -> Iterator[tuple[Path, str | None]]:
+    """A small one, or a folder and why it is no disk: what others use too is not to be filled. It is of memory, and
+    takes all of that when it is full."""
+    free = int(re.findall(r"MemAvailable: *(\d+)", Path("/proc/meminfo").read_text())[0]) >> 10
+    if free < DISK + SPARE:
+        path.mkdir()
+        yield path, f"of {DISK} MiB takes as much memory, and {free} MiB are free"
+        return
     with contextlib.ExitStack() as stack:
         try:
-            found, is_small = stack.enter_context(small_disk(path, f"{DISK}m")), True
+            found, reason = stack.enter_context(small_disk(path, f"{DISK}m")), None
         except pytest.skip.Exception:
-            found, is_small = path, False
-        yield found, is_small
+            found, reason = path, "takes a mount, which this user may not make"
+        yield found, reason
 
 
 def main() -> int:
@@ -72,21 +83,21 @@ def main() -> int:
         signal.signal(number, lambda *_: sys.exit(1))
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(folder())
-        small, is_small = stack.enter_context(disk(place / "disk"))
+        small, reason = stack.enter_context(disk(place / "disk"))
         secret = "whsec_" + base64.b64encode(random.Random(SEED).randbytes(32)).decode()
         receivers = Receivers(secret, SEED)
         stack.callback(receivers.end)
         site = Site(place, small, notifications.text(receivers.channels()), secret)
         stack.callback(site.end)
-        return run(site, small if is_small else None, receivers)
+        return run(site, small, reason, receivers)
 
 
-def run(site: Site, small: Path | None, receivers: Receivers) -> int:
-    deeds = schedule(SEED, MINUTES * 60, small is not None)
+def run(site: Site, small: Path, why_not_filled: str | None, receivers: Receivers) -> int:
+    deeds = schedule(SEED, MINUTES * 60, why_not_filled is None)
     progress = Progress(MINUTES * 60)
     progress.tell(f"SOAK_SEED={SEED} SOAK_MINUTES={MINUTES:g} SOAK_RATE={RATE}")
-    if small is None:
-        progress.tell("left out: a disk that fills takes a mount, which this user may not make")
+    if why_not_filled:
+        progress.tell(f"LEFT OUT: a disk that fills {why_not_filled}")
     site.up()
     load = Load(SEED, MINUTES, RATE, sum(deed.what == "mend" for deed in deeds), site.address)
     progress.tell(f"{load.events} events, {len(deeds)} deeds")
@@ -100,8 +111,11 @@ def run(site: Site, small: Path | None, receivers: Receivers) -> int:
         while not (load.is_done and chaos.is_done):
             progress.show(time.monotonic() - load.began, load, samples)
             time.sleep(0.5)
-        ended = time.monotonic() - load.began
-        progress.tell(f"all is sent and done, {ended:.0f} s in")
+            if time.monotonic() - load.began > MINUTES * 60 + LATE:
+                load.is_over = chaos.is_over = True
+        progress.tell(f"sent and done, {time.monotonic() - load.began:.0f} s in")
+        verdict.run("all could be sent", lambda check: check.faults.extend(
+            [f"{load.left} requests had no end {LATE} s after their time"] if load.left else []))
         verdict.run("what was mended is resolved", lambda _: mender.mend(len(load.sets) - 1))
         verdict.run("all is worked off", lambda check: check.told.append(work_off(site, load)))
         progress.tell("all is worked off" if verdict.is_good else "not all is worked off")
@@ -112,15 +126,15 @@ def run(site: Site, small: Path | None, receivers: Receivers) -> int:
         samples.end()
     took = time.monotonic() - load.began
     used = sum(path.stat().st_size for path in site.data.rglob("*") if path.is_file() and not path.is_symlink())
-    with contextlib.suppress(AssertionError):
-        site.down()
+    verdict.run("`flotilla down` ends all in order", lambda _: site.down())
     logs = Logs(site.logs)
     verdict.of_what_was_seen(logs)
     shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True)
     shutil.copytree(site.logs, OUT / "logs")
-    report = Report(SEED, MINUTES, RATE, took, used, small is not None, verdict, logs)
+    report = Report(SEED, MINUTES, RATE, took, used, why_not_filled, verdict, logs)
     (OUT / "report.txt").write_text(report.text())
+    (OUT / "samples.csv").write_text(samples.table())
     (OUT / "report.html").write_text(report.html())
     progress.end()
     print(report.text())

@@ -82,8 +82,9 @@ class Verdict:
         rows = self.site.answer("query", "--metric", UNSURE, "--step", "1d", "--since", "3d") or []
         count = sum(row["count"] for row in rows)
         load = self.load
-        check.told.append(f"{load.unsure_sent} events were sent once, {load.unsure_taken} answered 2xx, {count} counted")
-        assert load.unsure_taken <= count <= load.unsure_sent, check.told[-1]
+        told = f"{load.unsure_sent} events were sent once, {load.unsure_taken} answered 2xx, {count} counted"
+        check.told.append(told)
+        assert load.unsure_taken <= count <= load.unsure_sent, told
 
     def replays(self, check: Check) -> None:
         wanted = len(self.load.expected.refused) + len(self.load.expected.refused_by_process)
@@ -100,7 +101,8 @@ class Verdict:
         with contextlib.suppress(AssertionError):
             until(are_there, "the index", PATIENCE)
         jobs = self.site.answer("dlq", "jobs") or []
-        check.told.append(f"{dict(found)} in the index, {len(jobs)} replays: {dict(Counter(job['state'] for job in jobs))}")
+        ends = Counter(job["state"] for job in jobs)
+        check.told.append(f"{dict(found)} in the index, {len(jobs)} replays: {dict(ends)}")
         if found != states:
             check.faults.append(f"the index has {dict(found)}, which has to be {states}")
         check.faults += [f"a replay is {job['state']}: {json.dumps(job)}" for job in jobs if job["state"] != "done"]
@@ -121,8 +123,8 @@ class Verdict:
             check.told.append(f"{channel}: {len(set(came))} webhooks in {len(came)} requests")
             if set(came) != sent:
                 check.faults.append(
-                    f"{channel}: {len(sent - set(came))} were told as sent and never came, {len(set(came) - sent)} came "
-                    "and were not told")
+                    f"{channel}: {len(sent - set(came))} were told as sent and never came, "
+                    f"{len(set(came) - sent)} came and were not told")
             odd = [identity for identity, found in bodies.items() if len(found) > 1]
             if odd:
                 check.faults.append(f"{channel}: {len(odd)} came with more than one body, as {odd[0]}")
@@ -152,7 +154,7 @@ class Verdict:
 
     def of_what_was_seen(self, logs: Logs) -> None:
         self.run("all that was to be done could be done", lambda check: check.faults.extend(self.chaos.faults))
-        self.run(f"memory and open files are flat ({RULE})", self.flat)
+        self.run("memory and open files are flat", self.flat)
         self.run("each line of level error is explained in docs/", lambda check: self.errors(check, logs))
         self.run("no process ended that nobody had ended", lambda check: self.ends(check, logs))
 
@@ -162,23 +164,21 @@ class Verdict:
                 self.samples.note_replay(deed.ended)
         judged = self.samples.judged
         assert judged, "no process lived long enough to be judged"
-        for life in sorted(judged, key=lambda life: (life.name, life.times[0])):
-            before, after, opened, left = life.growth()
-            check.told.append(
-                f"{life.name}, {life.times[-1] - life.times[0]:.0f} s: {before / (1 << 20):.1f} to {after / (1 << 20):.1f} MiB, "
-                f"{opened:.0f} to {left:.0f} files")
-        check.faults += [fault for life in judged if (fault := life.fault())]
+        check.told.append(RULE)
+        check.told += [life.told() for life in sorted(judged, key=lambda life: (life.name, life.times[0]))]
+        check.faults += [fault for life in judged for fault in life.faults()]
 
     def errors(self, check: Check, logs: Logs) -> None:
         for message, said in sorted(logs.errors.items()):
             check.told.append(f"{message}: {said.count} by {', '.join(sorted(said.names))}")
         for message, said in logs.unexplained().items():
-            check.faults.append(f"`{message}` stands nowhere in docs/: {said.count} by {sorted(said.names)}: {said.sample}")
+            names = ", ".join(sorted(said.names))
+            check.faults.append(f"`{message}` stands nowhere in docs/: {said.count} by {names}: {said.sample}")
         check.faults += [f"{line.name}: {line.text}" for line in logs.strange[:10]]
 
     def ends(self, check: Check, logs: Logs) -> None:
         """Of Flotilla's own: Redis and Postgres end by themselves when their disk is full, as they should."""
-        wanted = Counter(deed.note for deed in self.chaos.deeds if deed.what == "kill" and deed.began is not None)
+        wanted = Counter(name for deed in self.chaos.deeds for name in deed.killed)
         found: Counter[str] = Counter()
         for line in logs.ends:
             name = line.text.split(" ", 1)[0]

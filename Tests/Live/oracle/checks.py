@@ -1,7 +1,7 @@
 """What a fleet has made of events, held against what the oracle reckons of them.
 
-The fleet is whatever has `run`, which runs a command of `flotilla` there, `broker`, where its log is, and `said`, the last
-lines of its processes.
+The fleet is whatever has `run`, which runs a command of `flotilla` there, `broker`, where its log is, and `said`, the
+last lines of its processes.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def check_answers(fleet: Fleet, expected: Expected) -> dict[Key, dict]:
 
 
 def check_told(fleet: Fleet, answers: dict[Key, dict], until_time: int, unsure: str | None = None) -> None:
-    """Each window that had ended is in `metrics.windows`: every revision of it, the last as `query` answers. Of the metric
-    that is `unsure` nothing was reckoned."""
+    """Each window that had ended is in `metrics.windows`: every revision of it, the last as `query` answers. Of the
+    metric that is `unsure` nothing was reckoned."""
     topic = Topic(fleet, "metrics.windows")
     told: dict[Key, dict[int, dict]] = defaultdict(dict)
     due = {key for key in answers if end_of(key) <= until_time}
@@ -120,7 +120,11 @@ def check_campaigns(fleet: Fleet, expected: Expected) -> None:
             row = json.loads(message.value())
             assert versions[row["campaign_id"]].setdefault(row["version"], row["state"]) == row["state"]
     found = {name: [states[version] for version in sorted(states)] for name, states in versions.items()}
-    assert found == expected.campaigns, fleet.said()
+    names = sorted(found.keys() | expected.campaigns.keys())
+    wrong = {
+        name: f"{found.get(name)}, not {expected.campaigns.get(name)}" for name in names
+        if found.get(name) != expected.campaigns.get(name)}
+    assert_none(wrong, "campaigns did not go through what they had to")
     assert all(sorted(states) == list(range(1, len(states) + 1)) for states in versions.values())
 
 
