@@ -70,7 +70,7 @@ prove: .build/setup release build  ## the long proofs: workers and all that they
 	FLOTILLA_KILLS=50 Tests/swift-test.sh 2400 --filter '^FaultTests[.]StatefulTests/theSums'
 	FLOTILLA_ORACLE_EVENTS=300000 FLOTILLA_KILLS=42 FLOTILLA_PATIENCE=300 timeout -k 10 3600 \
 	    $(PYTHON) -m pytest -q -s -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live -o faulthandler_timeout=0 Tests/Live/oracle
-	$(MAKE) --no-print-directory soak SOAK_MINUTES=3
+	timeout -k 60 1200 $(MAKE) --no-print-directory soak SOAK_MINUTES=3
 	timeout -k 10 1800 $(PYTHON) Tests/Live/deploy/dockerfile.py .build/image
 	FLOTILLA_IMAGE_ROOT=$(CURDIR)/.build/image/image timeout -k 10 600 \
 	    $(PYTHON) -m pytest -q -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live/deploy

@@ -23,7 +23,7 @@ from site_of_soak import HANDLERS, Site, alive, until
 ROUND = 3
 # Longer than a worker's session, which has 10 s.
 STOPPED = (12, 16)
-FULL = (6, 12)
+FULL = (10, 14)
 HOOKS = (8, 20)
 # How long deeds are reckoned to take, the fleet's recovery included, so that there is no time in which nothing happens.
 TAKES = {"kill": 4, "stop": 16, "supervisor": 10, "disk": 20, "scale": 3}

@@ -13,7 +13,6 @@ from site_of_soak import SERVERS
 
 # What says that a process has met something that it was not made for.
 CRASHES = re.compile(r"Fatal error|Swift runtime failure|Thread \d+ crashed|AddressSanitizer|double free|SIGSEGV")
-END = re.compile(r"(\S+) (was ended by signal \d+|ended with \d+|.*)(?:: it is started again.*)")
 
 
 @dataclass

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from events import NOISE, Expected
 from fleet import Fleet
 from notifications import of_campaigns, of_events, of_windows
-from rollups import DIMENSIONS, OTHER, STEPS, Key, Window, end_of, faults, is_rough, key_of, text, windows
+from rollups import DIMENSIONS, OTHER, STEPS, Key, end_of, faults, is_rough, key_of, text, windows
 
 # An hour is enough for any; a hang is told by how long nothing moves.
 PATIENCE = int(os.environ.get("FLOTILLA_PATIENCE", "120"))
