@@ -13,7 +13,7 @@ SOURCES  := Package.swift Sources Tests Benchmarks
 # A target check that a typo in an import cannot pass, and no warning that scrolls by.
 CHECKED  := --explicit-target-dependency-import-check error
 
-.PHONY: release up help setup build test unit live faults prove counted bench fuzz fmt lint clean
+.PHONY: release up help setup build test unit live faults prove soak counted bench fuzz fmt lint clean
 .DEFAULT_GOAL := release
 
 release: .build/packages  ## build the release binary as bin/flotilla
@@ -70,10 +70,17 @@ prove: .build/setup release build  ## the long proofs: workers and all that they
 	FLOTILLA_KILLS=50 Tests/swift-test.sh 2400 --filter '^FaultTests[.]StatefulTests/theSums'
 	FLOTILLA_ORACLE_EVENTS=300000 FLOTILLA_KILLS=42 FLOTILLA_PATIENCE=300 timeout -k 10 3600 \
 	    $(PYTHON) -m pytest -q -s -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live -o faulthandler_timeout=0 Tests/Live/oracle
+	timeout -k 60 1200 $(MAKE) --no-print-directory soak SOAK_MINUTES=3
 	timeout -k 10 1800 $(PYTHON) Tests/Live/deploy/dockerfile.py .build/image
 	FLOTILLA_IMAGE_ROOT=$(CURDIR)/.build/image/image timeout -k 10 600 \
 	    $(PYTHON) -m pytest -q -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live/deploy
 	@echo "make prove: all passed"
+
+SOAK_MINUTES ?= 10
+LIVE := $(CURDIR)/Tests/Live
+soak: .build/setup release  ## the fleet under load while all of it is killed, stopped, filled and scaled; SOAK_MINUTES=60, SOAK_RATE, SOAK_SEED
+	@PYTHONPATH=$(LIVE)/support:$(LIVE)/oracle:$(LIVE)/stack:$(LIVE)/notify SOAK_MINUTES=$(SOAK_MINUTES) \
+	    $(PYTHON) Tests/Soak/soak.py
 
 # The sanitizers are named once more for Swift: it takes the last mention alone.
 FUZZ_SECONDS ?= 60

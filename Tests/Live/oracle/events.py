@@ -68,11 +68,19 @@ def derived(source: str, identity: str, handler: str, number: int = 0) -> str:
 
 
 class Generator:
-    """`len` events, and repeats of some; `lines` of them are for the edge, the others for the topic itself."""
+    """`count` events, and repeats of some; `lines` of them are for the edge, the others for the topic itself.
 
-    def __init__(self, seed: int, count: int, base: int) -> None:
+    `base` is when the first happens, each other one `pace` milliseconds after the one before. With `slack` they may be taken
+    in by as much later than they happen, for those that get the time of that from the edge.
+    """
+
+    def __init__(self, seed: int, count: int, base: int, pace: float = 0, slack: int = 0,
+                 sources: list[str] = SOURCES) -> None:
         self.random = random.Random(seed)
         self.base = base
+        self.oldest, self.newest = DAY - slack, max(0, 5 * MINUTE - slack)
+        self.slack = slack
+        self.sources = sources
         self.expected = Expected()
         self.records: list[Sent] = []
         self.lines: list[str] = []
@@ -80,6 +88,7 @@ class Generator:
         recent: list[Sent] = []
         commands = list(self.commands())
         for number in range(count):
+            self.base = base + int(number * pace)
             dice = self.random.random()
             if commands and dice < 0.5 and number * len(self.plans) >= count * (len(self.plans) - len(commands)) * 0.8:
                 sent = commands.pop(0)
@@ -127,8 +136,8 @@ class Generator:
         self.count(metric, campaign, time, value, user, dimensions)
         key = str(event["campaign_id"]) if campaign else None
         if kind == "order.created":
-            self.expected.orders.append((SOURCES[number % 2], f"e{number // 2}", value))
-        return self.sent(f"e{number // 2}", SOURCES[number % 2], key, body.encode(), number, time=envelope_time)
+            self.expected.orders.append((self.sources[number % 2], f"e{number // 2}", value))
+        return self.sent(f"e{number // 2}", self.sources[number % 2], key, body.encode(), number, time=envelope_time)
 
     def line(self, number: int) -> str:
         """One for the edge, which says itself when it came."""
@@ -158,9 +167,9 @@ class Generator:
         if dice < 0.985:
             return self.base - self.random.randrange(2 * HOUR)
         if dice < 0.99:
-            return self.base + self.random.randrange(5 * MINUTE + 1)
+            return self.base + self.random.randrange(self.newest + 1)
         # To the millisecond: a day is not too late.
-        return self.base - self.random.choice([DAY, self.random.randrange(DAY)])
+        return self.base - self.random.choice([self.oldest, self.random.randrange(self.oldest)])
 
     def stamp(self, time: int) -> tuple[object, int | None]:
         """The time as the event carries it, and as its envelope does."""
@@ -197,7 +206,7 @@ class Generator:
     # MARK: Events that do not
 
     def faulty(self, number: int) -> Sent:
-        identity, source = f"f{number}", SOURCES[number % 2]
+        identity, source = f"f{number}", self.sources[number % 2]
         value, reason = self.random.choice(self.faults)
         self.expected.refused[f"n{number}"] = reason
         if not isinstance(value, str):
@@ -225,7 +234,7 @@ class Generator:
             return json.dumps(good | {"value": "VALUE"}).replace('"VALUE"', text).encode()
 
         return [
-            (changed(timestamp=self.base - DAY - 1), late), (changed(timestamp=self.base + 5 * MINUTE + 1), late),
+            (changed(timestamp=self.base - DAY - 1), late), (changed(timestamp=self.base + 5 * MINUTE + 1 + self.slack), late),
             (changed(timestamp=self.base // 1000), late), (changed(timestamp=0), late),
             (changed(timestamp="9999-12-31T23:59:59Z"), late), (changed(timestamp=253_402_300_800_000), schema),
             (changed(timestamp=-1), schema), (changed(timestamp="yesterday"), schema), (changed(timestamp=2**63), schema),
@@ -295,5 +304,5 @@ class Generator:
                 event["data"] = data
             identity = f"command {number}"
             if state is None:
-                self.expected.refused_by_process[derived(SOURCES[0], identity, "ingest")] = "permanent"
-            yield self.sent(identity, SOURCES[0], campaign, json.dumps(event).encode(), -1 - number)
+                self.expected.refused_by_process[derived(self.sources[0], identity, "ingest")] = "permanent"
+            yield self.sent(identity, self.sources[0], campaign, json.dumps(event).encode(), -1 - number)

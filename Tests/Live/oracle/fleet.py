@@ -58,21 +58,26 @@ class Part:
         return (self.fleet.folder / f"{self.name}.log").read_text(errors="replace")[-3000:]
 
 
+def write_topics(folder: Path, options: dict[str, str] | None = None, rules: str | None = None) -> None:
+    """Those that ship with Flotilla; `options` are aggregate's."""
+    shutil.copytree(ROOT / "topics", folder)
+    file = folder / "metrics.points.yaml"
+    text = file.read_text()
+    for name, value in (options or {}).items():
+        (line,) = [line for line in text.splitlines() if line.strip().startswith(f"{name}:")]
+        text = text.replace(line, f"{line.split(':')[0]}: {value}")
+    file.write_text(text)
+    if rules:
+        (folder / "rules.yaml").write_text(rules)
+
+
 class Fleet:
     def __init__(self, folder: Path, options: dict[str, str] | None = None, appendfsync: str = "always",
                  rules: str | None = None) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.topics = folder / "topics"
-        shutil.copytree(ROOT / "topics", self.topics)
-        file = self.topics / "metrics.points.yaml"
-        text = file.read_text()
-        for name, value in (options or {}).items():
-            (line,) = [line for line in text.splitlines() if line.strip().startswith(f"{name}:")]
-            text = text.replace(line, f"{line.split(':')[0]}: {value}")
-        file.write_text(text)
-        if rules:
-            (self.topics / "rules.yaml").write_text(rules)
+        write_topics(self.topics, options, rules)
         broker, redis, edge = free_port(), free_port(), free_port()
         self.broker = f"127.0.0.1:{broker}"
         data = folder / "postgres"
@@ -121,6 +126,9 @@ class Fleet:
         for part in self.parts.values():
             code = part.process.poll() if part.process else None
             assert code is None, f"{part.name} ended by itself with {code}: {part.said()}"
+
+    def said(self) -> str:
+        return "\n".join(f"{part.name}: {part.said()[-1500:]}" for part in self.parts.values())
 
     def end(self) -> None:
         for part in reversed(self.parts.values()):

@@ -112,5 +112,6 @@ def milliseconds(time: str) -> int:
     return int(datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() * 1000)
 
 
-def text() -> str:
-    return json.dumps(RULES)
+def text(channels: list[dict] | None = None) -> str:
+    """The file of rules, whose channels may be others of the same names."""
+    return json.dumps(RULES | {"channels": channels} if channels else RULES)
