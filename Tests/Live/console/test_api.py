@@ -185,6 +185,16 @@ def test_metrics_are_remembered_for_a_moment(site: ConsoleSite) -> None:
     assert counts() == ([9], 0)
     site.window(3, 10)
     assert counts() == ([10], 0)
+    # By default two seconds are.
+    site.parts["console"].end()
+    del site.environment["FLOTILLA_CONSOLE_CACHE"]
+    site.console()
+    assert counts() == ([10], 0)
+    site.window(3, 11)
+    seen = [counts()]
+    while seen[-1][0] != [11]:
+        seen.append(counts())
+    assert max(age for _, age in seen) in (1, 2), seen
     for query in ("", "?metric=", "?metric=clicks&step=2h", "?metric=clicks&since=soon", "?metric=clicks&since=0000-01-01T00:00:00Z",
                   "?metric=clicks&x=1", "?metric=a%00b"):
         assert ask(site, "/api/metrics" + query)[0] == 400, query

@@ -34,6 +34,8 @@ def test_killed_and_cancelled_in_the_middle_of_a_replay(site: Site) -> None:
     assert site.dlq("jobs", "pause", first["job"])[0]["state"] == "paused"
     assert site.dlq("jobs", "resume", first["job"])[0]["state"] == "running"
     assert site.dlq("jobs", "cancel", first["job"])[0]["state"] == "cancelled"
+    noted = [(line["verb"], line["job"]) for line in site.dlq("audit")]
+    assert noted == [(verb, first["job"]) for verb in ("jobs cancel", "jobs resume", "jobs pause", "replay")]
     site.parts["deadletters"].kill()
     until(lambda: set(site.states()) == {"open", "resolved"}, "what was under way", limit=120)
     left = site.states()

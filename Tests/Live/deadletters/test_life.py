@@ -26,6 +26,7 @@ def test_from_its_arrival_to_its_end(site: Site) -> None:
     place = told.splitlines()[-1].removeprefix("more: --after ")
     rest = site.dlq("list", "--limit", "15", "--after", place)
     assert len({letter["id"] for letter in letters + rest}) == 20
+    assert group["sample"] in {letter["id"] for letter in letters + rest}
     assert site.dlq("list", "--after", letters[-1]["place"]) == rest
     told = site.run("dlq", "export", "--limit", "15")
     assert len(told.stdout.splitlines()) == 15 and f"there are more: --after {letters[-1]['place']} goes on" in told.stderr
