@@ -177,8 +177,8 @@ class Chaos:
             os.kill(pid, signal.SIGCONT)
 
     def fill(self, deed: Deed) -> None:
-        """Takes all the room that there is, and gives it back. The log has reserved what its partitions take next: a broker
-        that is killed meanwhile has lost that, and so clients meet a full disk at once."""
+        """Takes all the room that there is, and gives it back; the broker has to come back without any meanwhile. Clients
+        meet it when a partition has used what the log has reserved for it, which may be later than it lasts."""
         assert self.disk
         before, ballast = self.load.count("503"), self.disk / "ballast"
         ballast.mkdir()
@@ -188,8 +188,9 @@ class Chaos:
             end = time.monotonic() + deed.lasts
             while not self.is_over and time.monotonic() < end:
                 # What others have let go of, too.
-                fill(Path(tempfile.mkdtemp(dir=ballast)))
-                self.pause(0.5)
+                if os.statvfs(self.disk).f_bavail > 0:
+                    fill(Path(tempfile.mkdtemp(dir=ballast)))
+                time.sleep(0.01)
             deed.note = f"{self.load.count('503') - before} requests were answered 503"
         finally:
             shutil.rmtree(ballast)
