@@ -166,8 +166,7 @@ class Verdict:
             if deed.what == "mend" and deed.ended is not None:
                 self.samples.note_replay(deed.ended)
         judged = self.samples.judged
-        assert judged, "no process lived long enough to be judged"
-        check.told.append(RULE)
+        check.told.append(RULE if judged else "LEFT OUT: no process lived long enough to be judged")
         check.told += [life.told() for life in sorted(judged, key=lambda life: (life.name, life.times[0]))]
         check.faults += [fault for life in judged for fault in life.faults()]
 
