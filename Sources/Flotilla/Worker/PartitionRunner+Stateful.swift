@@ -342,7 +342,7 @@ extension PartitionRunner {
         let scope = call == nil ? core.scope : core.scope.in(call)
         let source = TopicPartition(role.family.source, place.partition)
         let result = await core.aloneness.shared {
-            await transaction(lane, book, next: book.next, call) { transaction, until in
+            await transaction(lane, book, next: book.next, call, events: 0) { transaction, until in
                 let context = Context(
                     attempt: 1, until: until, event: nil, scope: scope, quietSince: quietSince,
                     readThrough: {

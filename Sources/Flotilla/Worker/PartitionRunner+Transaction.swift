@@ -53,7 +53,7 @@ extension PartitionRunner {
         let call = scope.tracer?.begin(jobs)
         let own = call == nil ? scope : scope.in(call)
         let called = Mutex(jobs.count)
-        var result = await transaction(lane, book, next: next, call) { transaction, until in
+        var result = await transaction(lane, book, next: next, call, events: jobs.count) { transaction, until in
             var fresh = jobs
             if isReplay {
                 fresh = []
@@ -89,9 +89,9 @@ extension PartitionRunner {
         return result
     }
 
-    /// Begins, has `body` do its part under the handler's deadline, and commits.
+    /// Begins, has `body` do its part under the handler's deadline, and commits. `events`: for how many it is.
     func transaction(
-        _ lane: StatefulLane, _ book: PartitionBook, next: Int64, _ call: CallTrace? = nil,
+        _ lane: StatefulLane, _ book: PartitionBook, next: Int64, _ call: CallTrace? = nil, events: Int,
         _ body: @escaping @Sendable (PostgresTransaction, _ until: Int64) async throws -> [Outgoing],
         adding: (inout OutgoingBatch) throws -> Void = { _ in }
     ) async -> Transacted {
@@ -103,7 +103,7 @@ extension PartitionRunner {
             call?.end(story)
             return mayFinish ? .lost(story) : .givenUp
         }
-        let (result, isOver) = await called { until in try await body(transaction, until) }
+        let (result, isOver) = await called(for: events) { until in try await body(transaction, until) }
         do {
             var batch = OutgoingBatch()
             // What is published after a crash is published by somebody else, so the span ends with the transaction.
@@ -167,15 +167,21 @@ extension PartitionRunner {
     }
 
     /// Calls the handler in a task that its deadline cancels. True: its time was over.
+    ///
+    /// Only what events take is told: a second in which none comes has its tick, too, and a quiet handler's figures would
+    /// be those of ticks.
     private func called(
-        _ body: @escaping @Sendable (_ until: Int64) async throws -> [Outgoing]
+        for events: Int, _ body: @escaping @Sendable (_ until: Int64) async throws -> [Outgoing]
     ) async -> (Result<[Outgoing], any Error>, Bool) {
         await watching { watch in
             let until = core.now &+ role.policy.deadline.milliseconds
             watch.arm(until: until)
             let (began, start) = (core.now, Time.monotonicNanoseconds)
             defer {
-                figures.durations.note(milliseconds: core.now - began, nanoseconds: Time.monotonicNanoseconds - start)
+                if events > 0 {
+                    figures.durations.note(
+                        milliseconds: core.now - began, nanoseconds: Time.monotonicNanoseconds - start)
+                }
             }
             let task = WorkerTasks.begin { () -> (Result<[Outgoing], any Error>, Bool) in
                 let result: Result<[Outgoing], any Error>

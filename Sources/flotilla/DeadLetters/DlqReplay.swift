@@ -39,7 +39,7 @@ extension Command {
             return try finish {
                 try await place.withIndex { index in
                     let all = try await index.count(filter)
-                    guard all > 0 else { throw Refused("none that is open fits: nothing to replay") }
+                    guard all > 0 else { throw Refused(try await whyNone(filter, index)) }
                     let count = min(all, limit ?? all)
                     let there = place.client == nil ? nil : try await place.topics()
                     let targets = try await index.targets(
@@ -63,6 +63,15 @@ extension Command {
                 }
             }
         })
+
+    /// Why there is nothing to replay: what another replay has chosen is not open.
+    private static func whyNone(_ filter: DeadLetterFilter, _ index: DeadLetterIndex) async throws -> String {
+        var chosen = filter
+        chosen.states = [.replaying]
+        let (none, count) = ("none that is open fits: nothing to replay", try await index.count(chosen))
+        guard count > 0 else { return none }
+        return none + ", but \(count) that another replay has chosen: \(Program.name) dlq jobs shows where it stands"
+    }
 
     /// `dlq jobs`: replays, and what is done to them.
     static let dlqJobs = Command(

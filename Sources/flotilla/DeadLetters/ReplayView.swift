@@ -27,6 +27,11 @@ struct ReplayView: Sendable {
                 if isTerminal { put("\n") }
                 if !isTerminal || !job.reason.isEmpty || job.failed > 0 || job.skipped > 0 { show(job) }
                 if !isJSON { try await showTroubles() }
+                if job.state.stands {
+                    Program.complain(
+                        "\(Program.name): what it has chosen and not published waits in it: mend the cause, then "
+                            + "`\(Program.name) dlq jobs resume \(id)` goes on, and cancel has it open again")
+                }
                 // What a rewind leaves to dlq replay is no failure of it.
                 return job.state == .done && job.failed == 0 && (job.isRewind || job.skipped == 0) ? .ok : .failed
             }

@@ -1,3 +1,4 @@
+import AdminPort
 import Contracts
 import FlotillaTesting
 import Kafka
@@ -328,8 +329,17 @@ import Testing
             try await withStore { store, pool in
                 var handler = Totals()
                 handler.ticks = true
-                let outputs = try await fleet.withWorker(.stateful(handler), ["amounts": policy], store: store) { _ in
-                    try await fleet.read("counted", count: 4)
+                let outputs = try await fleet.withWorker(.stateful(handler), ["amounts": policy], store: store) {
+                    worker in
+                    let outputs = try await fleet.read("counted", count: 4)
+                    // Nor are they among the calls whose time is told: those are of events.
+                    var text = MetricsText()
+                    text.add([worker])
+                    let calls = text.text.split(separator: "\n").filter {
+                        $0.hasPrefix("messaging_process_duration_seconds_count")
+                    }
+                    #expect(!calls.isEmpty && calls.allSatisfy { $0.hasSuffix(" 0") }, "\(calls)")
+                    return outputs
                 }
                 #expect(Set(outputs.compactMap { $0.text("ce_id") }).count == outputs.count)
                 let rows = try await pool.transaction {

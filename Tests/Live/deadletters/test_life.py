@@ -81,7 +81,12 @@ def test_from_its_arrival_to_its_end(site: Site) -> None:
     (job,) = site.dlq("jobs")
     assert (job["state"], job["published"], job["failed"]) == ("stopped", 3, 3)
     refused = site.run("dlq", "replay", "--state", "open", "--confirm", "17", "--id", letters[0]["id"], "--key", "nobody's")
-    assert "none that is open fits" in refused.stderr
+    assert "none that is open fits" in refused.stderr and "another replay" not in refused.stderr
+    # What to do about it is said, also to whoever tries the same again.
+    assert f"dlq jobs resume {job['job']}` goes on" in told.stderr
+    chosen = site.dlq("list", "--state", "replaying")[0]["id"]
+    refused = site.run("dlq", "replay", "--id", chosen, "--confirm", "1")
+    assert refused.returncode == 1 and "but 1 that another replay has chosen" in refused.stderr, refused.stderr
     assert site.run("dlq", "jobs", "cancel", job["job"]).returncode == 0
     assert site.states() == {"open": 20}
     assert site.run("dlq", "jobs", "resume", job["job"]).returncode == 1
