@@ -16,6 +16,8 @@ struct RetentionWatch: Sendable {
     /// How long before its end a dead letter is warned of, where its topic keeps what it has for twice as long or more.
     static let notice: Duration = .seconds(72 * 3600)
     private static let pace: Int64 = 30_000
+    /// For so long it is waited for what was told.
+    private static let patience: Int64 = 300_000
 
     /// What fails here is told and tried again, and keeps nobody from following or replaying, nor anything else from being
     /// looked at.
@@ -38,6 +40,8 @@ struct RetentionWatch: Sendable {
                 try await note(seen.kept, seen.letters)
             }
             await attempt("gauges") { try await count() }
+            // Where the topic of what is told was made anew, nobody comes to where it ended before.
+            if let old = due, began - old.at > Self.patience { due = nil }
             if due == nil { await attempt("replays") { due = try await self.release(replays) } }
             for (place, trouble) in due?.waiting.unseen ?? [:] {
                 troubles["\(place.family.replay) \(place.partition)"] = trouble
@@ -87,6 +91,7 @@ struct RetentionWatch: Sendable {
         let waiting: WaitingCopies
         /// Where the topic of what is told ended after that.
         let ends: [TopicPartition: Offset]
+        let at = Time.monotonicMilliseconds
     }
 
     struct Look: Sendable {

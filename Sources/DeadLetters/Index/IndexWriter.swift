@@ -194,7 +194,7 @@ extension DeadLetterIndex {
                 state_at = CASE WHEN o.told IN ('done', 'repeat')
                     THEN greatest(least(o.at, now()), now() - interval '8 days') ELSE now() END
             FROM \(given) WHERE e.id = o.id::uuid AND e.job = o.job AND e.replays = o.replays
-                AND (e.state IN ('replaying', 'replayed', 'expired')
+                AND (e.state IN ('replaying', 'replayed', 'expired') OR e.state = 'resolved' AND o.told LIKE 'dead:%'
                     -- It was given up, and its end is told after all.
                     OR e.state = 'open' AND o.told IN ('done', 'repeat') AND EXISTS (
                         SELECT FROM items i WHERE i.entry = e.id AND i.job = o.job AND i.replays = o.replays
@@ -205,7 +205,8 @@ extension DeadLetterIndex {
                 UPDATE items i SET outcome = o.told, outcome_at = now()
                 FROM \(given) JOIN items b ON b.entry = o.id::uuid AND b.job = o.job AND b.replays = o.replays
                     AND (b.outcome IS NULL OR b.outcome IN ('done', 'repeat') AND o.told LIKE 'dead:%')
-                WHERE i.job = b.job AND i.number = b.number
+                -- What somebody else has ended meanwhile is not counted twice.
+                WHERE i.job = b.job AND i.number = b.number AND i.outcome IS NOT DISTINCT FROM b.outcome
                 RETURNING i.job, o.told, coalesce(b.outcome, '') AS before)
             UPDATE jobs j SET resolved = resolved + n.good, failed = failed + n.bad, repeats = repeats + n.again
             FROM (SELECT job,

@@ -185,8 +185,11 @@ def test_what_is_killed_comes_back_and_the_counts_are_exact(stack: Stack) -> Non
     stack.up()
 
     # All at once, as when the machine loses its power.
-    for pid in [stack.file["pid"], *stack.processes.values()]:
+    all_of_it = [stack.file["pid"], *stack.processes.values()]
+    for pid in all_of_it:
         os.kill(pid, signal.SIGKILL)
+    # Until then they have their ports.
+    until(lambda: not any(alive(pid) for pid in all_of_it), "the end of all")
     stack.up()
     sent = load.end()
     assert sent > 0
