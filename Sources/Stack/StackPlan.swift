@@ -226,8 +226,7 @@ struct StackPlan: Sendable {
         let client = ClientConfiguration.from(&settings)
         try settings.check()
         guard let client else { throw StackFault("KAFKA_BROKERS is not set") }
-        let admin = try Admin(client, patience: .seconds(30))
-        do {
+        return try await Admin.use(client, patience: .seconds(30)) { admin in
             let plan = try await catalog.plan(with: admin)
             let ours = Set(catalogs[0].wanted.map(\.name))
             let foreign = plan.changes.filter { change in
@@ -241,11 +240,7 @@ struct StackPlan: Sendable {
                         + "leave it out there, or say the same")
             }
             try await plan.apply(with: admin)
-            await admin.close()
             return (plan.changes.count { !$0.losesRecords }, plan.losses)
-        } catch {
-            await admin.close()
-            throw error
         }
     }
 }

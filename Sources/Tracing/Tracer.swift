@@ -101,7 +101,7 @@ public final class Tracer: Sendable {
     }
 
     /// A span that nobody keeps, whatever the sampler says: what it belongs to is not kept either.
-    public func unkept(below parent: TraceParent) -> Span {
+    func unkept(below parent: TraceParent) -> Span {
         let place = TraceParent(trace: parent.trace, span: parent.span, isSampled: false)
         return Span("", .internal, place: place, parent: nil, start: 0)
     }

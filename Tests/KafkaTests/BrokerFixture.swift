@@ -25,14 +25,7 @@ struct BrokerFixture {
     }
 
     func withAdmin(_ body: (Admin) async throws -> Void) async throws {
-        let admin = try Admin(client)
-        do {
-            try await body(admin)
-            await admin.close()
-        } catch {
-            await admin.close()
-            throw error
-        }
+        try await Admin.use(client, patience: .seconds(30), body)
     }
 
     func withConsumer(group: GroupID, _ body: (Consumer) async throws -> Void) async throws {

@@ -42,24 +42,18 @@ package final class DeadLetterFollower: Sendable {
 
     /// Follows until the service ends or the task is cancelled. Throws what it cannot go on with.
     package func follow() async throws {
-        let admin = try Admin(client, patience: .seconds(10))
-        let consumer: Consumer
-        do {
+        try await Admin.use(client) { admin in
             var configuration = ConsumerConfiguration(client, group: namespace.group(.deadLetters))
             configuration.maxPrefetchedBytes = 16 << 20
             configuration.tellsEnds = true
             configuration.client.tell(clients, as: "consumer.deadletters")
-            consumer = try Consumer(configuration)
-        } catch {
-            await admin.close()
-            throw error
+            let consumer = try Consumer(configuration)
+            let result: Result<Void, any Error>
+            do { result = .success(try await follow(admin, consumer)) } catch { result = .failure(error) }
+            await consumer.close()
+            clients.forget("consumer.deadletters")
+            try result.get()
         }
-        let result: Result<Void, any Error>
-        do { result = .success(try await follow(admin, consumer)) } catch { result = .failure(error) }
-        await consumer.close()
-        clients.forget("consumer.deadletters")
-        await admin.close()
-        try result.get()
     }
 
     private func follow(_ admin: Admin, _ consumer: Consumer) async throws {

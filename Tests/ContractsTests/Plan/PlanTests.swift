@@ -146,12 +146,8 @@ import Testing
         configuration.durability = .never
         let broker = try Broker.start(configuration, log: Log(level: .error, format: .text))
         defer { try? broker.stop() }
-        let admin = try Admin(ClientConfiguration(brokers: ["127.0.0.1:\(broker.endpoint.port)"]))
-        do { try await body(admin) } catch {
-            await admin.close()
-            throw error
-        }
-        await admin.close()
+        let client = ClientConfiguration(brokers: ["127.0.0.1:\(broker.endpoint.port)"])
+        try await Admin.use(client, patience: .seconds(30), body)
     }
 
     @Test func applyingMakesItSoAndAgainDoesNothing() async throws {
