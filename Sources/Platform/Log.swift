@@ -14,7 +14,7 @@ public struct Log: Sendable {
 
     public enum Format: Sendable { case text, json }
 
-    /// A field of a line: its name and its value.
+    /// A field of a line: its name and its value. What is `LogNumber` is a number in JSON, all else text.
     public typealias Field = (name: StaticString, value: any CustomStringConvertible)
 
     public var level: Level
@@ -118,7 +118,10 @@ public struct Log: Sendable {
             sink(line + "\n")
         case .json:
             var line = "{\"time\":\"\(at)\",\"level\":\"\(level)\",\"message\":\(Self.quoted("\(message)"))"
-            for field in fields { line += ",\(Self.quoted("\(field.name)")):\(Self.quoted("\(field.value)"))" }
+            for field in fields {
+                let value = field.value is any LogNumber ? "\(field.value)" : Self.quoted("\(field.value)")
+                line += ",\(Self.quoted("\(field.name)")):\(value)"
+            }
             sink(line + "}\n")
         }
     }
@@ -152,3 +155,13 @@ public struct Log: Sendable {
         return quoted + "\""
     }
 }
+
+/// What says of itself a whole number, as JSON writes one.
+public protocol LogNumber: CustomStringConvertible {}
+
+extension Int: LogNumber {}
+extension Int32: LogNumber {}
+extension Int64: LogNumber {}
+extension UInt16: LogNumber {}
+extension UInt32: LogNumber {}
+extension UInt64: LogNumber {}

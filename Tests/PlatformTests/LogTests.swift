@@ -49,7 +49,7 @@ import Testing
         // What a line says by itself is not said twice.
         #expect(
             written[1].hasSuffix(
-                #""level":"info","message":"two","event":"other","offset":"7","handler":"ingest"}"# + "\n"))
+                #""level":"info","message":"two","event":"other","offset":7,"handler":"ingest"}"# + "\n"))
     }
 
     @Test func whatAllLinesSayIsAskedForOnlyWhenOneIsWritten() {
