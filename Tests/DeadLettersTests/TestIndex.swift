@@ -96,11 +96,11 @@ extension DeadLetterIndex {
     /// One that has nobody to publish to.
     func runner(_ lease: WorkLease) -> ReplayRunner { ReplayRunner(follower(nobody), lease) }
 
-    func follower(_ client: ClientConfiguration, standsStill: @escaping @Sendable () -> Bool = { false })
-        -> DeadLetterFollower
-    {
-        let service = HandlerService(
-            pool, log: Log(level: .error, format: .text), worker: "w", standsStill: standsStill)
+    func follower(
+        _ client: ClientConfiguration, log: Log = Log(level: .error, format: .text),
+        standsStill: @escaping @Sendable () -> Bool = { false }
+    ) -> DeadLetterFollower {
+        let service = HandlerService(pool, log: log, worker: "w", standsStill: standsStill)
         return DeadLetterFollower(self, client, Namespace(), service)
     }
 

@@ -123,6 +123,45 @@ import Testing
         }
     }
 
+    /// What was told is never read to where it ended: that is said, and what is gone is looked for anew.
+    @Test func aReleaseThatWaitsForWhatIsToldHasAnEnd() async throws {
+        try await withBroker { client in
+            try await withIndex { index in
+                try await withAdmin(client) { admin in
+                    let replay = TopicPartition("orders.pricer.replay", 0)
+                    for topic in [letters, replay.topic, .outcomes] {
+                        #expect(try await admin.create([NewTopic(topic, partitions: 1)]).isEmpty)
+                    }
+                    let letter = TestLetters.letter(0)
+                    try await publish([TestLetters.record(letter)], client)
+                    try await index.take(TestLetters.batch([letter]))
+                    _ = try await index.replay(.init(DeadLetterFilter(), confirmed: 1, who: "ada"))
+                    try await index.run("UPDATE entries SET state = 'replayed'")
+                    try await index.run("UPDATE items SET sent_at = now(), published_at = now(), published_offset = 0")
+                    try await publish([TestLetters.record(letter, in: replay.topic)], client)
+                    _ = try await admin.deleteRecords(below: [replay: 1])
+                    try await publish([OutgoingRecord(topic: .outcomes, partition: 0, value: [1])], client)
+                    let lines = Mutex<[String]>([])
+                    let log = Log(level: .warning, format: .text) { line in lines.withLock { $0.append(line) } }
+                    let follower = index.follower(client, log: log)
+                    let watch = RetentionWatch(follower: follower, pace: .milliseconds(100), patience: .seconds(1))
+                    let watching = Task { await watch.watch() }
+                    try await eventually {
+                        lines.withLock { lines in
+                            lines.contains { $0.contains("topic=flotilla.outcomes") && $0.contains("looked for anew") }
+                        }
+                    }
+                    #expect(try await index.states() == [.replayed: 1])
+                    let following = Task { try await follower.follow() }
+                    try await eventually { try await index.states() == [.open: 1] }
+                    follower.service.end()
+                    try await following.value
+                    await watching.value
+                }
+            }
+        }
+    }
+
     /// Where one replay goes to cannot be asked: the others go on, and it does when it can.
     @Test(arguments: [true, false], [true, false]) func aPlaceThatCannotBeReachedHoldsUpItsOwnReplayAlone(
         _ hasSent: Bool, _ isCancelled: Bool

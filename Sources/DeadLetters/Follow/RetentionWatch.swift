@@ -9,15 +9,16 @@ internal import Synchronization
 /// Sees which dead letters their topics have let go of, or are about to, and forgets what ended long ago.
 struct RetentionWatch: Sendable {
     let follower: DeadLetterFollower
+    /// How often it looks.
+    var pace: Duration = .seconds(30)
+    /// For so long it is waited for what was told.
+    var patience: Duration = .seconds(300)
 
     private var index: DeadLetterIndex { follower.index }
     private var log: Log { follower.service.log }
 
     /// How long before its end a dead letter is warned of, where its topic keeps what it has for twice as long or more.
     static let notice: Duration = .seconds(72 * 3600)
-    private static let pace: Int64 = 30_000
-    /// For so long it is waited for what was told.
-    private static let patience: Int64 = 300_000
 
     /// What fails here is told and tried again, and keeps nobody from following or replaying, nor anything else from being
     /// looked at.
@@ -41,7 +42,11 @@ struct RetentionWatch: Sendable {
             }
             await attempt("gauges") { try await count() }
             // Where the topic of what is told was made anew, nobody comes to where it ended before.
-            if let old = due, began - old.at > Self.patience { due = nil }
+            if let old = due, began - old.at > patience.milliseconds {
+                due = nil
+                troubles[follower.namespace.topic(.outcomes).rawValue] =
+                    "in \(patience.milliseconds / 1000) s it was not read to where it ended, so what replay topics let go of is looked for anew"
+            }
             if due == nil { await attempt("replays") { due = try await self.release(replays) } }
             for (place, trouble) in due?.waiting.unseen ?? [:] {
                 troubles["\(place.family.replay) \(place.partition)"] = trouble
@@ -53,7 +58,7 @@ struct RetentionWatch: Sendable {
                     try await forget()
                 }
             }
-            func left() -> Int64 { began + Self.pace - Time.monotonicMilliseconds }
+            func left() -> Int64 { began + pace.milliseconds - Time.monotonicMilliseconds }
             // What took long to be seen is carried out however long it took.
             repeat {
                 guard let release = due else { break }
