@@ -11,7 +11,7 @@ extension Command {
     static let trace = Command(
         name: "trace", summary: "follow one event through topics, retries, dead letters and state",
         details: """
-            Reads every topic of the topic files, with its retry, dead-letter and replay topics, and looks for the event,
+            Reads every topic that has a topic file, with its retry, dead-letter and replay topics, and looks for the event,
             its copies, and what handlers made of it: an output's id follows from the event's, the handler and its number.
             With DATABASE_URL (or a handler's own) it says what the state has of it. It commits nothing, and shows no values.
             An id of version 7 says when it was made, and reading begins five minutes before; for others --since does.
@@ -56,7 +56,8 @@ extension Command {
                     state = await TraceState.look(databases, &result.found)
                 }
                 let report = TraceReport(
-                    id: id, scan: scan, result: result, state: state, catalog: catalog, hasDatabase: !databases.isEmpty)
+                    id: id, scan: scan, result: result, state: state, catalog: catalog, hasDatabase: !databases.isEmpty,
+                    folder: folder)
                 print(isJSON ? report.json : report.text)
                 return result.found.isEmpty ? .failed : .ok
             }

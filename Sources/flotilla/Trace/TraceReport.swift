@@ -13,6 +13,8 @@ struct TraceReport: Sendable {
     let state: TraceState
     let catalog: TopicCatalog
     let hasDatabase: Bool
+    /// Of the topic files.
+    let folder: String
 
     /// What one would expect and what was not found, and what was not looked at.
     var notes: [String] {
@@ -23,12 +25,24 @@ struct TraceReport: Sendable {
             notes.append(
                 "no record with this id was found since \(Timestamp(milliseconds: scan.since)): it was published before, "
                     + "was deleted by its topic's retention, or never arrived; --since looks further back")
+            let looked = catalog.topics.map(\.name.rawValue).sorted().joined(separator: ", ")
+            notes.append(
+                "only topics with a topic file in \(folder) are looked at, with their retry, dead-letter and replay topics: "
+                    + "\(looked.isEmpty ? "there is none" : looked)\(others)")
         }
         if result.isCut { notes.append("only the first \(result.found.count) records are shown") }
         notes += unanswered
         notes += state.faults
         if !hasDatabase { notes.append("state was not looked at: DATABASE_URL is not set") }
         return notes
+    }
+
+    /// What the broker has beside them.
+    private var others: String {
+        guard !result.others.isEmpty else { return "" }
+        let some = result.others.prefix(10).map(\.rawValue).joined(separator: ", ")
+        let more = result.others.count > 10 ? " and \(result.others.count - 10) more" : ""
+        return "; of what else is on the broker nothing was read: \(some)\(more)"
     }
 
     /// Handlers that are past a record, of which neither an output nor a dead letter nor a retry was found.

@@ -89,6 +89,8 @@ struct TraceScan: Sendable {
     struct Result: Sendable {
         var looked: [Looked] = []
         var found: [TraceRecord] = []
+        /// What the broker has beside what was looked at, but for what brokers keep for themselves.
+        var others: [TopicName] = []
         /// More records than are shown.
         var isCut = false
     }
@@ -168,6 +170,8 @@ struct TraceScan: Sendable {
             }
         }
         progress.end()
+        let looked = Set(result.looked.map(\.topic))
+        result.others = there.keys.filter { !looked.contains($0) && !$0.rawValue.hasPrefix("__") }.sorted()
         for index in result.found.indices {
             let found = result.found[index]
             guard let stop = route.stops.first(where: { $0.topic.name == found.topic }) else { continue }

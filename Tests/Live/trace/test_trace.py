@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from fleet import Fleet, until
 
@@ -110,6 +111,12 @@ def test_what_was_not_found_and_not_looked_at_is_said(fleet: Fleet) -> None:
     told = trace(fleet, "nobody", code=1)
     assert told["records"] == []
     assert "no record with this id was found since" in told["notes"][0]
+    assert told["notes"][1].startswith(f"only topics with a topic file in {fleet.topics} are looked at")
+    assert "events.raw" in told["notes"][1] and "dlq" not in told["notes"][1] and "parcels" not in told["notes"][1]
+    admin = AdminClient({"bootstrap.servers": fleet.broker})
+    admin.create_topics([NewTopic("parcels", 1, 1)])["parcels"].result(30)
+    until(lambda: "of what else is on the broker nothing was read: " in (note := trace(fleet, "nobody", code=1)["notes"][1])
+          and "parcels" in note, "the topic to be named")
     assert {looked["topic"] for looked in told["looked_at"]} >= {"events.raw", "events.raw.ingest.dlq", "metrics.windows"}
     file = fleet.folder / "lines.ndjson"
     file.write_text('{"event_id":"e","event_type":"click"}')
