@@ -27,8 +27,10 @@ package final class MemorySource: Sendable {
         case coordinator
         /// Where partitions end, until it is closed.
         case leaders
-        /// When records were written, as where there are only markers of transactions.
+        /// Any record, as where there are only markers of transactions.
         case records
+        /// When records were written, in time.
+        case times
     }
 
     package let group: GroupID
@@ -183,12 +185,13 @@ extension MemorySource: RecordSource {
 
     package func times(
         of records: [TopicPartition: Offset], within limit: Duration
-    ) async throws(KafkaFault) -> [TopicPartition: Int64?] {
+    ) async throws(KafkaFault) -> [TopicPartition: RecordTime] {
         state.withLock { $0.askedForTimes += 1 }
-        if silence == .records { return [:] }
+        if silence == .times { return [:] }
+        if silence == .records { return records.mapValues { _ in .noRecord } }
         return records.reduce(into: [:]) { times, record in
             if let first = log.read(record.key, from: record.value, max: 1)?.first {
-                times[record.key] = .some(first.timestamp)
+                times[record.key] = .written(first.timestamp)
             }
         }
     }

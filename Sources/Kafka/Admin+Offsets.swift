@@ -13,6 +13,17 @@ public struct GroupLag: Hashable, Sendable {
     }
 }
 
+/// How far a group is behind, as far as the partitions' leaders have told.
+public struct GroupLags: Hashable, Sendable {
+    public let told: [TopicPartition: GroupLag]
+    /// Where nobody has told in time what is in the log.
+    public let untold: Set<TopicPartition>
+
+    public init(told: [TopicPartition: GroupLag], untold: Set<TopicPartition>) {
+        (self.told, self.untold) = (told, untold)
+    }
+}
+
 extension Admin {
     /// Which place in a partition is asked for.
     public enum OffsetQuery: Hashable, Sendable {
@@ -107,10 +118,11 @@ extension Admin {
         for element in result.partitions { try element.check(operation) }
     }
 
-    /// How far a group is behind on every partition it ever committed, and on all of these topics.
+    /// How far a group is behind on every partition it ever committed, and on all of these topics. One time limit is
+    /// for all partitions, so that a leader that hangs costs only the answers about its own.
     public func lag(
         of group: GroupID, on topics: Set<TopicName> = []
-    ) async throws(KafkaFault) -> [TopicPartition: GroupLag] {
+    ) async throws(KafkaFault) -> GroupLags {
         let committed = try await committed(by: group)
         var places = Set(committed.keys)
         if !topics.isEmpty {
@@ -120,12 +132,12 @@ extension Admin {
         }
         let (client, patience, asked) = (core.client, core.patience, places.sorted())
         return try await core.lane.run("lag of \(group)") { () throws(KafkaFault) in
-            var lag: [TopicPartition: GroupLag] = [:]
-            for place in asked {
-                let watermarks = try client.watermarks(place, within: patience)
-                lag[place] = GroupLag(committed: committed[place]?.offset, watermarks: watermarks)
+            let marks = (try? client.watermarks(asked, within: patience)) ?? [:]
+            var told: [TopicPartition: GroupLag] = [:]
+            for (place, marks) in marks {
+                told[place] = GroupLag(committed: committed[place]?.offset, watermarks: marks)
             }
-            return lag
+            return GroupLags(told: told, untold: Set(asked.filter { marks[$0] == nil }))
         }
     }
 

@@ -111,8 +111,11 @@ extension Admin {
         let (client, patience) = (core.client, core.patience)
         return try await core.lane.run("describe topics") { () throws(KafkaFault) in
             var metadata: UnsafePointer<rd_kafka_metadata>?
-            let code = unsafe rd_kafka_metadata(
-                client.handle, 1, nil, &metadata, Int32(patience.patience))
+            var code = RD_KAFKA_RESP_ERR__TIMED_OUT
+            // Any broker is asked, and that may be the one of several that hangs: then another is, most likely.
+            for _ in 0..<3 where code != RD_KAFKA_RESP_ERR_NO_ERROR {
+                code = unsafe rd_kafka_metadata(client.handle, 1, nil, &metadata, Int32(max(1, patience.patience / 3)))
+            }
             try KafkaFault.check(code, at: KafkaFault.Site("describe topics"))
             defer { unsafe rd_kafka_metadata_destroy(metadata) }
             var found: [TopicName: TopicDescription] = [:]

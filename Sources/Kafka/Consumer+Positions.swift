@@ -76,7 +76,7 @@ extension Consumer {
     ) async throws(KafkaFault) -> [TopicPartition: PartitionOffset] {
         for place in partitions { try place.topic.check(at: KafkaFault.Site("committed", place)) }
         let client = core.client
-        return try await core.lane.run("committed") { () throws(KafkaFault) in
+        return try await core.lagLane.run("committed") { () throws(KafkaFault) in
             let list = PartitionList(partitions)
             let timeout = Int32(limit.patience)
             try KafkaFault.check(
@@ -106,31 +106,31 @@ extension Consumer {
         _ places: [TopicPartition], within limit: Duration
     ) async throws(KafkaFault) -> [TopicPartition: Watermarks] {
         let client = core.client
-        return try await core.lane.run("watermarks") { () throws(KafkaFault) in
+        return try await core.lagLane.run("watermarks") { () throws(KafkaFault) in
             try client.watermarks(places, within: limit)
         }
     }
 
-    /// When the records at these offsets were written, or the next ones that are there: those that came in time, nil
-    /// where the record does not say. For a consumer that reads nothing else: it is assigned them, and then nothing.
+    /// When the records at these offsets were written, or the next ones that are there: those of which it was told in
+    /// time. For a consumer that reads nothing else: it is assigned them, and then nothing.
     ///
     /// One that tells ends waits no longer where there is no record any more.
     public func times(
         of records: [TopicPartition: Offset], within limit: Duration
-    ) async throws(KafkaFault) -> [TopicPartition: Int64?] {
+    ) async throws(KafkaFault) -> [TopicPartition: RecordTime] {
         let end = Time.monotonicMilliseconds + limit.patience
         func left() -> Int64 { max(1, end - Time.monotonicMilliseconds) }
         try await assign(records.mapValues { .offset($0) }, learning: .milliseconds(min(1000, left() / 2)))
-        var times: [TopicPartition: Int64?] = [:]
+        var times: [TopicPartition: RecordTime] = [:]
         var waiting = Set(records.keys)
         while !waiting.isEmpty, Time.monotonicMilliseconds < end {
             for event in try await nextAll(within: .milliseconds(min(200, left()))) {
                 switch event {
                 case .records(let batch):
                     for record in batch where waiting.remove(record.topicPartition) != nil {
-                        times[record.topicPartition] = .some(record.timestamp)
+                        times[record.topicPartition] = .written(record.timestamp)
                     }
-                case .end(let place, _): waiting.remove(place)
+                case .end(let place, _): if waiting.remove(place) != nil { times[place] = .noRecord }
                 case .assigned, .revoked, .lost, .fault: continue
                 }
             }
@@ -142,7 +142,7 @@ extension Consumer {
     /// `times` by a consumer beside this one, which is there only for that.
     public func timesAside(
         of records: [TopicPartition: Offset], within limit: Duration
-    ) async throws(KafkaFault) -> [TopicPartition: Int64?] {
+    ) async throws(KafkaFault) -> [TopicPartition: RecordTime] {
         var beside = configuration
         // One record of each partition is enough.
         beside.maxPrefetchedBytes = 1 << 20
@@ -165,6 +165,21 @@ extension Consumer {
         let client = core.client
         return try await core.lane.run("offsets by time") { () throws(KafkaFault) in
             try client.offsets(at: timestamp, of: partitions, within: limit)
+        }
+    }
+}
+
+/// When a record was written that was asked for.
+public enum RecordTime: Hashable, Sendable {
+    /// Nil where it does not say.
+    case written(Int64?)
+    /// There is none up to the end of its partition.
+    case noRecord
+
+    public var milliseconds: Int64? {
+        switch self {
+        case .written(let time): time
+        case .noRecord: nil
         }
     }
 }

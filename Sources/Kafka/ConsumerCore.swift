@@ -16,9 +16,12 @@ internal import Synchronization
 /// The batch-consume call was rejected: it loses records around pause and rebalance. One message at a time from a local
 /// queue costs little, and messages of before a pause, seek or revocation are dropped by librdkafka.
 @safe final class ConsumerCore: @unchecked Sendable {
-    // Unchecked: all that varies belongs to the owner's thread; others use `mailbox`, `lane`, `client` and `isClosed`.
+    // Unchecked: all that varies belongs to the owner's thread; others use `mailbox`, the lanes, `client` and `isClosed`.
     let mailbox: Mailbox<ConsumerCore>
     let lane: BlockingLane
+    /// For how far the group is on many partitions, which is asked again and again: questions about one of them, whose
+    /// leader may hang, are not to hold that up.
+    let lagLane: BlockingLane
     let client: NativeClient
     let hooks: ClientHooks
     let data: OpaquePointer
@@ -91,6 +94,7 @@ internal import Synchronization
         do throws(SystemError) {
             mailbox = try Mailbox()
             lane = try BlockingLane(name: "kafka-asks")
+            lagLane = try BlockingLane(name: "kafka-lag")
         } catch { throw KafkaFault(system: error, at: site) }
         let callbacks = ConsumerCallbacks()
         let native = configuration.native()
@@ -234,6 +238,7 @@ internal import Synchronization
     /// Ends the client. The owner's last act, or the only one where no owner could be started.
     func tearDown() {
         lane.stop()
+        lagLane.stop()
         dropStrays { _ in true }
         events = []
         let hasLeft = isDown

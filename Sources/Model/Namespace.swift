@@ -23,6 +23,14 @@ public struct Namespace: Hashable, Sendable {
         GroupID(prefix.isEmpty ? "flotilla.\(handler)" : "\(prefix).flotilla.\(handler)")
     }
 
+    /// Whose group it is; nil when it is no handler's, or another fleet's.
+    public func handler(of group: GroupID) -> HandlerName? {
+        let before = self.group("").rawValue
+        guard group.rawValue.hasPrefix(before) else { return nil }
+        let name = group.rawValue.dropFirst(before.count)
+        return name.isEmpty || name.contains(".") ? nil : HandlerName(String(name))
+    }
+
     /// A Redis key.
     public func key(_ rest: String) -> String { prefix.isEmpty ? "flotilla:\(rest)" : "\(prefix):flotilla:\(rest)" }
 

@@ -56,10 +56,10 @@ import Testing
                 }
                 #expect(try await admin.describe("g").state == .empty)
                 #expect(try await admin.committed(by: "g") == [place: PartitionOffset(place, 4, metadata: "note")])
-                #expect(try await admin.lag(of: "g")[place]?.records == 6)
-                #expect(try await admin.lag(of: "g", on: ["t"])[TopicPartition("t", 1)]?.records == 0)
+                #expect(try await admin.lag(of: "g").told[place]?.records == 6)
+                #expect(try await admin.lag(of: "g", on: ["t"]).told[TopicPartition("t", 1)]?.records == 0)
                 try await admin.commit([PartitionOffset(place, 9)], for: "g")
-                #expect(try await admin.lag(of: "g")[place]?.records == 1)
+                #expect(try await admin.lag(of: "g").told[place]?.records == 1)
                 try await admin.forget([place], of: "g")
                 #expect(try await admin.committed(by: "g").isEmpty)
                 #expect(try await admin.delete(groups: ["g"]).isEmpty)

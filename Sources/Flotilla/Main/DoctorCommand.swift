@@ -21,8 +21,9 @@ extension Command {
             name: "doctor", summary: "ask everything that work depends on, and say what to do",
             details: """
                 Looks at settings, topic files and rules, the broker, the topics, each handler's group and lag, Redis, the databases
-                of handlers with state, and the clocks. Changes nothing. Ends with 1 when something keeps work from going
-                on.
+                of handlers with state, and the clocks. Of a handler that no topic file here names, a worker's with files of
+                its own, it looks at the group alone: whether somebody works and what waits, and not at its topics'
+                settings, its rules or its database. Changes nothing. Ends with 1 when something keeps work from going on.
                 """,
             options: [Option(name: "json", help: "print JSON")],
             run: { arguments in
@@ -148,7 +149,9 @@ private struct Doctor: Sendable {
                         detail: list.isEmpty ? "as the files say" : list, advice: list.isEmpty ? nil : apply)
                     : Finding(subject: "topics", state: .failed, detail: list, advice: apply))
             guard readiness.isReady else { return findings }
-            findings += try await GroupCheck.findings(of: names.sorted(), catalog, admin, redis)
+            var groups = names.sorted().map { GroupTopics($0, catalog) }
+            groups += await unnamed(catalog, topics, admin, &findings)
+            findings += await GroupCheck.findings(of: groups, catalog.namespace, admin, redis)
         } catch {
             findings.append(
                 Finding(
@@ -156,6 +159,27 @@ private struct Doctor: Sendable {
                     advice: "is it running, and reachable from here? flotilla broker starts one on this machine"))
         }
         return findings
+    }
+
+    /// Handlers of workers that were started with topic files of their own. Who looks at its own handlers looks at no
+    /// others.
+    private func unnamed(
+        _ catalog: TopicCatalog, _ topics: [TopicName: TopicDescription], _ admin: Admin, _ findings: inout [Finding]
+    ) async -> [GroupTopics] {
+        guard handlers.isEmpty else { return [] }
+        do throws(KafkaFault) {
+            let found = try await admin.unnamedHandlers(catalog.namespace, besides: Set(catalog.handlers))
+            return found.sorted { $0.key < $1.key }.map { name, names in
+                GroupTopics(name, catalog.namespace, names.compactMap { topics[$0] })
+            }
+        } catch {
+            findings.append(
+                Finding(
+                    subject: "other handlers", state: .warning,
+                    detail: "nobody said whether there are any that no topic file here names: \(error)",
+                    advice: "see the brokers: one of them answers nothing"))
+            return []
+        }
     }
 
     // MARK: Redis

@@ -2,13 +2,25 @@ internal import JSON
 
 /// What was found about one thing.
 package struct Finding: Sendable {
-    package enum State: String, Sendable { case ok, warning, failed }
+    package enum State: String, Sendable, Comparable {
+        case ok, warning, failed
+
+        private var rank: Int {
+            switch self {
+            case .ok: 0
+            case .warning: 1
+            case .failed: 2
+            }
+        }
+
+        package static func < (left: State, right: State) -> Bool { left.rank < right.rank }
+    }
 
     let subject: String
-    let state: State
-    let detail: String
+    var state: State
+    var detail: String
     /// What to do about it.
-    let advice: String?
+    var advice: String?
 
     package init(subject: String, state: State, detail: String, advice: String? = nil) {
         (self.subject, self.state, self.detail, self.advice) = (subject, state, detail, advice)

@@ -10,38 +10,52 @@ struct GroupCheck: Sendable {
     /// Where nothing was finished between the two, and in what time.
     private var still: [TopicPartition: Offset] = [:]
     private var time = ""
+    /// Why it could not be looked at again.
+    private var fault: KafkaFault?
 
-    private init(_ first: GroupLook) { (self.first, last) = (first, first) }
+    init(_ first: GroupLook) { (self.first, last) = (first, first) }
 
+    /// What cannot be looked at is a finding about that handler, and keeps nobody from looking at the others.
     static func findings(
-        of names: [HandlerName], _ catalog: TopicCatalog, _ admin: Admin, _ redis: String?
-    ) async throws(KafkaFault) -> [Finding] {
+        of groups: [GroupTopics], _ namespace: Namespace, _ admin: Admin, _ redis: String?
+    ) async -> [Finding] {
         var checks: [GroupCheck] = []
-        for name in names { checks.append(GroupCheck(try await GroupLook(name, catalog, admin))) }
-        guard checks.contains(where: \.first.shouldGetOn) else { return checks.map(\.first.finding) }
-        let before = await WorkerWords.last(catalog.namespace, redis)
+        var unseen: [Finding] = []
+        for group in groups {
+            do throws(KafkaFault) { checks.append(GroupCheck(try await GroupLook(group, admin))) } catch {
+                unseen.append(Self.unseen("handler \(group.name)", error))
+            }
+        }
+        checks.removeAll { !$0.first.isOfInterest }
+        guard checks.contains(where: \.first.shouldGetOn) else {
+            return checks.map { $0.finding(.unasked) } + unseen
+        }
+        let before = await WorkerWords.last(namespace, redis)
         // Workers commit once a second: where nothing moves in three, nothing is finished.
         try? await Task.sleep(for: .seconds(3))
         for index in checks.indices where checks[index].first.shouldGetOn {
-            try await checks[index].look(after: "three seconds", catalog, admin)
+            await checks[index].look(after: "three seconds", admin)
         }
         // Of a group that gets on, one partition may have a record that takes its time.
         let some = checks.indices.filter { checks[$0].getsOnElsewhere }
         if !some.isEmpty { try? await Task.sleep(for: .seconds(5)) }
-        for index in some { try await checks[index].look(after: "eight seconds", catalog, admin) }
-        let last = await WorkerWords.last(catalog.namespace, redis)
+        for index in some { await checks[index].look(after: "eight seconds", admin) }
+        let last = await WorkerWords.last(namespace, redis)
         let words = last.map { WorkerWords.read($0, unlike: before ?? [:]) }
         return checks.map { check in
-            check.finding(words.map { $0[check.first.name].map(Voice.says) ?? .silent } ?? .unasked)
-        }
+            check.finding(words.map { $0[check.first.topics.name].map(Voice.says) ?? .silent } ?? .unasked)
+        } + unseen
     }
 
-    private mutating func look(
-        after time: String, _ catalog: TopicCatalog, _ admin: Admin
-    ) async throws(KafkaFault) {
-        last = try await GroupLook(first.name, catalog, admin)
-        still = try await last.still(since: first, admin)
-        self.time = time
+    private mutating func look(after time: String, _ admin: Admin) async {
+        do throws(KafkaFault) {
+            let look = try await GroupLook(first.topics, admin)
+            note(look, still: try await look.still(since: first, admin), after: time)
+        } catch { fault = error }
+    }
+
+    mutating func note(_ look: GroupLook, still: [TopicPartition: Offset], after time: String) {
+        (last, self.still, self.time) = (look, still, time)
     }
 
     private var getsOnElsewhere: Bool { !still.isEmpty && last.waits(beside: still) }
@@ -49,7 +63,7 @@ struct GroupCheck: Sendable {
     // MARK: What is to be said of it
 
     /// What is heard of its workers.
-    private enum Voice {
+    enum Voice {
         case says(WorkerWords)
         /// None has said anything while it was looked.
         case silent
@@ -60,7 +74,19 @@ struct GroupCheck: Sendable {
     private static let outOfTheWay =
         "\(Program.name) tail shows the record, \(Program.name) skip takes it out of the way; restart that worker"
 
-    private func finding(_ voice: Voice) -> Finding {
+    func finding(_ voice: Voice) -> Finding {
+        if let fault { return Self.unseen(last.subject, fault) }
+        var finding = judged(voice)
+        if !last.untold.isEmpty {
+            finding.detail += "; how much waits in \(list(last.untold)) was not told"
+            finding.state = max(finding.state, .warning)
+            finding.advice = finding.advice ?? "see the brokers that lead them: one that hangs, or none"
+        }
+        if !last.topics.isNamed { finding.detail += "; no topic file here names it, so its group alone was looked at" }
+        return finding
+    }
+
+    private func judged(_ voice: Voice) -> Finding {
         if case .says(let words) = voice, !words.stuck.isEmpty {
             return found(.failed, "is stuck: \(words.stuck.sorted().joined(separator: "; "))", Self.outOfTheWay)
         }
@@ -73,12 +99,19 @@ struct GroupCheck: Sendable {
                 } else { "see its workers' logs; with REDIS_URL they say themselves what they are at" }
             return found(.warning, nothing + list(still.keys), advice)
         }
-        guard words.reasons.isEmpty else {
+        // Others of its workers may speak, which know nothing of these.
+        let (heard, unheard) = (still.keys.filter(words.has), still.keys.filter { !words.has($0) })
+        let silence = "nobody who has it has said anything meanwhile: see whether its worker runs, and its log"
+        let reasons = words.reasons(for: heard)
+        guard reasons.isEmpty else {
+            let advice =
+                "it goes on by itself when that is over; what an operator paused, with \(Program.name) resume \(last.topics.name)"
+            let what = "stands still: \(reasons.joined(separator: "; "))"
+            guard !unheard.isEmpty else { return found(.failed, what, advice) }
             return found(
-                .failed, "stands still: \(words.reasons.sorted().joined(separator: "; "))",
-                "it goes on by itself when that is over; what an operator paused, with \(Program.name) resume \(last.name)"
-            )
+                .failed, "\(what); and \(nothing)\(list(unheard))", "\(advice). Of \(list(unheard)), \(silence)")
         }
+        guard unheard.isEmpty else { return found(.warning, nothing + list(unheard), silence) }
         let idle = still.keys.filter { words.work[$0.description] == nil }
         guard idle.isEmpty else {
             return found(
@@ -91,6 +124,12 @@ struct GroupCheck: Sendable {
         }
         // A call that takes its time is no trouble, nor is a record that is tried again.
         return found(.ok, "is at \(list(still.keys, words))")
+    }
+
+    private static func unseen(_ subject: String, _ fault: KafkaFault) -> Finding {
+        Finding(
+            subject: subject, state: .failed, detail: "cannot be looked at: \(fault)",
+            advice: "see the broker that coordinates its group: it answers nothing, or is gone")
     }
 
     private func found(_ state: Finding.State, _ what: String, _ advice: String? = nil) -> Finding {

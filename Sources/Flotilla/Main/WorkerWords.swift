@@ -6,8 +6,12 @@ internal import Redis
 
 /// What the workers of a handler say of themselves: why it does not get on, or what it is at.
 struct WorkerWords: Sendable {
-    /// What it waits for.
-    private(set) var reasons: Set<String> = []
+    /// What it needs and does not get.
+    private var missing: Set<String> = []
+    /// What operators said, each with the number of the partitions for which; nil is all of them.
+    private var pauses: [Int64?: Set<String>] = [:]
+    /// Partitions of those who speak, by what `TopicPartition` calls itself.
+    private var partitions: Set<String> = []
     /// Partitions whose call does not come back.
     private(set) var stuck: Set<String> = []
     /// What is under way, by what `TopicPartition` calls itself.
@@ -38,11 +42,25 @@ struct WorkerWords: Sendable {
         return words
     }
 
+    /// Whether somebody speaks who has it.
+    func has(_ place: TopicPartition) -> Bool { partitions.contains(place.description) }
+
+    /// Why nothing is done in these.
+    func reasons(for places: some Collection<TopicPartition>) -> [String] {
+        guard !places.isEmpty else { return [] }
+        let numbers = Set(places.map { Int64($0.partition.rawValue) })
+        let said = pauses.filter { $0.key.map(numbers.contains) ?? true }.values.joined()
+        return (missing.map { "\($0) is missing" } + said).sorted()
+    }
+
     private mutating func add(_ handler: JSONValue) {
-        for name in handler["missing"]?.elements.compactMap(\.string) ?? [] { reasons.insert("\(name) is missing") }
+        partitions.formUnion(handler["partitions"]?.elements.compactMap(\.string) ?? [])
+        missing.formUnion(handler["missing"]?.elements.compactMap(\.string) ?? [])
         for pause in handler["operator"]?.elements.map({ $0 }) ?? [] {
             let (by, reason) = (pause["by"]?.string ?? "somebody", pause["reason"]?.string ?? "")
-            reasons.insert("\(by) paused it: \(reason)")
+            let partition = pause["partition"]?.int64
+            let what = partition.map { "partition \($0)" } ?? "it"
+            pauses[partition, default: []].insert("\(by) paused \(what): \(reason)")
         }
         for text in handler["stuck"]?.elements.compactMap(\.string) ?? [] { stuck.insert(text) }
         for one in handler["work"]?.elements.map({ $0 }) ?? [] {

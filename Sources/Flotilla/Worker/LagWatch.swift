@@ -34,14 +34,14 @@ final class LagWatch: Sendable {
         /// When it was written, where it says.
         var written: Int64?
         var isTold = false
-        /// When it was asked for last, and where the partition ended then.
-        var asked: (at: Int64, end: Offset)?
+        /// When it was asked for last and there was none, and where the partition ended then.
+        var fruitless: (at: Int64, end: Offset)?
 
         /// What lies between may be no record at all, but markers of transactions, or nothing that compaction left: it
         /// is asked for again when something came behind it, or after a while.
         func isToBeAsked(now: Int64, end: Offset) -> Bool {
             guard !isTold else { return false }
-            return asked.map { $0.end != end || now - $0.at >= LagWatch.unansweredPause } ?? true
+            return fruitless.map { $0.end != end || now - $0.at >= LagWatch.fruitlessPause } ?? true
         }
     }
 
@@ -49,8 +49,8 @@ final class LagWatch: Sendable {
     private static let attention: Int64 = 120_000
     /// Of so many partitions a look asks when their first records were written.
     private static let mostFirsts = 16
-    /// For so long a first record is not asked for again that did not come.
-    private static let unansweredPause: Int64 = 300_000
+    /// For so long a first record is not asked for again that was not there.
+    private static let fruitlessPause: Int64 = 300_000
 
     init(_ settings: WorkerSettings) { self.settings = settings }
 
@@ -165,10 +165,14 @@ final class LagWatch: Sendable {
             for one in asked {
                 let place = one.runner.place
                 guard state.firsts[place]?.offset == one.next else { continue }
-                state.firsts[place]?.asked = (now, one.end)
-                guard let time = times[place] else { continue }
-                state.firsts[place]?.written = time
-                state.firsts[place]?.isTold = true
+                switch times[place] {
+                case .written(let time)?:
+                    state.firsts[place]?.written = time
+                    state.firsts[place]?.isTold = true
+                case .noRecord?: state.firsts[place]?.fruitless = (now, one.end)
+                // It may come the next time.
+                case nil: break
+                }
             }
         }
     }

@@ -21,11 +21,11 @@ package protocol RecordSource: Sendable {
     func committed(
         _ places: [TopicPartition], within limit: Duration
     ) async throws(KafkaFault) -> [TopicPartition: Offset]
-    /// When the records at these offsets were written, or the next ones that are there; those that were told in time,
-    /// nil where the record does not say.
+    /// When the records at these offsets were written, or the next ones that are there; those of which it was told in
+    /// time.
     func times(
         of records: [TopicPartition: Offset], within limit: Duration
-    ) async throws(KafkaFault) -> [TopicPartition: Int64?]
+    ) async throws(KafkaFault) -> [TopicPartition: RecordTime]
     func close(within budget: Duration) async
 }
 
@@ -47,7 +47,7 @@ extension Consumer: RecordSource {
 
     package func times(
         of records: [TopicPartition: Offset], within limit: Duration
-    ) async throws(KafkaFault) -> [TopicPartition: Int64?] { try await timesAside(of: records, within: limit) }
+    ) async throws(KafkaFault) -> [TopicPartition: RecordTime] { try await timesAside(of: records, within: limit) }
 
     package func setPaused(_ isPaused: Bool, _ partitions: [TopicPartition]) {
         if isPaused { pauseLater(partitions) } else { resumeLater(partitions) }

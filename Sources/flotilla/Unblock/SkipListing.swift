@@ -11,7 +11,8 @@ extension Command {
     static func showStanding(
         _ handler: HandlerName, _ place: DlqPlace, _ redis: RedisConfiguration?, isJSON: Bool
     ) async throws -> ExitCode {
-        let lags = try await lags(of: handler, place).sorted { $0.key < $1.key }.filter { $0.value.records > 0 }
+        let found = try await lags(of: handler, place)
+        let lags = found.told.sorted { $0.key < $1.key }.filter { $0.value.records > 0 }
         var skips: [OperatorSkip] = []
         if let redis {
             let client = try RedisClient(redis)
@@ -36,6 +37,16 @@ extension Command {
                             }
                         }
                     }
+                    if !found.untold.isEmpty {
+                        json.array("untold") { list in
+                            for at in found.untold.sorted() {
+                                list.object { json in
+                                    json.member("topic", plain(at.topic))
+                                    json.member("partition", Int64(at.partition.rawValue))
+                                }
+                            }
+                        }
+                    }
                     json.array("skips") { list in
                         for skip in skips {
                             list.object { json in
@@ -57,7 +68,13 @@ extension Command {
                 plain(at.topic), "\(at.partition)", "\(lag.committed ?? lag.watermarks.low)", "\(lag.records)",
             ])
         }
-        print(lags.isEmpty ? "\(handler) is behind nowhere" : table.text)
+        if !lags.isEmpty { print(table.text) }
+        if !found.untold.isEmpty {
+            let untold = found.untold.sorted().map { "\(plain($0.topic)) \($0.partition)" }.joined(separator: ", ")
+            print("no broker told how much waits in \(untold)")
+        } else if lags.isEmpty {
+            print("\(handler) is behind nowhere")
+        }
         guard !skips.isEmpty else { return .ok }
         var waiting = TextTable(["SKIP OF", "PARTITION", "OFFSET", "SINCE", "BY", "REASON"], right: [1, 2])
         for skip in skips {
@@ -71,7 +88,7 @@ extension Command {
 
     private static func lags(
         of handler: HandlerName, _ place: DlqPlace
-    ) async throws -> [TopicPartition: GroupLag] {
+    ) async throws -> GroupLags {
         guard let client = place.client else { throw Refused("KAFKA_BROKERS is not set") }
         let admin = try Admin(client, patience: .seconds(10))
         do {

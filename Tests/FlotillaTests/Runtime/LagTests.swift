@@ -125,6 +125,21 @@ import Testing
         #expect(life.source.isClosed)
     }
 
+    /// That there was no time is no news of the record.
+    @Test func aFirstRecordThatDoesNotComeInTimeIsAskedForAgain() async throws {
+        let stage = stage()
+        pause(stage)
+        await stage.settle()
+        let source = stage.start().source
+        source.silence = .times
+        send(stage, "a", "b", ago: .seconds(3600))
+        _ = try await lag(stage)
+        #expect(try await lag(stage).milliseconds == 10_000)
+        #expect(source.askedForTimes == 1)
+        source.silence = .none
+        #expect(try await lag(stage).milliseconds == 3_600_000 + 30_000)
+    }
+
     /// What lies between may be no record at all.
     @Test func aFirstRecordThatDoesNotComeIsAskedForAgainAfterMinutesOrWhenSomethingCameBehindIt() async throws {
         let stage = stage()

@@ -64,7 +64,7 @@ extension Driver {
             return ["low": left[place].map { Int($0.rawValue) as Any } ?? NSNull()]
         case "lag":
             let lag = try await admin.lag(of: GroupID(command.get("group", String.self)))
-            return ["lag": lag.map { $0.key.json + [Int($0.value.records)] }]
+            return ["lag": lag.told.map { $0.key.json + [Int($0.value.records)] }]
         case _: throw Arguments.Malformed(description: "\(op): nothing an admin client does")
         }
         return [String: Any]()

@@ -21,7 +21,7 @@ import pytest
 from outside import ROOT
 from ports import free_port
 from processes import until
-from site_of_letters import Site, orders
+from site_of_letters import WORKER, Site, orders
 from stacks import FLOTILLA, Stack
 
 
@@ -267,6 +267,85 @@ def test_a_call_that_is_over_its_time_is_to_be_taken_out_of_the_way(clerk: Site)
     found = of_clerk(clerk, "over its deadline")
     assert re.search(r"over its deadline: orders [0-2] at offset 0, for \d+ s of the 1 s", found["detail"]), found
     assert found["state"] == "warning" and "skip takes it out of the way" in found["advice"]
+
+
+def words(site: Site) -> list[dict]:
+    """What its running workers say of themselves as clerks."""
+    found = [json.loads(line) for line in site.run("workers").stdout.splitlines()]
+    return [one["handlers"][0] | {"pid": one["pid"]} for one in found]
+
+
+def test_a_worker_that_hangs_is_not_spoken_for_by_another(clerk: Site) -> None:
+    for name in ("one", "other"):
+        clerk.add(name, [WORKER, "work", "clerk"], lambda: True)
+
+    def shared() -> bool:
+        return sorted(sum(place.startswith("orders/") for place in one["partitions"]) for one in words(clerk)) == [1, 2]
+
+    hung, found = clerk.parts["one"].process.pid, {}
+
+    def told() -> bool:
+        """What is said in the ten seconds in which it is still a member."""
+        until(shared, "both to have partitions")
+        os.kill(hung, signal.SIGSTOP)
+        try:
+            clerk.publish(orders(60), len(clerk.read("orders")))
+            found.update(next(one for one in json.loads(clerk.run("doctor", "--json").stdout) if one["subject"] == "handler clerk"))
+            return "finished nothing" in found["detail"]
+        finally:
+            os.kill(hung, signal.SIGCONT)
+
+    until(told, f"it to be seen: {found}", 120)
+    assert found["state"] == "warning", found
+    assert "nobody who has it has said anything meanwhile" in found["advice"], found
+
+
+def test_a_pause_of_one_partition_is_not_the_whole_handlers(clerk: Site) -> None:
+    deadline(clerk, "10m")
+    clerk.handle("clerk")
+    clerk.publish(orders(1, "slow"))
+    place = re.search(r"and is at orders (\d) ", of_clerk(clerk, "and is at")["detail"])
+    other = (int(place.group(1)) + 1) % 3
+    assert clerk.run("pause", "clerk", "--partition", str(other), "--reason", "audit").returncode == 0
+    until(lambda: any(one["operator"] for one in words(clerk)), "the worker to hear of it")
+    found = of_clerk(clerk, "and ")
+    assert found["state"] == "ok" and "and is at orders" in found["detail"], found
+    assert clerk.run("resume", "clerk", "--partition", str(other)).returncode == 0
+    assert clerk.run("pause", "clerk", "--partition", place.group(1), "--reason", "audit").returncode == 0
+    found = of_clerk(clerk, "stands still")
+    assert found["state"] == "failed" and f"paused partition {place.group(1)}: audit" in found["detail"], found
+
+
+def test_a_worker_whose_topics_no_file_names_is_looked_at_and_missed(clerk: Site) -> None:
+    clerk.handle("clerk")
+    clerk.publish(orders(30))
+    until(lambda: clerk.committed("clerk") == 30, "the orders")
+    # From here on with the topic files of somebody who knows nothing of the clerk.
+    (clerk.topics / "orders.yaml").unlink()
+
+    def says(command: str, *more: str) -> dict:
+        done = clerk.run(command, "--json", *more)
+        found = json.loads(done.stdout)
+        found = found["handlers"] if command == "status" else [{"handler": one["subject"].removeprefix("handler ")} | one for one in found]
+        return next((one for one in found if one["handler"] == "clerk"), {})
+
+    found = says("doctor")
+    assert found["state"] == "ok", found
+    assert re.fullmatch(r"1 worker, group stable, 0 records behind; no topic file here names it, so its group alone was looked at",
+                        found["detail"]), found
+    found = says("status")
+    assert (found["workers"], found["partitions"], found["lag"]) == (1, 3, 0), found
+    # Gone, with nothing left to do, it is of the past.
+    clerk.parts["clerk"].process.send_signal(signal.SIGTERM)
+    assert clerk.parts["clerk"].process.wait(60) == 0
+    assert says("doctor") == {} and says("status") == {}
+    clerk.publish(orders(7), 30)
+    found = says("doctor")
+    assert found["state"] == "warning" and found["detail"].startswith("0 workers, group empty, 7 records behind; "), found
+    assert "nobody works: start its worker where its topic files are" in found["advice"], found
+    found = says("status")
+    assert (found["workers"], found["partitions"], found["lag"]) == (0, 3, 7), found
+    assert "nobody works and 7 records wait: no topic file here names it" in found["advice"], found
 
 
 def test_workers_that_cannot_be_asked_are_not_blamed(clerk: Site) -> None:
