@@ -20,7 +20,7 @@ package enum Advice {
         }
         if figures.workers == 0 {
             return figures.lag > 0
-                ? "nobody works and \(figures.lag) records wait: flotilla scale \(name)=1" : "nobody works"
+                ? "nobody works and \(figures.lag) records wait: \(start(1, of: figures))" : "nobody works"
         }
         if figures.workers > figures.partitions, figures.partitions > 0 {
             return "\(figures.workers - figures.partitions) of its workers have no partition: "
@@ -45,7 +45,14 @@ package enum Advice {
         }
         let wanted = needed(figures)
         return
-            "flotilla scale \(name)=\(wanted): so many would keep up (\(figures.partitions) are the most that can help)"
+            "\(start(wanted, of: figures)): so many would keep up (\(figures.partitions) are the most that can help)"
+    }
+
+    /// Of a handler that no topic file here names nobody here knows the program.
+    private static func start(_ count: Int, of figures: HandlerFigures) -> String {
+        figures.isNamed
+            ? "flotilla scale \(figures.handler)=\(count)"
+            : "no topic file here names it; have \(count) of its workers run where its topic files are"
     }
 
     /// How many workers would take what comes, and in a minute what waits.

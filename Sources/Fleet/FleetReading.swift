@@ -29,7 +29,16 @@ package struct FleetReading: Sendable {
         var figures: [String: HandlerFigures] = [:]
         for catalog in catalogs {
             for handler in catalog.handlers where figures["\(handler)"] == nil {
-                figures["\(handler)"] = try await lags.figures(of: handler, catalog)
+                let topics = Set(catalog.subscriptions(of: handler).map { catalog.namespace.topic($0.topic.name) })
+                figures["\(handler)"] = try await lags.figures(of: handler, catalog.namespace, on: topics)
+            }
+        }
+        if let namespace = catalogs.first?.namespace {
+            let others = await lags.unnamed(namespace, besides: Set(figures.keys.map { HandlerName($0) }))
+            for (handler, topics) in others {
+                var found = try await lags.figures(of: handler, namespace, on: topics)
+                found.isNamed = false
+                figures["\(handler)"] = found
             }
         }
         for text in try await board?.workers() ?? [] { take(text, &figures) }
@@ -42,7 +51,9 @@ package struct FleetReading: Sendable {
                 "paused\(place)\(who.isEmpty ? "" : " (\(who))")")
             figures[name]?.standingPartitions.append(pause.partition?.rawValue)
         }
-        handlers = figures.values.sorted { $0.handler < $1.handler }
+        // What no topic file names and nobody works for is of the past, unless something waits.
+        handlers = figures.values.filter { $0.isNamed || $0.workers > 0 || $0.lag > 0 || !$0.standing.isEmpty }
+            .sorted { $0.handler < $1.handler }
     }
 
     /// Notes how fast records came since an earlier reading.
@@ -65,8 +76,12 @@ package struct FleetReading: Sendable {
         for one in handlers.elements {
             guard let name = one["handler"]?.string else { continue }
             names.append(name)
-            partitions += one["partitions"].map { $0.elements.compactMap(\.string) } ?? []
+            let own = one["partitions"].map { $0.elements.compactMap(\.string) } ?? []
+            partitions += own
             var found = figures[name] ?? HandlerFigures(name)
+            // Of a group that is new the broker has not told yet.
+            let numbers = own.compactMap { $0.split(separator: "/").last.flatMap { Int($0) } }
+            found.partitions = max(found.partitions, (numbers.max() ?? -1) + 1)
             // Of so many workers that are known already, each uses so much.
             found.cores = ((found.cores ?? 0) * Double(found.workers) + cores) / Double(found.workers + 1)
             found.workers += 1

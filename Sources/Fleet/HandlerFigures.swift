@@ -3,6 +3,8 @@ package import JSON
 /// What can be seen of a handler wherever it runs.
 package struct HandlerFigures: Hashable, Sendable {
     package var handler: String
+    /// Whether a topic file here says what it reads; else that is known from its group, and nobody here can start it.
+    package var isNamed = true
     package var workers = 0
     /// How many of them work only when the one that does is gone.
     package var standbys = 0
@@ -47,6 +49,7 @@ package struct HandlerFigures: Hashable, Sendable {
     /// What the command line leaves out: who stands by, what came, what is missing, and how much waits in each partition.
     package func writeMore(to json: inout JSONWriter) {
         json.member("standbys", standbys)
+        if !isNamed { json.member("unnamed", true) }
         json.name("incoming")
         if let incoming { json.append((incoming * 10).rounded() / 10) } else { json.appendNull() }
         json.array("standing") { list in for text in standing { list.append(text) } }

@@ -1,4 +1,3 @@
-internal import Contracts
 package import Kafka
 internal import Model
 internal import Platform
@@ -13,8 +12,10 @@ internal import Synchronization
 /// Important: `close()` before the last reference goes.
 package final class LagProbe: Sendable {
     private let client: ClientConfiguration
-    private let admin: Admin
+    let admin: Admin
     private let consumers = Mutex<[HandlerName: Consumer]>([:])
+    /// What was found last of handlers that no topic file names.
+    let unnamed = Mutex<(handlers: [HandlerName: Set<TopicName>], at: Int64?)>(([:], nil))
     private static let patience: Duration = .seconds(5)
 
     /// `admin` stays the caller's.
@@ -31,25 +32,30 @@ package final class LagProbe: Sendable {
         for consumer in all { await consumer.close() }
     }
 
-    func figures(of handler: HandlerName, _ catalog: TopicCatalog) async throws -> HandlerFigures {
+    func figures(
+        of handler: HandlerName, _ namespace: Namespace, on topics: Set<TopicName>
+    ) async throws -> HandlerFigures {
         var figures = HandlerFigures("\(handler)")
-        let topics = Set(catalog.subscriptions(of: handler).map { catalog.namespace.topic($0.topic.name) })
+        guard !topics.isEmpty else { return figures }
         let places = try await admin.topics(topics).values.flatMap { topic in
             topic.partitions.map { TopicPartition(topic.name, $0.partition) }
         }
         guard !places.isEmpty else { return figures }
-        let consumer = try consumer(for: handler, catalog.namespace.group(handler))
+        let consumer = try consumer(for: handler, namespace.group(handler))
         let committed = try await consumer.committed(places.sorted(), within: Self.patience)
         var waiting: [TopicPartition: Offset] = [:]
+        let told = try await consumer.watermarks(places, within: Self.patience)
         for place in places {
-            let marks = try await consumer.watermarks(place, within: Self.patience)
+            figures.partitions = max(figures.partitions, Int(place.partition.rawValue) + 1)
+            guard let marks = told[place] else { continue }
             // What was never committed all counts.
             let next = max(committed[place]?.offset ?? marks.low, marks.low)
-            figures.partitions = max(figures.partitions, Int(place.partition.rawValue) + 1)
             guard next < marks.high else { continue }
             figures.waiting[place.partition.rawValue, default: 0] += marks.high.rawValue - next.rawValue
             waiting[place] = next
         }
+        // Where one leader has not told, nobody knows how old the oldest is.
+        guard told.count == places.count else { return figures }
         figures.behind = waiting.isEmpty ? 0 : try await age(of: waiting, consumer)
         return figures
     }
@@ -69,6 +75,6 @@ package final class LagProbe: Sendable {
     /// How many seconds ago the oldest of these records was written; nil when none came in time.
     private func age(of records: [TopicPartition: Offset], _ consumer: Consumer) async throws -> Double? {
         let times = try await consumer.times(of: records, within: .seconds(2))
-        return times.values.compactMap { $0 }.min().map { Double(max(0, Time.wallMilliseconds - $0)) / 1000 }
+        return times.values.compactMap(\.milliseconds).min().map { Double(max(0, Time.wallMilliseconds - $0)) / 1000 }
     }
 }

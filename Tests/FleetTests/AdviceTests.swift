@@ -66,6 +66,15 @@ import Testing
         #expect(Advice.about(figures) == "nobody works and 6000 records wait: flotilla scale process=1")
     }
 
+    /// Nobody here can start the workers of a handler that no topic file here names.
+    @Test func nobodyIsToldToScaleWhatIsOnlyKnownByItsGroup() throws {
+        var figures = busy
+        figures.isNamed = false
+        #expect(try #require(Advice.about(figures)).hasPrefix("no topic file here names it; have 4 of its workers run"))
+        figures.workers = 0
+        #expect(try #require(Advice.about(figures)).hasPrefix("nobody works and 6000 records wait: no topic file here"))
+    }
+
     @Test func readsHowBusyTheMachineIs() throws {
         let before = try #require(MachineLoad("cpu  100 0 100 700 100 0 0 0 0 0\ncpu0 1\ncpu1 1\nintr 5\n"))
         let after = try #require(MachineLoad("cpu  150 0 130 710 110 0 0 0 0 0\ncpu0 1\ncpu1 1\nintr 5\n"))

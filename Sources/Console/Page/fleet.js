@@ -106,6 +106,7 @@ export default async function fleet(root, _, signal, session) {
     for (const name of one.missing) chips.push(/^[\w.-]{1,40}$/.test(name) ? chip(`breaker open: ${name}`, "bad") : chip("cannot work", "bad"));
     if (!one.workers) chips.push(chip("no worker", "bad"));
     if (!chips.length && working) chips.push(chip("works", "good"));
+    if (one.unnamed) chips.push(chip("no topic file", "warn"));
     if (one.standbys) chips.push(chip(one.standbys === 1 ? "1 stands by" : `${one.standbys} stand by`));
     return h("span", {class: "chips"}, chips);
   }

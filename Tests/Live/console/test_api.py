@@ -152,6 +152,26 @@ def test_topics_by_offset_time_and_key(site: ConsoleSite) -> None:
     assert found("key=nobody") == []
 
 
+def test_a_handler_that_no_topic_file_names_is_shown_while_it_works_or_is_behind(site: ConsoleSite) -> None:
+    site.handle("pricer")
+    site.publish_for_the_page()
+    until(lambda: site.committed("pricer") == 120, "the orders")
+    # The console has the topic files of somebody who knows nothing of it.
+    (site.topics / "orders.yaml").unlink()
+    site.console()
+
+    def row() -> dict:
+        found = ask(site, "/api/fleet")
+        return {one["handler"]: one for one in found[1]["now"]["handlers"]}.get("pricer", {}) if found[0] == 200 else {}
+
+    until(lambda: row().get("workers") == 1 and row()["partitions"] == 3, "the worker")
+    assert row()["unnamed"] and row()["lag"] == 0 and row()["waiting"] == [0, 0, 0]
+    site.parts["pricer"].end()
+    site.publish_for_the_page()
+    until(lambda: row().get("workers") == 0 and row()["lag"] == 120, "what waits without a worker")
+    assert "nobody works and 120 records wait: no topic file here names it" in row()["advice"]
+
+
 def test_metrics_are_remembered_for_a_moment(site: ConsoleSite) -> None:
     site.count()
     site.window(3, 7)
