@@ -73,14 +73,22 @@ extension NativeClient {
         var found: [TopicPartition: Watermarks] = [:]
         var last: KafkaFault?
         for (index, question) in questions.enumerated() where Time.monotonicMilliseconds < deadline {
-            let share = Duration.milliseconds(max(50, left() / Int64(questions.count - index)))
+            let end = Time.monotonicMilliseconds + max(50, left() / Int64(questions.count - index))
+            func share() -> Duration { .milliseconds(max(1, end - Time.monotonicMilliseconds)) }
             do throws(KafkaFault) {
                 if let place = question.first, question.count == 1 {
-                    found[place] = try watermarks(place, within: share)
+                    found[place] = try watermarks(place, within: share())
                 } else {
-                    for one in try edges(of: question, at: site, within: share) { found[one.place] = one.marks }
+                    for one in try edges(of: question, at: site, within: share()) { found[one.place] = one.marks }
                 }
-            } catch { last = error }
+            } catch {
+                last = error
+                // An error of one partition, as of one that its broker cannot read, is the whole question's.
+                guard error.kind != .timedOut, question.count > 1 else { continue }
+                for place in question where Time.monotonicMilliseconds < end {
+                    found[place] = try? watermarks(place, within: share())
+                }
+            }
         }
         // Of those it is learned anew the next time.
         leaders.withLock { leaders in for place in places where found[place] == nil { leaders[place] = nil } }

@@ -80,7 +80,8 @@ struct GroupCheck: Sendable {
         if !last.untold.isEmpty {
             finding.detail += "; how much waits in \(list(last.untold)) was not told"
             finding.state = max(finding.state, .warning)
-            finding.advice = finding.advice ?? "see the brokers that lead them: one that hangs, or none"
+            let advice = "see the brokers that lead them, and their logs: one hangs, is gone, or cannot read its disk"
+            finding.advice = finding.advice ?? advice
         }
         if !last.topics.isNamed { finding.detail += "; no topic file here names it, so its group alone was looked at" }
         return finding

@@ -316,6 +316,30 @@ def test_a_pause_of_one_partition_is_not_the_whole_handlers(clerk: Site) -> None
     assert found["state"] == "failed" and f"paused partition {place.group(1)}: audit" in found["detail"], found
 
 
+def test_what_a_broker_cannot_read_is_named_and_the_rest_is_judged(clerk: Site) -> None:
+    clerk.handle("clerk")
+    clerk.publish(orders(60))
+    until(lambda: clerk.committed("clerk") == 60, "the orders")
+    clerk.parts["broker"].end()
+    (log,) = (clerk.folder / "broker/topics/orders").glob("*/1/*.log")
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    log.write_bytes(data)
+    clerk.parts["broker"].start()
+
+    found: dict[str, dict] = {}
+
+    def says() -> bool:
+        found.update({one["subject"]: one for one in json.loads(clerk.run("doctor", "--json").stdout)})
+        return found["handler clerk"]["detail"].startswith("1 worker, group stable, ")
+
+    until(says, f"the worker to be back: {found}")
+    assert found["broker"]["state"] == "ok", found
+    one = found["handler clerk"]
+    assert one["state"] == "warning" and "cannot read its disk" in one["advice"], one
+    assert one["detail"].endswith("at least 0 records behind; how much waits in orders 1 was not told"), one
+
+
 def test_a_worker_whose_topics_no_file_names_is_looked_at_and_missed(clerk: Site) -> None:
     clerk.handle("clerk")
     clerk.publish(orders(30))
