@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Kafka
 package import Platform
 
 /// What /metrics answers: OpenMetrics, or the older text format for who asks for that.
@@ -97,6 +98,9 @@ package struct MetricsText: Sendable {
         }
         add("process_start_time_seconds", .gauge, "When the process began, since 1970.", Self.began)
         if let count = Self.openFiles { add("process_open_fds", .gauge, "Open files and sockets.", Double(count)) }
+        add(
+            "flotilla_librdkafka_info", .gauge, "Which librdkafka the process runs with.",
+            [([("version", KafkaLibrary.version)], 1)])
     }
 
     /// Found once: a clock that is set meanwhile must not look like another start.

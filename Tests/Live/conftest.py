@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
+import librdkafka
 from processes import nothing_is_left  # noqa: F401 (for all tests)
+
+if librdkafka.is_newest_meant():
+    # For every process that a test starts.
+    os.environ["LD_PRELOAD"] = str(librdkafka.newest())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from ports import free_port
 from processes import launch, listens
 from stacks import FLOTILLA, PORTS, ROOT, Stack, alive, until
 
+import librdkafka
 import outside
 
 
@@ -110,6 +113,7 @@ def test_from_nothing_to_a_counted_event_and_back(stack: Stack) -> None:
     assert refused.returncode == 1 and "already" in refused.stderr
 
     check_privacy(stack)
+    check_librdkafka(stack)
 
     # Scaled, seen, and read back.
     assert stack.run("scale", "process=2", "events.raw=2").stdout == "ingest: 2 workers\nprocess: 2 workers\n"
@@ -156,6 +160,21 @@ def check_privacy(stack: Stack) -> None:
     refused = subprocess.run(
         ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *psql], capture_output=True, text=True)
     assert refused.returncode != 0 and "peer" in refused.stderr.lower()
+
+
+def check_librdkafka(stack: Stack) -> None:
+    """All who speak with the broker do so with the library that is meant, the supervisor too."""
+    meant = librdkafka.version_meant()
+    targets = json.loads(read(stack.file["admin"], "/targets"))
+    addresses = {one["labels"]["name"]: one["targets"][0] for one in targets} | {"stack": stack.file["admin"]}
+    assert {"edge", "console", "ingest-1", "process-1", "aggregate-1", "notify-1"} < addresses.keys()
+    for name, address in addresses.items():
+        assert f'flotilla_librdkafka_info{{version="{meant}"}} 1\n' in read(address, "/metrics"), name
+
+
+def read(address: str, path: str) -> str:
+    with urllib.request.urlopen(f"http://{address}{path}", timeout=30) as answer:
+        return answer.read().decode()
 
 
 @pytest.mark.long

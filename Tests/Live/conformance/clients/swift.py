@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import confluent_kafka
-
 from clients.base import (
     Admin,
     Answers,
@@ -33,12 +31,7 @@ from clients.base import (
 )
 from clients.driver import PATIENCE, Driver, refusal
 
-
-def newest_librdkafka() -> Path:
-    """The library inside the wheel that `requirements.txt` pins."""
-    folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
-    [library] = folder.glob("librdkafka-*.so*")
-    return library
+import librdkafka
 
 
 def encoded(data: bytes | None) -> str | None:
@@ -263,4 +256,4 @@ class SwiftNewest(Swift):
     name = "swift-newest"
 
     def preload(self) -> Path | None:
-        return newest_librdkafka()
+        return librdkafka.newest()
