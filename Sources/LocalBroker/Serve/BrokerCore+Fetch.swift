@@ -177,6 +177,14 @@ extension BrokerCore {
         pending.partitions = []
     }
 
+    /// When nobody is answered any more: partitions and who waits on them hold each other, and would for ever.
+    func forgetFetches() {
+        polls.keep { pending in
+            forget(pending)
+            return false
+        }
+    }
+
     /// Ends the fetches that wait on a partition that is going away.
     func endFetches(on partition: Partition) {
         for pending in partition.waitingForRecords.values { end(pending, collect(pending.request)) }

@@ -54,6 +54,19 @@ import Testing
         #expect(try client.answer(now: bed.now)?.correlation == correlation, "no minimum is reached at once")
     }
 
+    /// Else whoever embeds brokers, one after the other, would keep them all.
+    @Test func whoWaitsWhenTheBrokerStopsIsFreedWithIt() throws {
+        weak var partition: Partition?
+        do {
+            let (bed, client) = try bed()
+            try bed.request(client, 1, 4, RawClient.fetchBody("t", [(0, 0)], maxWait: 60_000))
+            partition = bed.core.topics["t"]?[0]
+            #expect(partition?.waitingForRecords.count == 1)
+            bed.close()
+        }
+        #expect(partition == nil)
+    }
+
     @Test func tooLittleWaitsForItsTimeAndEnoughDoesNot() throws {
         let (bed, client) = try bed()
         defer { bed.close() }
