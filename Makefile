@@ -13,7 +13,7 @@ SOURCES  := Package.swift Sources Tests Benchmarks
 # A target check that a typo in an import cannot pass, and no warning that scrolls by.
 CHECKED  := --explicit-target-dependency-import-check error
 
-.PHONY: release up help setup build test unit live faults prove soak counted bench fuzz fmt lint clean
+.PHONY: release up help setup build test unit live faults prove soak sanitize newest counted bench fuzz fmt lint clean
 .DEFAULT_GOAL := release
 
 release: .build/packages  ## build the release binary as bin/flotilla
@@ -74,6 +74,10 @@ prove: .build/setup release build  ## the long proofs: workers and all that they
 	timeout -k 10 1800 $(PYTHON) Tests/Live/deploy/dockerfile.py .build/image
 	FLOTILLA_IMAGE_ROOT=$(CURDIR)/.build/image/image timeout -k 10 600 \
 	    $(PYTHON) -m pytest -q -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live/deploy
+	$(MAKE) --no-print-directory newest
+	$(MAKE) --no-print-directory counted
+	$(MAKE) --no-print-directory fuzz
+	$(MAKE) --no-print-directory sanitize
 	@echo "make prove: all passed"
 
 SOAK_MINUTES ?= 10
@@ -81,6 +85,14 @@ LIVE := $(CURDIR)/Tests/Live
 soak: .build/setup release  ## the fleet under load while all of it is killed, stopped, filled and scaled; SOAK_MINUTES=60, SOAK_RATE, SOAK_SEED
 	@PYTHONPATH=$(LIVE)/support:$(LIVE)/oracle:$(LIVE)/stack:$(LIVE)/notify SOAK_MINUTES=$(SOAK_MINUTES) \
 	    $(PYTHON) Tests/Soak/soak.py
+
+sanitize: .build/setup  ## the unit tests under the address sanitizer, and under the thread sanitizer
+	Tests/Sanitize/sanitize.sh address
+	Tests/Sanitize/sanitize.sh thread
+
+newest: .build/setup release build  ## whole fleets on the newest librdkafka in place of the system's
+	FLOTILLA_LIBRDKAFKA=newest timeout -k 10 900 $(PYTHON) -m pytest -q -c Tests/Live/pytest.ini --rootdir Tests/Live \
+	    Tests/Live/pipeline Tests/Live/stack Tests/Live/oracle
 
 # The sanitizers are named once more for Swift: it takes the last mention alone.
 FUZZ_SECONDS ?= 60

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# The unit tests under a sanitizer: sanitize.sh address|thread
+#
+# Left out of both: FaultTests, which kill processes that no sanitizer is in, and take minutes; one test of 16 million
+# numbers in one array, which takes minutes when each access is watched. Left out where threads are watched: modules that
+# have none and are given none.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+sanitizer="$1"
+left='^FaultTests[.]|hugeContainersAreCounted'
+case "$sanitizer" in
+address)
+    scratch=.build/asan
+    export LSAN_OPTIONS="suppressions=$PWD/Tests/Sanitize/leaks.supp:print_suppressions=0"
+    ;;
+thread)
+    scratch=.build/tsan
+    left+='|^(Aggregate|Commands|Contracts|Fleet|JSON|Model)Tests[.]'
+    ;;
+*)
+    echo "usage: $0 address|thread" >&2
+    exit 2
+    ;;
+esac
+swift build --build-tests --sanitize="$sanitizer" --scratch-path "$scratch"
+if [ "$sanitizer" = thread ]; then
+    clang -std=c17 -O1 -g -shared -fPIC -Wall -Wextra -Werror -o "$scratch/threads.so" Tests/Sanitize/threads.c
+    export LD_PRELOAD="$PWD/$scratch/threads.so"
+fi
+
+run() { Tests/swift-test.sh 1200 --sanitize="$sanitizer" --scratch-path "$scratch" "$@"; }
+# As in `make unit`: what has servers and deadlines does not share the cores with what only computes.
+served='^((Edge|HTTP|Kafka|Notify|Postgres|Process|Redis)Tests[.]|AggregateTests[.]AggregateTests)'
+run --filter "$served"
+# Processes "die" there in the middle of things: tasks that nobody goes on with stay, and all that they hold.
+ASAN_OPTIONS=detect_leaks=0 run --filter '^FlotillaTests[.]'
+run --skip "$served|^FlotillaTests[.]|$left"
