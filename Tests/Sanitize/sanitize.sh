@@ -2,8 +2,8 @@
 # The unit tests under a sanitizer: sanitize.sh address|thread
 #
 # Left out of both: FaultTests, which kill processes that no sanitizer is in, and take minutes; one test of 16 million
-# numbers in one array, which takes minutes when each access is watched. Left out where threads are watched: modules that
-# have none and are given none.
+# numbers in one array, which takes minutes when each access is watched. Left out where threads are watched: what
+# computes on one alone.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 sanitizer="$1"
@@ -15,7 +15,8 @@ address)
     ;;
 thread)
     scratch=.build/tsan
-    left+='|^(Aggregate|Commands|Contracts|Fleet|JSON|Model)Tests[.]'
+    export TSAN_OPTIONS="suppressions=$PWD/Tests/Sanitize/threads.supp"
+    left+='|^(Aggregate|Commands|Contracts|Fleet|JSON|Model)Tests[.]|PowerCutTests'
     ;;
 *)
     echo "usage: $0 address|thread" >&2
