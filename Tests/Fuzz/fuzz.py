@@ -142,7 +142,7 @@ def unpack(target: str) -> Path:
     kept = HERE / "corpus" / f"{target}.tar.gz"
     if kept.exists():
         with tarfile.open(kept) as archive:
-            archive.extractall(folder, filter="data")
+            archive.extractall(folder)
     return folder
 
 
