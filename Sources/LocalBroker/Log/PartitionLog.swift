@@ -121,8 +121,15 @@ final class PartitionLog {
             position += header.totalBytes
         } while position < records.count
 
-        let target = try rollIfFull(for: records.count, now: now)
-        unsafe try write(UnsafeRawBufferPointer(records), to: target)
+        let target: Segment
+        do throws(AppendFault) {
+            target = try rollIfFull(for: records.count, now: now)
+            unsafe try write(UnsafeRawBufferPointer(records), to: target)
+        } catch {
+            let first = unsafe RecordBatchHeader(UnsafeRawBufferPointer(records))
+            if first.isIdempotent { producers.noteRefusal(first) }
+            throw error
+        }
         unsafe takeUp(UnsafeRawBufferPointer(records), in: target, now: now)
         return Appended(baseOffset: base, lastOffset: end - 1, logStart: logStart, isDuplicate: false)
     }

@@ -9,6 +9,9 @@
 //   is missing.
 // - A producer that is not known may start anywhere: its state may have expired while it was idle, and refusing
 //   it would stop a client that did nothing wrong.
+// - What follows a batch that the disk has refused is refused for that reason too, until that batch is there: Kafka takes
+//   a log offline whose disk fails, so none of its clients expects to hear of a gap then. librdkafka before 2.3 ends a
+//   producer for good that hears of one after its connection has ended.
 //
 // Bounded: a producer is forgotten after a day without a batch, and the longest idle ones when there are too many.
 
@@ -48,12 +51,17 @@ struct ProducerStates {
     static let largestCount = 10_000
 
     private(set) var producers: [Int64: Producer] = [:]
+    /// The first batch of each producer that the disk has refused and that has not come again since.
+    private var refused: [Int64: (epoch: Int16, sequence: Int32)] = [:]
 
     init() {}
 
     /// Whether an idempotent batch is the next one of its producer or one that is in the log.
     func judge(_ header: RecordBatchHeader) throws(AppendFault) -> Verdict {
-        guard let known = producers[header.producerID], known.count > 0 else { return .next }
+        guard let known = producers[header.producerID], known.count > 0 else {
+            if isBehindRefused(header) { throw .storage }
+            return .next
+        }
         guard header.producerEpoch >= known.epoch else { throw .invalidProducerEpoch }
         if header.producerEpoch > known.epoch {
             guard header.baseSequence == 0 else { throw .outOfOrderSequence }
@@ -65,13 +73,27 @@ struct ProducerStates {
                 return .duplicate(batch)
             }
         }
+        if isBehindRefused(header) { throw .storage }
         let last = known.recent[known.count - 1].lastSequence
         guard header.baseSequence == (last &+ 1) & Int32.max else { throw .outOfOrderSequence }
         return .next
     }
 
+    private func isBehindRefused(_ header: RecordBatchHeader) -> Bool {
+        guard let refused = refused[header.producerID], refused.epoch == header.producerEpoch else { return false }
+        return refused.sequence != header.baseSequence
+    }
+
+    /// The disk did not take a batch that was its producer's next one.
+    mutating func noteRefusal(_ header: RecordBatchHeader) {
+        if let known = refused[header.producerID], known.epoch == header.producerEpoch { return }
+        if refused.count >= Self.largestCount { refused = [:] }
+        refused[header.producerID] = (header.producerEpoch, header.baseSequence)
+    }
+
     /// Takes up a batch that is in the log now.
     mutating func note(_ header: RecordBatchHeader, now: Int64) {
+        refused[header.producerID] = nil
         let batch = Batch(
             firstSequence: header.baseSequence, lastSequence: header.lastSequence,
             baseOffset: header.baseOffset, lastOffset: header.lastOffset)

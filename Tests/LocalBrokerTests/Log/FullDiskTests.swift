@@ -73,6 +73,31 @@ import Testing
         }
     }
 
+    /// A producer has several batches under way: those behind one that the disk did not take are not out of order, they
+    /// come again behind it. A producer that is new as well as one that is known.
+    @Test(arguments: [0, 2] as [Int32]) func whatFollowsARefusedBatchWaitsForIt(written: Int32) throws {
+        let failing = FailingFiles(SystemFiles())
+        let bed = LogBed(files: failing)
+        let log = try bed.open()
+        func send(_ sequence: Int32, from producer: Int64 = 7) throws -> Bool {
+            try log.append(RecordBatchBuilder(count: 2).idempotent(producer, sequence: sequence).bytes()).isDuplicate
+        }
+        for sequence in stride(from: 0, to: written, by: 2) { #expect(try !send(sequence)) }
+        failing.fail(atCall: 1, stayBroken: true)
+        #expect(throws: AppendFault.storage) { try send(written) }
+        failing.heal()
+        // There is room again before the next ones come, and another producer has written meanwhile.
+        #expect(try !send(40, from: 8))
+        #expect(throws: AppendFault.storage) { try send(written + 2) }
+        #expect(throws: AppendFault.storage) { try send(written + 4) }
+        if written > 0 { #expect(try send(0)) }
+        #expect(try !send(written))
+        #expect(try !send(written + 2))
+        // From now on a gap is a gap.
+        #expect(throws: AppendFault.outOfOrderSequence) { try send(written + 6) }
+        #expect(try !send(written + 4))
+    }
+
     @Test func aRefusedAppendLeavesNothing() throws {
         let failing = FailingFiles(SystemFiles())
         let bed = LogBed(files: failing)
