@@ -162,7 +162,7 @@ final class Edge: RequestHandler {
                 guard root.kind == .array, form != .cloudEvent else {
                     if form == .cloudEvents { throw EventRefusal(.invalid, "", "must be an array of CloudEvents") }
                     let kind = form == .plain ? EventList.Form.plain : .cloud
-                    let id = try EventList.append(root, kind, context, 0, to: &batch)
+                    let id = try EventList.append(root, root.sourceRange, kind, context, 0, to: &batch)
                     // Most send none, and need nothing that could be told to a memory.
                     guard context.key != nil else { return publisher.publish(batch, id: id, topic, exchange) }
                     return once(.event(id: id, topic), context, form, body, exchange) { [publisher, batch] in

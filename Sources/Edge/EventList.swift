@@ -15,24 +15,26 @@ struct EventList {
     private(set) var places: [Int] = []
 
     init(_ array: JSONValue, _ form: Form, _ context: PublishContext) {
-        results.reserveCapacity(array.count)
+        let ranges = array.elementRanges
+        results.reserveCapacity(ranges.count)
+        places.reserveCapacity(ranges.count)
         // Values, and room for their envelopes: growing copies all of it, several times.
         batch.reserveCapacity(
-            records: array.count, headers: 9 * array.count, bytes: array.sourceRange.count + 320 * array.count)
+            records: ranges.count, headers: 9 * ranges.count, bytes: array.sourceRange.count + 320 * ranges.count)
         for (index, value) in array.elements.enumerated() {
             do throws(EventRefusal) {
-                let id = try Self.append(value, form, context, index, to: &batch)
+                let id = try Self.append(value, ranges[index], form, context, index, to: &batch)
                 results.append(.success(id))
                 places.append(index)
             } catch { results.append(.failure(error)) }
         }
     }
 
-    /// Checks one event and appends it. Returns its id.
+    /// Checks one event, which is written at `source`, and appends it. Returns its id.
     static func append(
-        _ value: JSONValue, _ form: Form, _ context: PublishContext, _ index: Int, to batch: inout OutgoingBatch
+        _ value: JSONValue, _ source: Range<Int>, _ form: Form, _ context: PublishContext, _ index: Int,
+        to batch: inout OutgoingBatch
     ) throws(EventRefusal) -> String {
-        let source = value.sourceRange
         guard source.count <= context.topic.eventLimit else {
             throw EventRefusal(
                 .tooLarge, "", "the event has \(source.count) bytes, more than the \(context.topic.eventLimit) allowed")

@@ -31,9 +31,9 @@ struct LineBlock {
         }
     }
 
-    /// Whether a value is all that the line of that place has.
-    func holds(_ value: JSONValue, _ place: Int) -> Bool {
-        let (line, range) = (ranges[place], value.sourceRange)
+    /// Whether the value that is written there is all that the line of that place has.
+    func holds(_ range: Range<Int>, _ place: Int) -> Bool {
+        let line = ranges[place]
         guard range.lowerBound >= line.lowerBound, range.upperBound <= line.upperBound else { return false }
         return isBlank(line.lowerBound..<range.lowerBound) && isBlank(range.upperBound..<line.upperBound)
     }

@@ -209,11 +209,11 @@ final class LineReader: BodyReader, @unchecked Sendable {
         let next = line
         var known = 0
         if block.count > 1, let document = block.parsed {
-            for (place, value) in document.root.elements.enumerated() {
+            for (place, (value, range)) in zip(document.root.elements, document.root.elementRanges).enumerated() {
                 // A line that is no value by itself may be one together with its neighbours: no line of this is that.
-                guard place < block.count, block.holds(value, place) else { break }
+                guard place < block.count, block.holds(range, place) else { break }
                 line = block.lines[place]
-                publish(value)
+                publish(value, range)
                 known += 1
             }
         }
@@ -227,16 +227,17 @@ final class LineReader: BodyReader, @unchecked Sendable {
 
     private func publish(_ text: RawSpan) {
         do throws(JSONFault) {
-            publish(try JSONDocument(parsing: text, limit: topic.eventLimit + 1024).root)
+            let value = try JSONDocument(parsing: text, limit: topic.eventLimit + 1024).root
+            publish(value, value.sourceRange)
         } catch { refuse(EventRefusal(error).text) }
     }
 
-    private func publish(_ value: JSONValue) {
+    private func publish(_ value: JSONValue, _ source: Range<Int>) {
         if batch.isEmpty, room.bytes > 0 {
             batch.reserveCapacity(records: room.records, headers: room.headers, bytes: room.bytes)
         }
         do throws(EventRefusal) {
-            _ = try EventList.append(value, .plain, context, line, to: &batch)
+            _ = try EventList.append(value, source, .plain, context, line, to: &batch)
             lines.append(line)
         } catch { refuse(error.text) }
         if batch.byteCount >= Self.batchBytes || batch.count >= Self.batchRecords, let exchange { submit(exchange) }

@@ -160,17 +160,50 @@ internal import Synchronization
             // Its last word is the closing bracket's; the document's last mark is, when it is the document.
             let last = unsafe index == 1 ? Int(parsed.mark_count) - 1 : mark(of: next(index) - 1, isKept: false)
             return start..<(Int(unsafe parsed.marks[last]) + 1)
-        case Tag.string:
-            var end = start + 1
-            while end < length, sourceByte(end) != UInt8(ascii: "\"") {
-                end += sourceByte(end) == UInt8(ascii: "\\") ? 2 : 1
-            }
-            return start..<min(end + 1, length)
-        case _:
-            var end = start
-            while end < length, !Self.endsScalar(sourceByte(end)) { end += 1 }
-            return start..<end
+        case _: return start..<endOfScalar(start)
         }
+    }
+
+    /// Behind the string, number or word that begins there.
+    private func endOfScalar(_ start: Int) -> Int {
+        var end = start
+        guard sourceByte(start) == UInt8(ascii: "\"") else {
+            while end < length, !Self.endsScalar(sourceByte(end)) { end += 1 }
+            return end
+        }
+        end += 1
+        while end < length, sourceByte(end) != UInt8(ascii: "\"") {
+            end += sourceByte(end) == UInt8(ascii: "\\") ? 2 : 1
+        }
+        return min(end + 1, length)
+    }
+
+    /// Where each element of an array is written, found in one walk over the marks of all of them.
+    func elementRanges(of index: Int) -> [Range<Int>] {
+        guard tag(index) == Tag.array else { return [] }
+        let source: UnsafePointer<UInt8> = unsafe parsed.source
+        let marks: UnsafePointer<UInt32> = unsafe parsed.marks
+        var ranges: [Range<Int>] = []
+        ranges.reserveCapacity(payload(index) >> 32)
+        var (place, mark) = (index + 1, self.mark(of: index) + 1)
+        let end = next(index) - 1
+        while place < end {
+            let start = unsafe Int(marks[mark])
+            let isContainer = tag(place) == Tag.object || tag(place) == Tag.array
+            let following = next(place)
+            // The last mark with a word is the one that a container ends with.
+            var last = mark
+            while place < following {
+                let words = Self.words(unsafe source[Int(marks[mark])])
+                if words != 0 { last = mark }
+                place &+= words
+                mark &+= 1
+            }
+            ranges.append(start..<(isContainer ? Int(unsafe marks[last]) + 1 : endOfScalar(start)))
+            // The comma, or the bracket that ends the array.
+            mark &+= 1
+        }
+        return ranges
     }
 
     private var length: Int { unsafe Int(parsed.length) }

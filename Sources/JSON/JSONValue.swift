@@ -142,6 +142,9 @@ public struct JSONValue: Sendable {
     /// Where in the document's text this value is written.
     package var sourceRange: Range<Int> { document.sourceRange(of: index) }
 
+    /// Where each element of an array is written; none for other kinds.
+    package var elementRanges: [Range<Int>] { document.elementRanges(of: index) }
+
     /// The bytes of the document that this value is written in, as it came.
     public func withSource<Result, Failure: Error>(
         _ body: (borrowing RawSpan) throws(Failure) -> Result

@@ -223,7 +223,7 @@ public struct JSONWriter: Sendable {
         var text = text
         text.withUTF8 { utf8 in
             // Most texts need no escape: room is asked for once, and they are copied as they are.
-            guard unsafe utf8.allSatisfy({ !Self.needsEscape($0) }) else { return unsafe quoteEscaping(utf8) }
+            guard unsafe Self.isPlain(UnsafeRawBufferPointer(utf8)) else { return unsafe quoteEscaping(utf8) }
             bytes.append(addingCapacity: utf8.count + 2) { output in
                 unsafe output.withUnsafeMutableBufferPointer { room, count in
                     let target = UnsafeMutableRawBufferPointer(room)
@@ -250,6 +250,27 @@ public struct JSONWriter: Sendable {
         }
         unsafe bytes.append(contentsOf: utf8[start...])
         bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Whether nothing in a text needs an escape; told eight bytes at a time.
+    private static func isPlain(_ text: UnsafeRawBufferPointer) -> Bool {
+        let (ones, tops): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
+        var index = 0
+        while index + 8 <= text.count {
+            let word = unsafe text.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            // What is below a space, and what differs from a quote or a backslash by nothing. The first of them is told
+            // rightly; what stands behind it, which may be told wrongly, does not matter then.
+            let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
+            let slash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
+            let low = (word &- ones &* 0x20) & ~word
+            guard (low | (quote &- ones) & ~quote | (slash &- ones) & ~slash) & tops == 0 else { return false }
+            index += 8
+        }
+        while index < text.count {
+            guard unsafe !needsEscape(text[index]) else { return false }
+            index += 1
+        }
+        return true
     }
 
     private static func needsEscape(_ byte: UInt8) -> Bool {

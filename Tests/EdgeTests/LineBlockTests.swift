@@ -26,8 +26,8 @@ import Testing
                 unsafe block.append(line.span.bytes, index)
             }
             guard let document = block.parsed else { continue }
-            for (place, value) in document.root.elements.enumerated() {
-                guard place < lines.count, block.holds(value, place) else { break }
+            for (place, (value, range)) in zip(document.root.elements, document.root.elementRanges).enumerated() {
+                guard place < lines.count, block.holds(range, place) else { break }
                 let alone = try? JSONDocument(parsing: lines[place]).root
                 #expect(alone == value, "seed \(seed), \(number): \(lines.map { String(decoding: $0, as: UTF8.self) })")
             }

@@ -91,6 +91,41 @@ import Testing
         }
     }
 
+    @Test func elementsAreFoundInOneWalk() throws {
+        let elements = [
+            "1", "-2.5e3", #""a,]\"\\""#, "true", "null", "[]", "{}", #"[1,[2,"x"],{"a":[-3]}]"#,
+            #"{"n":-1,"o":{"p":[]}}"#,
+        ]
+        // Each in each place, between other things, with and without blanks.
+        for shift in elements.indices {
+            let wanted = Array(elements[shift...] + elements[..<shift])
+            for between in [",", " ,\n", ",\t ", "  ,"] {
+                let text =
+                    #"{"before":[7,{"x":[8]}],"list":[ "# + wanted.joined(separator: between) + #" ],"after":[9]}"#
+                let list = try #require(try root(text)["list"])
+                let found = list.elementRanges.map { String(decoding: Array(text.utf8)[$0], as: UTF8.self) }
+                #expect(found == wanted)
+                #expect(list.elementRanges == list.elements.map(\.sourceRange))
+            }
+        }
+        #expect(try root("[]").elementRanges.isEmpty)
+        #expect(try root(#"{"a":[1]}"#).elementRanges.isEmpty)
+    }
+
+    @Test(arguments: ["\"", "\\", "\u{0}", "\u{1f}", "\n"])
+    func whatNeedsAnEscapeIsSeenAnywhere(_ odd: String) throws {
+        for length in 0..<20 {
+            for place in 0...length {
+                let text =
+                    String(repeating: "ä", count: place / 2) + String(repeating: "x", count: place % 2) + odd
+                    + String(repeating: "!", count: length - place)
+                var json = JSONWriter()
+                json.append(text)
+                #expect(try root(json.text).string == text)
+            }
+        }
+    }
+
     @Test func membersAreLentInTheirOrder() throws {
         let value = try root(#"{"a":1,"b":{"c":[2]},"d":"e"}"#)
         var (names, places): ([String], [Int]) = ([], [])
