@@ -29,7 +29,7 @@ final class Edge: RequestHandler {
     let tracer: Tracer?
 
     init(
-        _ configuration: EdgeConfiguration, producer: Producer, health: Health, redis: RedisClient?, log: Log,
+        _ configuration: EdgeConfiguration, producer: LastingProducer, health: Health, redis: RedisClient?, log: Log,
         tracer: Tracer? = nil
     ) {
         self.tracer = tracer

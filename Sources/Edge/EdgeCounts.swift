@@ -46,7 +46,8 @@ final class EdgeCounts: Sendable {
 
     /// `held`: what is kept of bodies; `streamed`: what of streams waits for the log.
     func write(
-        to metrics: inout MetricsText, topics: [EdgeTopic], connections: Int, held: Int, streamed: Int
+        to metrics: inout MetricsText, topics: [EdgeTopic], connections: Int, held: Int, streamed: Int,
+        producersReplaced: Int
     ) {
         let durations = state.withLock { $0.durations }
         let labelled = durations.map { key, durations in
@@ -76,5 +77,8 @@ final class EdgeCounts: Sendable {
         metrics.add("flotilla_edge_held_bytes", .gauge, "What is kept of bodies that are under way.", Double(held))
         metrics.add(
             "flotilla_edge_stream_bytes", .gauge, "What of streams of lines waits for the log.", Double(streamed))
+        metrics.add(
+            "flotilla_edge_producers_replaced_total", .counter,
+            "Producers that could not go on and in whose place a new one was made.", Double(producersReplaced))
     }
 }

@@ -13,7 +13,7 @@ package import Tracing
 /// Important: `stop` before the last reference goes.
 package final class EdgeServer: Sendable {
     private let edge: Edge
-    private let producer: Producer
+    private let producer: LastingProducer
     private let admin: Admin
     private let server: HTTPServer
     private let adminServer: AdminServer?
@@ -24,11 +24,10 @@ package final class EdgeServer: Sendable {
     package var adminAddress: String? { adminServer?.address }
 
     /// Listens. `redis` remembers Idempotency-Keys, and stays the caller's. `admin` is where health and metrics are; nil for
-    /// nowhere. `fatal` is called once when the edge can never publish again, and is to have the process end.
+    /// nowhere.
     package init(
         _ configuration: EdgeConfiguration, client: ClientConfiguration, redis: RedisClient? = nil,
-        admin place: (host: String, port: UInt16)? = nil, log: Log, tracer: Tracer? = nil,
-        fatal: @escaping @Sendable (KafkaFault) -> Void = { _ in }
+        admin place: (host: String, port: UInt16)? = nil, log: Log, tracer: Tracer? = nil
     ) async throws {
         var producing = ProducerConfiguration(client)
         // Less than the deadline, so that mostly the log's own word is the answer: librdkafka looks once a second.
@@ -42,16 +41,12 @@ package final class EdgeServer: Sendable {
         // Brokers measure batches by the same limit as records: one of many small ones would be refused as too large.
         let smallest = configuration.catalog.topics.filter { $0.publish != .no }.map(\.maxMessageBytes).min()
         producing.batchBytes = min(producing.batchBytes, smallest ?? .max)
-        producing.client.hooks.fault = { fault in
-            log.warning("kafka", [("error", fault)])
-            if fault.isFatal { fatal(fault) }
-        }
         let clients = ClientFigures()
         producing.client.tell(clients, as: "producer")
-        let producer = try Producer(producing)
+        let producer = try LastingProducer(producing, log: log)
         let admin: Admin
         do { admin = try Admin(client, patience: .seconds(2)) } catch {
-            await producer.close()
+            await producer.close(within: .zero)
             throw error
         }
         let namespace = configuration.catalog.namespace
@@ -71,7 +66,7 @@ package final class EdgeServer: Sendable {
                         edge.counts.write(
                             to: &text, topics: Array(edge.topics.values), connections: server.connectionCount,
                             held: server.heldBytes,
-                            streamed: edge.share.bytes)
+                            streamed: edge.share.bytes, producersReplaced: producer.replaced.value)
                         text.add(clients)
                         text.add(edge.tracer)
                     }
@@ -81,7 +76,7 @@ package final class EdgeServer: Sendable {
                 throw error
             }
         } catch {
-            await producer.close()
+            await producer.close(within: .zero)
             await admin.close()
             throw error
         }

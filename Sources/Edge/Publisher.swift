@@ -8,7 +8,7 @@ internal import WebAPI
 
 /// Hands events to the producer and answers their requests when the log has them.
 struct Publisher: Sendable {
-    let producer: Producer
+    let producer: LastingProducer
 
     /// One event.
     func publish(_ batch: OutgoingBatch, id: String, _ topic: EdgeTopic, _ exchange: Exchange) {

@@ -78,7 +78,7 @@ extension Command {
     private static func run(
         _ configuration: EdgeConfiguration, _ settings: EdgeSettings, _ admin: (host: String, port: UInt16), _ log: Log
     ) throws -> ExitCode {
-        try serve { fatal in
+        try serve {
             let redis = try settings.redis.map { try RedisClient($0) }
             let tracing = settings.traces.flatMap {
                 Tracing.start(
@@ -88,7 +88,7 @@ extension Command {
             do {
                 server = try await EdgeServer(
                     configuration, client: settings.client, redis: redis, admin: admin, log: log,
-                    tracer: tracing?.tracer, fatal: fatal)
+                    tracer: tracing?.tracer)
             } catch {
                 redis?.close()
                 await tracing?.close()

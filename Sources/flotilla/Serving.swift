@@ -5,20 +5,12 @@ internal import Synchronization
 extension Command {
     /// Runs a server until SIGTERM: the first signal finishes what is under way, the second one does not.
     ///
-    /// `start` returns what ends it. What it is given has the process end for a fault that nothing can be done about.
-    static func serve(
-        _ start:
-            @escaping @Sendable (_ fatal: @escaping @Sendable (any Error) -> Void) async throws ->
-            @Sendable () async ->
-            Void
-    ) throws -> ExitCode {
+    /// `start` returns what ends it.
+    static func serve(_ start: @escaping @Sendable () async throws -> @Sendable () async -> Void) throws -> ExitCode {
         let ending = Ending()
         Task {
             do {
-                let stop = try await start { fault in
-                    ending.note(fault)
-                    TerminationSignals.raise()
-                }
+                let stop = try await start()
                 await ending.signal()
                 await stop()
             } catch { ending.note(error) }
@@ -33,11 +25,6 @@ extension Command {
         }
         if let error = ending.error { throw error }
         return .ok
-    }
-
-    /// The same for one that knows no such fault.
-    static func serve(_ start: @escaping @Sendable () async throws -> @Sendable () async -> Void) throws -> ExitCode {
-        try serve { _ in try await start() }
     }
 
     /// How the main thread and the task that serves tell each other of the end.

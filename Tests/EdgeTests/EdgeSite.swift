@@ -103,6 +103,21 @@ final class EdgeSite: Sendable {
         }
     }
 
+    /// A copy of all that the broker has on its disk. The broker is to be stopped.
+    func copyDisk() -> TemporaryFolder {
+        let copy = TemporaryFolder()
+        Self.copy(folder, to: copy)
+        return copy
+    }
+
+    /// Brings a copy back.
+    func restoreDisk(_ kept: TemporaryFolder) { Self.copy(kept, to: folder) }
+
+    private static func copy(_ one: TemporaryFolder, to other: TemporaryFolder) {
+        let status = unsafe system("rm -rf '\(other.path)' && cp -a '\(one.path)' '\(other.path)'")
+        #expect(status == 0)
+    }
+
     private func end() async {
         await edge.stop()
         try? stopBroker()

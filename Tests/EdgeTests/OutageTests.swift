@@ -30,6 +30,27 @@ import Testing
         }
     }
 
+    /// A log that has less than it acknowledged, as from an older copy, ends a producer for good: another takes its place.
+    @Test func aProducerThatCannotGoOnIsReplaced() async throws {
+        try await EdgeSite.with({ $0.http.answerTimeout = .seconds(3) }) { site in
+            let client = try site.client()
+            let event = #"{"event_type":"a","campaign_id":"c"}"#
+            #expect(try await client.publish("application/json", event).status == 202)
+            try site.stopBroker()
+            let kept = site.copyDisk()
+            try site.startBroker()
+            try await eventually { try await client.publish("application/json", event).status == 202 }
+            try site.stopBroker()
+            site.restoreDisk(kept)
+            try site.startBroker()
+            try await eventually { try await client.publish("application/json", event).status == 202 }
+            #expect(try await site.metric("flotilla_edge_producers_replaced_total") == 1)
+            #expect(try await client.publish("application/json", event).status == 202)
+            // The first, and those since.
+            #expect(try await site.read("events.raw", count: 3).count >= 3)
+        }
+    }
+
     /// A stream that the log fails under says from where to go on, and going on there loses nothing.
     @Test func aStreamTellsWhereToGoOn() async throws {
         try await EdgeSite.with({ $0.http.answerTimeout = .seconds(3) }) { site in
