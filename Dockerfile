@@ -7,7 +7,7 @@
 FROM swift:6.3.1-bookworm AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        libcjose-dev libcurl4-openssl-dev libhiredis-dev libisal-dev liblz4-dev libmicrohttpd-dev libpcre2-dev libpq-dev \
+        libcjose-dev libcurl4-openssl-dev libhiredis-dev libisal-dev libjemalloc-dev liblz4-dev libmicrohttpd-dev libpcre2-dev libpq-dev \
         librdkafka-dev libsimdjson-dev libsnappy-dev libssl-dev libyaml-dev libzstd-dev pkg-config zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
@@ -22,7 +22,7 @@ RUN swift build -c release --product flotilla --static-swift-stdlib --explicit-t
 FROM debian:bookworm-20260918-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        ca-certificates libcjose0 libcurl4 libhiredis0.14 libisal2 liblz4-1 libmicrohttpd12 libpcre2-8-0 libpq5 \
+        ca-certificates libcjose0 libcurl4 libhiredis0.14 libisal2 libjemalloc2 liblz4-1 libmicrohttpd12 libpcre2-8-0 libpq5 \
         librdkafka1 libsimdjson14 libsnappy1v5 libssl3 libstdc++6 libyaml-0-2 libzstd1 zlib1g \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/*.log /var/log/apt \
     && groupadd --system --gid 65532 flotilla \

@@ -3,7 +3,7 @@
 # What `make up` takes, and what the tests and the bench take beside it.
 PACKAGES := librdkafka-dev libisal-dev zlib1g-dev libsnappy-dev liblz4-dev libzstd-dev libhiredis-dev \
             libsimdjson-dev libyaml-dev libpcre2-dev libssl-dev libpq-dev libmicrohttpd-dev \
-            libcurl4-openssl-dev libcjose-dev pkg-config \
+            libcurl4-openssl-dev libcjose-dev libjemalloc-dev pkg-config \
             redis-server postgresql-15 curl kcat
 TESTED_WITH := openssl nginx-light wrk python3-venv bubblewrap chromium docker-compose iproute2 mmdebstrap prometheus faketime valgrind binutils
 VENV     := .build/venv

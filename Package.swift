@@ -198,7 +198,10 @@ let package = Package(
                 "Flotilla", "Edge", "EdgeClient", "Ingest", "Process", "Aggregate", "Notify", "DeadLetters", "Fleet",
                 "Console", "Stack", "Tracing", "Transfers", "WebAPI",
             ],
-            swiftSettings: strict
+            swiftSettings: strict,
+            // Its memory goes from thread to thread, which costs the C library's allocator more. Tests keep that one:
+            // the sanitizers have their own.
+            linkerSettings: [.linkedLibrary("jemalloc", .when(configuration: .release))]
         ),
 
         // The shortest loops that librdkafka allows, in C: what everything else is measured against.

@@ -97,6 +97,9 @@ static int64_t now(clockid_t clock) {
 int64_t flotilla_monotonic_nanoseconds(void) { return now(CLOCK_MONOTONIC); }
 int64_t flotilla_wall_nanoseconds(void) { return now(CLOCK_REALTIME); }
 
+// jemalloc's, where it is linked in. By itself it keeps for ten seconds what is freed.
+int mallctl(const char *name, void *old, size_t *old_size, void *value, size_t size) __attribute__((weak));
+
 void flotilla_keep_freed_memory(void) {
 #ifdef M_TRIM_THRESHOLD
     // Setting either ends that the allocator moves both by what it sees freed; blocks of a megabyte, as they are fetched
@@ -107,6 +110,13 @@ void flotilla_keep_freed_memory(void) {
 }
 
 void flotilla_give_back_freed_memory(void) {
+    if (mallctl) {
+        // Of the heaps that there will be, and of all that there are.
+        ssize_t at_once = 0;
+        mallctl("arenas.dirty_decay_ms", NULL, NULL, &at_once, sizeof at_once);
+        mallctl("arena.4096.dirty_decay_ms", NULL, NULL, &at_once, sizeof at_once);
+        return;
+    }
 #ifdef M_ARENA_MAX
     mallopt(M_ARENA_MAX, 2);
 #endif
