@@ -31,6 +31,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 import observed
 from deadletters import deadletters
 from edge import edge
+from growth import growth
 from ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -344,7 +345,8 @@ def observed_worker() -> None:
 
 def main() -> None:
     parts = {"broker": log, "workers": workers, "aggregate": aggregate, "pipeline": pipeline, "edge": edge,
-             "deadletters": deadletters, "observed-worker": observed_worker, "observed-edge": observed.edge}
+             "deadletters": deadletters, "observed-worker": observed_worker, "observed-edge": observed.edge,
+             "growth": lambda: growth(Broker, Postgres)}
     wanted = os.environ.get("BENCH_ONLY", ",".join(parts)).split(",")
     if unknown := [name for name in wanted if name not in parts]:
         raise SystemExit(f"bench: BENCH_ONLY={','.join(unknown)}: there is {', '.join(parts)}")

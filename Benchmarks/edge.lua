@@ -1,4 +1,4 @@
--- wrk's requests: made once, then sent in turns. KIND is event, list or lines.
+-- wrk's requests: made once, then sent in turns. KIND is event, list or lines; SIZE how many events a list or lines have.
 local kind = os.getenv("KIND") or "event"
 local headers = { ["Content-Type"] = kind == "lines" and "application/x-ndjson" or "application/json" }
 if os.getenv("TOKEN") then headers["Authorization"] = "Bearer " .. os.getenv("TOKEN") end
@@ -13,7 +13,7 @@ end
 
 local requests = {}
 function init()
-    local size = kind == "event" and 1 or kind == "list" and 500 or 2000
+    local size = tonumber(os.getenv("SIZE")) or kind == "event" and 1 or kind == "list" and 500 or 2000
     for number = 1, kind == "event" and 200 or 4 do
         local events = {}
         for index = 1, size do events[index] = event(number * size + index) end

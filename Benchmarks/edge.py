@@ -96,12 +96,12 @@ class Site:
         return done.stdout
 
     def wrk(self, whom: str, connections: int, kind: str = "event", seconds: float | None = None,
-            refusals: list[int] | None = None) -> tuple[float, float]:
+            refusals: list[int] | None = None, **settings: str) -> tuple[float, float]:
         """Requests a second, and the milliseconds that 99 of 100 do not exceed."""
         done = subprocess.run(
             ["wrk", "-t1", f"-c{connections}", f"-d{round(seconds or SECONDS)}s", "--latency", "--timeout", "10s", "-s",
              str(ROOT / "Benchmarks" / "edge.lua"), f"http://127.0.0.1:{self.ports[whom]}/v1/events"],
-            env=os.environ | {"KIND": kind, "TOKEN": self.token}, capture_output=True, text=True)
+            env=os.environ | {"KIND": kind, "TOKEN": self.token} | settings, capture_output=True, text=True)
         rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
         tail = re.search(r"99%\s+([\d.]+)(us|ms|s)", done.stdout)
         other = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)

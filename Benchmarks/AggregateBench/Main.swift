@@ -8,6 +8,8 @@
 //
 // The points are of 300 campaigns, few of them large, three metrics, a million users, two dimensions of twenty and three
 // values, in the order of time; the same ones for both. `URL` is a database of its own.
+// BENCH_CAMPAIGNS: so many campaigns. BENCH_KEPT: so many points of the 30 days before are in the windows already when
+// what is measured begins.
 // Prints: points, seconds, bytes in tables and indexes, bytes of write-ahead log, seconds of CPU here and in Postgres.
 
 import Aggregate
@@ -149,8 +151,7 @@ enum AggregateBench {
                 attempt: 1, deadline: .seconds(60), event: nil, handler: .stateful(handler), clock: SystemClock(),
                 log: log)
         }
-        let events = try (0..<partitions).map { try points.events($0) }
-        let cost = try await Cost.of(pool) {
+        @Sendable func apply(_ events: [[[Event]]]) async throws {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (number, events) in events.enumerated() {
                     group.addTask {
@@ -179,12 +180,16 @@ enum AggregateBench {
                 try await group.waitForAll()
             }
         }
+        try await apply(try (0..<partitions).map { try points.events($0, of: -points.kept..<0) })
+        let events = try (0..<partitions).map { try points.events($0, of: 0..<points.count) }
+        let cost = try await Cost.of(pool) { try await apply(events) }
         let counted = try await pool.transaction { transaction in
             try await transaction.query(
                 "SELECT coalesce(sum(count), 0)::bigint AS n FROM windows WHERE step = '1d' AND dimension = ''")[0]
                 .value("n", as: Int.self)
         }
-        guard counted == points.count else { throw Unknown(verb: "counted \(counted) of \(points.count)") }
+        let all = points.kept + points.count
+        guard counted == all else { throw Unknown(verb: "counted \(counted) of \(all)") }
         return cost
     }
 }
@@ -192,10 +197,21 @@ enum AggregateBench {
 /// The points, the same ones at every run.
 struct Points: Sendable {
     let count: Int
+    /// How many are before those: their places are below zero.
+    let kept = setting("BENCH_KEPT") ?? 0
+    private let campaigns = Double(setting("BENCH_CAMPAIGNS") ?? 300)
     /// Two hours ago, on the hour; and from there on as they come at 200 000 a second.
     private let start = Time.wallMilliseconds / 3_600_000 * 3_600_000 - 7_200_000
 
     init(_ count: Int) { self.count = count }
+
+    private static func setting(_ name: String) -> Int? {
+        unsafe getenv(name).flatMap { unsafe Int(String(cString: $0)) }
+    }
+
+    private func time(_ place: Int) -> Int64 {
+        place < 0 ? start + Int64(place) * (30 * 86_400_000 / Int64(kept)) : start + Int64(place) / 200
+    }
 
     struct Point {
         let campaign: Int
@@ -211,7 +227,7 @@ struct Points: Sendable {
 
     /// A number that only the place decides.
     private static func random(_ place: Int, _ salt: UInt64) -> UInt64 {
-        var bits = UInt64(place) &* 0x9e37_79b9_7f4a_7c15 &+ salt &* 0xbf58_476d_1ce4_e5b9
+        var bits = UInt64(bitPattern: Int64(place)) &* 0x9e37_79b9_7f4a_7c15 &+ salt &* 0xbf58_476d_1ce4_e5b9
         bits = (bits ^ bits >> 30) &* 0xbf58_476d_1ce4_e5b9
         bits = (bits ^ bits >> 27) &* 0x94d0_49bb_1331_11eb
         return bits ^ bits >> 31
@@ -222,21 +238,23 @@ struct Points: Sendable {
         let share = Double(Self.random(place, 1) >> 11) / 0x1p53
         let country = Double(Self.random(place, 2) >> 11) / 0x1p53
         return Point(
-            campaign: Int(300 * share * share * share), metric: Self.metrics[Int(Self.random(place, 3) % 5)],
-            time: start + Int64(place) / 200, cents: 100 + Self.random(place, 4) % 20_000,
+            campaign: Int(campaigns * share * share * share), metric: Self.metrics[Int(Self.random(place, 3) % 5)],
+            time: time(place), cents: 100 + Self.random(place, 4) % 20_000,
             user: Self.random(place, 5) % 1_000_000, country: UInt64(20 * country * country),
             device: Self.random(place, 6) % 3)
     }
 
     /// A partition's, as the handler gets them.
-    func events(_ partition: Int) throws -> [[Event]] {
+    func events(_ partition: Int, of places: Range<Int>) throws -> [[Event]] {
         let place = TopicPartition("metrics.points", Partition(Int32(partition)))
         var batches: [[Event]] = []
         var records: [OutgoingRecord] = []
-        for number in 0..<count {
+        for number in places {
             let point = self[number]
             if point.campaign % AggregateBench.partitions == partition { records.append(record(number, point)) }
-            guard records.count == AggregateBench.batch || number == count - 1, !records.isEmpty else { continue }
+            guard records.count == AggregateBench.batch || number == places.upperBound - 1, !records.isEmpty else {
+                continue
+            }
             batches.append(try RecordBatch(records, at: place, from: 0).map { try Event($0) })
             records = []
         }

@@ -11,6 +11,7 @@
 // that the edge writes, in bench.edge; `hundredth` for the same with a trace that is kept in one of a hundred only, in
 // bench.hundredth; by default six, those four with time and content type.
 // With REDIS_URL set, the handler remembers there what it has done; with OTEL_EXPORTER_OTLP_ENDPOINT set, it is traced.
+// BENCH_PARTITIONS is how many the topics have that `fill` makes, 6 by default.
 // Prints: records, seconds, and the milliseconds from the partitions' assignment until a first event was done
 
 import Contracts
@@ -25,7 +26,7 @@ import Tracing
 @main
 enum WorkerBench {
     static let target = TopicName("bench.outputs")
-    static let partitions = 6
+    static let partitions = unsafe getenv("BENCH_PARTITIONS").flatMap { unsafe Int(String(cString: $0)) } ?? 6
 
     static func main() async {
         let arguments = CommandLine.arguments
