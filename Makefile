@@ -77,7 +77,6 @@ prove: .build/setup release build  ## the long proofs: workers and all that they
 	$(MAKE) --no-print-directory newest
 	$(MAKE) --no-print-directory counted
 	$(MAKE) --no-print-directory fuzz
-	$(MAKE) --no-print-directory sanitize
 	@echo "make prove: all passed"
 
 SOAK_MINUTES ?= 10
