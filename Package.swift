@@ -15,6 +15,10 @@ let strict: [SwiftSetting] = [
 /// For targets that lend out spans: a view that may not outlive what it looks into.
 let lending: [SwiftSetting] = strict + [.enableExperimentalFeature("Lifetimes")]
 
+/// Memory goes from thread to thread, which costs the C library's allocator more than this one. Tests keep that one: the
+/// sanitizers have their own.
+let asShipped: [LinkerSetting] = [.linkedLibrary("jemalloc", .when(configuration: .release))]
+
 // Bottom-up: a target may depend only on targets above it in this list.
 let package = Package(
     name: "flotilla",
@@ -199,9 +203,7 @@ let package = Package(
                 "Console", "Stack", "Tracing", "Transfers", "WebAPI",
             ],
             swiftSettings: strict,
-            // Its memory goes from thread to thread, which costs the C library's allocator more. Tests keep that one:
-            // the sanitizers have their own.
-            linkerSettings: [.linkedLibrary("jemalloc", .when(configuration: .release))]
+            linkerSettings: asShipped
         ),
 
         // The shortest loops that librdkafka allows, in C: what everything else is measured against.
@@ -233,7 +235,8 @@ let package = Package(
             name: "WorkerBench",
             dependencies: ["Contracts", "Flotilla", "Kafka", "Model", "Platform", "Redis", "Tracing"],
             path: "Benchmarks/WorkerBench",
-            swiftSettings: strict
+            swiftSettings: strict,
+            linkerSettings: asShipped
         ),
 
         // What one member, one value and one merge of a sketch cost.
@@ -251,7 +254,8 @@ let package = Package(
                 "Aggregate", "Flotilla", "FlotillaTesting", "JSON", "Model", "Platform", "Postgres",
             ],
             path: "Benchmarks/AggregateBench",
-            swiftSettings: strict
+            swiftSettings: strict,
+            linkerSettings: asShipped
         ),
 
         // Tests mirror Sources. What several of them need: folders that go, dice that a seed repeats.

@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -111,10 +112,17 @@ void flotilla_keep_freed_memory(void) {
 
 void flotilla_give_back_freed_memory(void) {
     if (mallctl) {
-        // Of the heaps that there will be, and of all that there are.
+        // Of the heaps that there will be, and of those that there are: one that nobody has used yet is refused.
         ssize_t at_once = 0;
         mallctl("arenas.dirty_decay_ms", NULL, NULL, &at_once, sizeof at_once);
-        mallctl("arena.4096.dirty_decay_ms", NULL, NULL, &at_once, sizeof at_once);
+        unsigned heaps = 0;
+        size_t size = sizeof heaps;
+        if (mallctl("arenas.narenas", &heaps, &size, NULL, 0) != 0) return;
+        for (unsigned heap = 0; heap < heaps; heap++) {
+            char name[48];
+            snprintf(name, sizeof name, "arena.%u.dirty_decay_ms", heap);
+            mallctl(name, NULL, NULL, &at_once, sizeof at_once);
+        }
         return;
     }
 #ifdef M_ARENA_MAX
