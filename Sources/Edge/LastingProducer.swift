@@ -6,8 +6,8 @@ internal import Synchronization
 /// A producer that lasts: where its client can go on no more, a new one takes its place.
 ///
 /// librdkafka ends an idempotent producer for good when it cannot tell what the log has of what it sent, which versions
-/// before 2.3 do at times when a broker comes back. What was under way is answered 503, and who sends it again names the
-/// same ids, so the next one begins afresh.
+/// before 2.3 do at times when a broker comes back. What was under way is answered 503: the log may have it or not, as after
+/// a deadline, and who sends it again under the same ids is counted once.
 ///
 /// Important: `close` before the last reference goes.
 final class LastingProducer: Sendable {
@@ -75,9 +75,10 @@ final class LastingProducer: Sendable {
             }
             if !isClosed {
                 replaced.add(1)
-                log.warning("the producer could not go on, and a new one has taken its place")
+                log.error("the producer could not go on, and a new one has taken its place")
             }
-            await old.close(within: .zero)
+            // Beside what follows: the next one may need its successor meanwhile.
+            Task { await old.close(within: .seconds(1)) }
         } catch {
             log.error("the producer could not go on, and no new one could be made", [("error", error)])
         }

@@ -73,8 +73,7 @@ struct Publisher: Sendable {
         case .unknownTopic:
             Problem(
                 503, "the broker has no topic \(topic.topic.name): `flotilla topics apply` makes it", retryAfter: 5)
-        case .closed, .purged:
-            Problem(503, "this edge is stopping, or begins anew with the log: send this again", retryAfter: 1)
+        case .closed: Problem(503, "this edge is stopping: send this again", retryAfter: 1)
         case _: unacknowledged
         }
     }
