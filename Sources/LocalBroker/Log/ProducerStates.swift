@@ -64,6 +64,7 @@ struct ProducerStates {
         }
         guard header.producerEpoch >= known.epoch else { throw .invalidProducerEpoch }
         if header.producerEpoch > known.epoch {
+            if isBehindRefused(header) { throw .storage }
             guard header.baseSequence == 0 else { throw .outOfOrderSequence }
             return .next
         }

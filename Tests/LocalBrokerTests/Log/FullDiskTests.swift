@@ -96,6 +96,17 @@ import Testing
         // From now on a gap is a gap.
         #expect(throws: AppendFault.outOfOrderSequence) { try send(written + 6) }
         #expect(try !send(written + 4))
+        // The same of a newer epoch, which begins anew.
+        func renewed(_ sequence: Int32) throws {
+            try log.append(RecordBatchBuilder(count: 2).idempotent(7, epoch: 1, sequence: sequence).bytes())
+        }
+        failing.fail(atCall: 1, stayBroken: true)
+        #expect(throws: AppendFault.storage) { try renewed(0) }
+        failing.heal()
+        #expect(throws: AppendFault.storage) { try renewed(2) }
+        try renewed(0)
+        try renewed(2)
+        #expect(throws: AppendFault.outOfOrderSequence) { try renewed(6) }
     }
 
     @Test func aRefusedAppendLeavesNothing() throws {
