@@ -36,7 +36,8 @@ package struct FleetReading: Sendable {
         if let namespace = catalogs.first?.namespace {
             let others = await lags.unnamed(namespace, besides: Set(figures.keys.map { HandlerName($0) }))
             for (handler, topics) in others {
-                var found = try await lags.figures(of: handler, namespace, on: topics)
+                // A group that is nobody's here spoils nobody's figures.
+                guard var found = try? await lags.figures(of: handler, namespace, on: topics) else { continue }
                 found.isNamed = false
                 figures["\(handler)"] = found
             }

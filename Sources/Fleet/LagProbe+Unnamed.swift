@@ -16,8 +16,8 @@ extension LagProbe {
         let (known, at) = unnamed.withLock { $0 }
         let now = Time.monotonicMilliseconds
         if let at, now - at < Self.unnamedPause { return known }
-        guard let found = try? await admin.unnamedHandlers(namespace, besides: named) else { return known }
-        unnamed.withLock { $0 = (found, now) }
-        return found
+        let found = try? await admin.unnamedHandlers(namespace, besides: named)
+        unnamed.withLock { $0 = (found ?? known, now) }
+        return found ?? known
     }
 }

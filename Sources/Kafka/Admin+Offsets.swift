@@ -132,12 +132,18 @@ extension Admin {
         }
         let (client, patience, asked) = (core.client, core.patience, places.sorted())
         return try await core.lane.run("lag of \(group)") { () throws(KafkaFault) in
-            let marks = (try? client.watermarks(asked, within: patience)) ?? [:]
+            var marks: [TopicPartition: Watermarks] = [:]
+            do throws(KafkaFault) {
+                marks = try client.watermarks(asked, within: patience)
+            } catch {
+                // That nobody has told is said of each; why nobody can tell is the caller's to know.
+                guard error.kind == .timedOut else { throw error }
+            }
             var told: [TopicPartition: GroupLag] = [:]
             for (place, marks) in marks {
                 told[place] = GroupLag(committed: committed[place]?.offset, watermarks: marks)
             }
-            return GroupLags(told: told, untold: Set(asked.filter { marks[$0] == nil }))
+            return GroupLags(told: told, untold: Set(asked.filter { told[$0] == nil }))
         }
     }
 

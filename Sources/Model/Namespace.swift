@@ -23,12 +23,19 @@ public struct Namespace: Hashable, Sendable {
         GroupID(prefix.isEmpty ? "flotilla.\(handler)" : "\(prefix).flotilla.\(handler)")
     }
 
-    /// Whose group it is; nil when it is no handler's, or another fleet's.
+    /// Whose group it is; nil when it is no handler's, or another fleet's. Anybody may name a group, so what is no handler's
+    /// name is none here.
     public func handler(of group: GroupID) -> HandlerName? {
         let before = self.group("").rawValue
         guard group.rawValue.hasPrefix(before) else { return nil }
         let name = group.rawValue.dropFirst(before.count)
-        return name.isEmpty || name.contains(".") ? nil : HandlerName(String(name))
+        let isName =
+            (1...64).contains(name.utf8.count)
+            && name.utf8.allSatisfy { byte in
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || byte == UInt8(ascii: "-")
+            }
+        return isName ? HandlerName(String(name)) : nil
     }
 
     /// A Redis key.

@@ -118,7 +118,7 @@ import Testing
     @Test func aGroupIsAHandlersByItsName() {
         #expect(Namespace().handler(of: "flotilla.ingest") == "ingest" && Namespace().handler(of: "ingest") == nil)
         #expect(Namespace().handler(of: "flotilla.flotilla.ingest") == nil)
-        #expect(Namespace().handler(of: "flotilla.") == nil)
+        #expect(Namespace().handler(of: "flotilla.") == nil && Namespace().handler(of: "flotilla.a\u{1b}[2J") == nil)
         #expect(Namespace("a").handler(of: "a.flotilla.x") == "x" && Namespace("a").handler(of: "flotilla.x") == nil)
     }
 }
