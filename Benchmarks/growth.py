@@ -1,8 +1,8 @@
 """How the cost of one event grows: with how many come together, with keys, with partitions, and with what is kept already.
 
 Costs are microseconds of processor time an event, of each process that takes part: a busy machine moves them less than it
-moves seconds. Sizes are measured in turns, ROUNDS times; the tables have the medians, and how many times as much as at the
-first size all of it takes.
+moves seconds. Each size is measured ROUNDS times, in turns where it is nothing that grows; the tables have the medians, and how
+many times as much as at the first size all of it takes.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def partitions(broker_of: Callable[..., object]) -> None:
 
 
 def kept_in_the_log(broker_of: Callable[..., object]) -> None:
-    """Publishing and reading a topic that has more and more in it: what is read are the last million."""
+    """Publishing to a topic that has more and more in it: at least so many, for the rounds add theirs."""
     broker = broker_of("growth", fsync="interval")
     try:
         broker.create("growth")
