@@ -57,8 +57,8 @@ private func gather(_ text: [UInt8]) {
     let lines = text.split(separator: 10, omittingEmptySubsequences: false).map(Array.init)
     for (number, line) in lines.enumerated() { unsafe block.append(line.span.bytes, number) }
     guard let document = block.parsed else { return }
-    for (place, value) in document.root.elements.enumerated() {
-        guard place < block.count, block.holds(value, place) else { break }
+    for (place, (value, range)) in zip(document.root.elements, document.root.elementRanges).enumerated() {
+        guard place < block.count, block.holds(range, place) else { break }
         let alone = try? JSONDocument(parsing: lines[place])
         require(alone?.root == value, "line \(place) is another value by itself")
     }
