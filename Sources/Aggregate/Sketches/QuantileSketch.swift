@@ -13,6 +13,9 @@
 /// storing 31 000, reading 76 000.
 package struct QuantileSketch: Hashable, Sendable {
     private static let version: UInt8 = 1
+    /// More than anybody can have put in: two millions a second for a thousand years. What was stored by somebody else
+    /// says more at times, and counts that stop at the end of their range tell other quantiles when they are merged.
+    private static let mostValues: Int64 = 1 << 56
 
     /// Ascending, and how many values are in each; beside each other, as a search reads only the first.
     private var buckets: [Int16] = []
@@ -145,6 +148,7 @@ package struct QuantileSketch: Hashable, Sendable {
             counts.append(values)
         }
         if let last = buckets.last, last != QuantileBuckets.bucket(of: highest) { throw .damaged }
+        guard self.count <= Self.mostValues else { throw .damaged }
         try reader.finish()
     }
 

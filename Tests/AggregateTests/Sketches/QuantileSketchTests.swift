@@ -133,10 +133,13 @@ import Testing
     @Test func countsStopAtTheirEnd() throws {
         var sketch = QuantileSketch()
         for units: Int64 in [-7, 0, 7] { sketch.insert(Micros(unchecked: units)) }
-        for _ in 0..<70 { sketch.merge(sketch) }
+        for _ in 0..<50 { sketch.merge(sketch) }
+        #expect(try QuantileSketch(stored: sketch.stored) == sketch)
+        // Nobody can have put in so many.
+        for _ in 50..<70 { sketch.merge(sketch) }
         #expect(sketch.count == .max)
         #expect(sketch.quantiles(percents: [0, 50, 100]).count == 3)
         sketch.insert(.zero)
-        #expect(try QuantileSketch(stored: sketch.stored) == sketch)
+        #expect(throws: SketchFault.damaged) { try QuantileSketch(stored: sketch.stored) }
     }
 }

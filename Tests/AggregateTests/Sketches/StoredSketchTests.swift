@@ -108,6 +108,17 @@ import Testing
         #expect(accepted > 0, "none got beyond the check; seed \(seed)")
     }
 
+    /// Two values, each there more often than can be counted: merged with itself it would tell another highest quantile.
+    @Test func countsThatNobodyCanHaveCountedAreDamage() throws {
+        let few: [UInt8] = [1, 2, 1, 2, 5, 1, 6]
+        #expect(try QuantileSketch(stored: sealed(few, .quantiles)).count == 11)
+        // 2 to the power of 62, as a number of nine bytes.
+        let many = [UInt8](repeating: 0x80, count: 8) + [0x40]
+        let (first, second) = (Array(few[..<4]), Array(few[5...]))
+        #expect(throws: SketchFault.damaged) { try QuantileSketch(stored: sealed(first + many + second, .quantiles)) }
+        #expect(throws: SketchFault.damaged) { try QuantileSketch(stored: sealed(few.dropLast() + many, .quantiles)) }
+    }
+
     private func sealed(_ bytes: [UInt8], _ kind: SealedKind) -> [UInt8] {
         let check = UInt32(truncatingIfNeeded: StableHash.of(bytes.span, seed: kind.rawValue))
         return bytes + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: check >> $0) }
