@@ -29,13 +29,7 @@ public struct Namespace: Hashable, Sendable {
         let before = self.group("").rawValue
         guard group.rawValue.hasPrefix(before) else { return nil }
         let name = group.rawValue.dropFirst(before.count)
-        let isName =
-            (1...64).contains(name.utf8.count)
-            && name.utf8.allSatisfy { byte in
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || byte == UInt8(ascii: "-")
-            }
-        return isName ? HandlerName(String(name)) : nil
+        return HandlerName.isName(name) ? HandlerName(String(name)) : nil
     }
 
     /// A Redis key.

@@ -17,7 +17,7 @@ struct ConsumerReader {
     init(_ node: YamlNode, path: String, _ notes: FieldReader.Notes) {
         fields = FieldReader(node, path: path, known: Self.keys, notes: notes)
         let name = fields.value("handler", "a name of lower-case letters, digits and dashes, at most 64") { text, _ in
-            Self.isHandlerName(text) ? HandlerName(text) : nil
+            HandlerName.isName(text) ? HandlerName(text) : nil
         }
         guard let name else {
             if notes.places[path + "handler"] == nil {
@@ -28,17 +28,6 @@ struct ConsumerReader {
         var policy = ConsumerPolicy(handler: name)
         if name == .deadLetters { readDeadLetters(&policy) } else { read(&policy) }
         self.policy = policy
-    }
-
-    static func isHandlerName(_ text: String) -> Bool {
-        (1...64).contains(text.utf8.count) && !text.hasPrefix("-") && !text.hasSuffix("-")
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
-                    true
-                case _: false
-                }
-            }
     }
 
     /// It is special: in order, once by its own state, without retries and dead letters.
