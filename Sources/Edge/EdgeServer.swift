@@ -13,7 +13,7 @@ package import Tracing
 /// Important: `stop` before the last reference goes.
 package final class EdgeServer: Sendable {
     private let edge: Edge
-    private let producer: LastingProducer
+    let producer: LastingProducer
     private let admin: Admin
     private let server: HTTPServer
     private let adminServer: AdminServer?
@@ -51,7 +51,7 @@ package final class EdgeServer: Sendable {
         }
         let namespace = configuration.catalog.namespace
         let open = configuration.catalog.topics.filter { $0.publish != .no }.map { namespace.topic($0.name) }
-        let health = Health.edge(admin, topics: Set(open), redis: redis, version: configuration.version)
+        let health = Health.edge(admin, producer, topics: Set(open), redis: redis, version: configuration.version)
         let edge = Edge(configuration, producer: producer, health: health, redis: redis, log: log, tracer: tracer)
         self.edge = edge
         self.producer = producer

@@ -5,13 +5,15 @@ internal import Redis
 
 extension Health {
     /// What an edge depends on. `topics`: what clients may publish to, by its names on the broker.
-    static func edge(_ admin: Admin, topics: Set<TopicName>, redis: RedisClient?, version: String) -> Health {
+    static func edge(
+        _ admin: Admin, _ producer: LastingProducer, topics: Set<TopicName>, redis: RedisClient?, version: String
+    ) -> Health {
         var probes = [
             Probe("kafka") {
                 do throws(KafkaFault) {
                     let found = try await admin.topics()
                     let missing = topics.filter { found[$0] == nil }.sorted()
-                    guard !missing.isEmpty else { return nil }
+                    guard !missing.isEmpty else { return producer.trouble }
                     return
                         "the broker has no \(missing.map(\.rawValue).joined(separator: ", ")): run `flotilla topics apply`"
                 } catch { return "\(error)" }

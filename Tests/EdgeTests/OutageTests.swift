@@ -1,9 +1,10 @@
-import Edge
 import HTTP
 import JSON
 import Kafka
 import TestSupport
 import Testing
+
+@testable import Edge
 
 @Suite(.inTurns) struct OutageTests {
     @Test func withoutTheLogNothingIsAcknowledgedAndAfterwardsAllIsAsBefore() async throws {
@@ -49,6 +50,49 @@ import Testing
             // The first, and those since.
             #expect(try await site.read("events.raw", count: 3).count >= 3)
         }
+    }
+
+    /// What each new producer ends for, a right that is lacking, say, is told to who balances load.
+    @Test func anEdgeWhoseProducersAllEndIsNotReady() async throws {
+        try await EdgeSite.with { site in
+            let client = try site.client()
+            try await eventually { try await client.ask("GET", "/readyz").status == 200 }
+            let fault = KafkaFault(KafkaFault.Code(rawValue: 31), "it may not", at: .init("produce"), isFatal: true)
+            let ending = Task {
+                var number = 0
+                while !Task.isCancelled {
+                    await site.edge.producer.replace(LastingProducer.Ending(number: number, fault: fault))
+                    number += 1
+                }
+            }
+            defer { ending.cancel() }
+            try await eventually {
+                let health = try await client.ask("GET", "/healthz")
+                let detail = try health.json.at(pointer: "/dependencies/kafka/detail")?.string ?? ""
+                return health.status == 503 && detail.contains(" producers in a row could not go on, the last for: ")
+                    && detail.contains("it may not")
+            }
+            try await eventually { try await client.ask("GET", "/readyz").status == 503 }
+            #expect(try await site.metric("flotilla_edge_producers_replaced_total") >= 2)
+        }
+    }
+
+    @Test func oneEndIsNoTroubleAndTheNextOfARowComeLater() {
+        var lives = ProducerLives(began: 0)
+        #expect(lives.end(at: 60_000, of: "a") == .seconds(1) && lives.trouble(at: 60_000) == nil)
+        lives.begin(at: 60_001)
+        let pauses = (0..<4).map { (round: Int64) -> Duration in
+            let now: Int64 = 61_000 + round * 9000
+            defer { lives.begin(at: now + 1) }
+            return lives.end(at: now, of: "b")
+        }
+        #expect(pauses == [.seconds(2), .seconds(4), .seconds(8), .seconds(8)])
+        #expect(lives.trouble(at: 90_000) == "5 producers in a row could not go on, the last for: b")
+        // The fifth lasts.
+        #expect(lives.trouble(at: 98_002) == nil)
+        // One that has no successor is one more, however long ago it began.
+        #expect(lives.end(at: 200_000, of: "c") == .seconds(1) && lives.end(at: 300_000, of: "d") == .seconds(2))
+        #expect(lives.trouble(at: 900_000) == "2 producers in a row could not go on, the last for: d")
     }
 
     /// A stream that the log fails under says from where to go on, and going on there loses nothing.
