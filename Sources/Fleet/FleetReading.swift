@@ -48,7 +48,7 @@ package struct FleetReading: Sendable {
             let place = pause.partition.map { ", partition \($0)" } ?? ""
             // Also of one that nobody works for: who looks finds out why.
             let name = pause.handler.rawValue
-            figures[name, default: HandlerFigures(name)].standing.append(
+            figures[name, default: Self.heard(name)].standing.append(
                 "paused\(place)\(who.isEmpty ? "" : " (\(who))")")
             figures[name]?.standingPartitions.append(pause.partition?.rawValue)
         }
@@ -57,13 +57,19 @@ package struct FleetReading: Sendable {
             .sorted { $0.handler < $1.handler }
     }
 
+    /// Of a handler that neither a topic file nor a group names, its workers or an operator do.
+    private static func heard(_ name: String) -> HandlerFigures {
+        var figures = HandlerFigures(name)
+        // Every fleet has the program of this one.
+        figures.isNamed = HandlerName(name) == .deadLetters
+        return figures
+    }
+
     /// Notes how fast records came since an earlier reading.
     package mutating func compare(with earlier: FleetReading, after seconds: Double) {
-        guard seconds > 0 else { return }
         let before = Dictionary(earlier.handlers.map { ($0.handler, $0) }) { first, _ in first }
         for index in handlers.indices {
-            guard let old = before[handlers[index].handler] else { continue }
-            handlers[index].incoming = max(0, handlers[index].rate + Double(handlers[index].lag - old.lag) / seconds)
+            if let old = before[handlers[index].handler] { handlers[index].compare(with: old, after: seconds) }
         }
     }
 
@@ -79,7 +85,7 @@ package struct FleetReading: Sendable {
             names.append(name)
             let own = one["partitions"].map { $0.elements.compactMap(\.string) } ?? []
             partitions += own
-            var found = figures[name] ?? HandlerFigures(name)
+            var found = figures[name] ?? Self.heard(name)
             // Of a group that is new the broker has not told yet.
             let numbers = own.compactMap { $0.split(separator: "/").last.flatMap { Int($0) } }
             found.partitions = max(found.partitions, (numbers.max() ?? -1) + 1)

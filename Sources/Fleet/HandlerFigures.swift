@@ -14,6 +14,8 @@ package struct HandlerFigures: Hashable, Sendable {
     package var rate = 0.0
     /// Records that wait, by partition number.
     package var waiting: [Int32: Int64] = [:]
+    /// Whether all partitions have said how many.
+    package var isTold = true
     /// How long the oldest of them has waited; nil when nobody could be asked.
     package var behind: Double?
     /// Records a second that come; nil when it was looked at once only.
@@ -32,6 +34,13 @@ package struct HandlerFigures: Hashable, Sendable {
     package init(_ handler: String) { self.handler = handler }
 
     package var lag: Int64 { waiting.values.reduce(0, +) }
+
+    /// Notes how fast records came since an earlier look. A partition that was silent in one of the two would look as if
+    /// all that waits in it had come, or gone, in between.
+    package mutating func compare(with earlier: HandlerFigures, after seconds: Double) {
+        guard seconds > 0, isTold, earlier.isTold else { return }
+        incoming = max(0, rate + Double(lag - earlier.lag) / seconds)
+    }
 
     package func write(to json: inout JSONWriter, advice: String?) {
         json.member("handler", handler)

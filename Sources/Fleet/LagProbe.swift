@@ -55,7 +55,8 @@ package final class LagProbe: Sendable {
             waiting[place] = next
         }
         // Where one leader has not told, nobody knows how old the oldest is.
-        guard told.count == places.count else { return figures }
+        figures.isTold = told.count == places.count
+        guard figures.isTold else { return figures }
         figures.behind = waiting.isEmpty ? 0 : try await age(of: waiting, consumer)
         return figures
     }

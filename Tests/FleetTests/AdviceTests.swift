@@ -38,6 +38,24 @@ import Testing
         #expect(Advice.needed(figures) == 6)
     }
 
+    /// A leader that hangs for one look is no flood when it is back, and nothing has come to an end while it hangs.
+    @Test func whatWasNotToldForALookHasNotComeMeanwhile() {
+        var (before, now) = (busy, busy)
+        now.incoming = nil
+        before.waiting[5] = nil
+        before.isTold = false
+        now.compare(with: before, after: 2)
+        #expect(now.incoming == nil)
+        before.compare(with: now, after: 2)
+        #expect(before.incoming == busy.incoming)
+        var later = now
+        later.waiting[5] = 1200
+        later.compare(with: now, after: 2)
+        #expect(later.incoming == 1100)
+        later.compare(with: now, after: 0)
+        #expect(later.incoming == 1100)
+    }
+
     @Test func saysWhenMoreCannotHelp() throws {
         var figures = busy
         figures.workers = 6
