@@ -51,12 +51,15 @@ struct GroupCheck: Sendable {
         do throws(KafkaFault) {
             let look = try await GroupLook(first.topics, admin)
             note(look, still: try await look.still(since: first, admin), after: time)
-        } catch { fault = error }
+        } catch { note(error) }
     }
 
     mutating func note(_ look: GroupLook, still: [TopicPartition: Offset], after time: String) {
         (last, self.still, self.time) = (look, still, time)
     }
+
+    /// It could not be looked at again.
+    mutating func note(_ fault: KafkaFault) { self.fault = fault }
 
     private var getsOnElsewhere: Bool { !still.isEmpty && last.waits(beside: still) }
 
@@ -71,12 +74,17 @@ struct GroupCheck: Sendable {
         case unasked
     }
 
+    private static let coordinator = "see the broker that coordinates its group: it answers nothing, or is gone"
     private static let outOfTheWay =
         "\(Program.name) tail shows the record, \(Program.name) skip takes it out of the way; restart that worker"
 
     func finding(_ voice: Voice) -> Finding {
-        if let fault { return Self.unseen(last.subject, fault) }
         var finding = judged(voice)
+        if let fault {
+            finding.detail += "; it could not be looked at again: \(fault)"
+            finding.state = max(finding.state, .warning)
+            finding.advice = finding.advice ?? Self.coordinator
+        }
         if !last.untold.isEmpty {
             finding.detail += "; how much waits in \(list(last.untold)) was not told"
             finding.state = max(finding.state, .warning)
@@ -100,37 +108,63 @@ struct GroupCheck: Sendable {
                 } else { "see its workers' logs; with REDIS_URL they say themselves what they are at" }
             return found(.warning, nothing + list(still.keys), advice)
         }
+        // What is known of each of them; of several, each is told, the worst first.
+        var rest = Set(still.keys)
+        var found: [Fact] = []
+        let explained = rest.filter { !words.reasons(for: $0).isEmpty }
+        rest.subtract(explained)
+        if !explained.isEmpty {
+            let reasons = explained.reduce(into: Set<String>()) { $0.formUnion(words.reasons(for: $1)) }
+            found.append(
+                Fact(
+                    .failed, explained, "stands still: \(reasons.sorted().joined(separator: "; "))",
+                    "it goes on by itself when that is over; what an operator paused, with \(Program.name) resume "
+                        + "\(last.topics.name)"))
+        }
+        let overdue = rest.filter { words.work[$0.description]?.isOverdue == true }
+        if !overdue.isEmpty {
+            found.append(
+                Fact(.warning, overdue, "a call is over its deadline: \(list(overdue, words))", Self.outOfTheWay))
+        }
+        let idle = rest.filter { words.has($0) && words.work[$0.description] == nil }
+        if !idle.isEmpty {
+            found.append(
+                Fact(
+                    .warning, idle, nothing + list(idle),
+                    "its handler is not called for it: the worker's log says what it waits for"))
+        }
         // Others of its workers may speak, which know nothing of these.
-        let (heard, unheard) = (still.keys.filter(words.has), still.keys.filter { !words.has($0) })
-        let silence = "nobody who has it has said anything meanwhile: see whether its worker runs, and its log"
-        let reasons = words.reasons(for: heard)
-        guard reasons.isEmpty else {
-            let advice =
-                "it goes on by itself when that is over; what an operator paused, with \(Program.name) resume \(last.topics.name)"
-            let what = "stands still: \(reasons.joined(separator: "; "))"
-            guard !unheard.isEmpty else { return found(.failed, what, advice) }
-            return found(
-                .failed, "\(what); and \(nothing)\(list(unheard))", "\(advice). Of \(list(unheard)), \(silence)")
-        }
-        guard unheard.isEmpty else { return found(.warning, nothing + list(unheard), silence) }
-        let idle = still.keys.filter { words.work[$0.description] == nil }
-        guard idle.isEmpty else {
-            return found(
-                .warning, nothing + list(idle),
-                "its handler is not called for it: the worker's log says what it waits for")
-        }
-        let overdue = still.keys.filter { words.work[$0.description]?.isOverdue == true }
-        guard overdue.isEmpty else {
-            return found(.warning, "a call is over its deadline: \(list(overdue, words))", Self.outOfTheWay)
+        let unheard = rest.filter { !words.has($0) }
+        if !unheard.isEmpty {
+            found.append(
+                Fact(
+                    .warning, unheard, nothing + list(unheard),
+                    "nobody who has it has said anything meanwhile: see whether its worker runs, and its log"))
         }
         // A call that takes its time is no trouble, nor is a record that is tried again.
-        return found(.ok, "is at \(list(still.keys, words))")
+        guard let worst = found.first else { return self.found(.ok, "is at \(list(still.keys, words))") }
+        let others = found.dropFirst().map { "Of \(list($0.places)), \($0.advice)" }
+        return self.found(
+            worst.state, found.map(\.what).joined(separator: "; and "),
+            ([worst.advice] + others).joined(separator: ". "))
+    }
+
+    /// What is known of some of the partitions in which nothing is finished.
+    private struct Fact {
+        let state: Finding.State
+        let places: Set<TopicPartition>
+        let what: String
+        let advice: String
+
+        init(_ state: Finding.State, _ places: Set<TopicPartition>, _ what: String, _ advice: String) {
+            (self.state, self.places, self.what, self.advice) = (state, places, what, advice)
+        }
     }
 
     private static func unseen(_ subject: String, _ fault: KafkaFault) -> Finding {
         Finding(
             subject: subject, state: .failed, detail: "cannot be looked at: \(fault)",
-            advice: "see the broker that coordinates its group: it answers nothing, or is gone")
+            advice: coordinator)
     }
 
     private func found(_ state: Finding.State, _ what: String, _ advice: String? = nil) -> Finding {

@@ -45,12 +45,11 @@ struct WorkerWords: Sendable {
     /// Whether somebody speaks who has it.
     func has(_ place: TopicPartition) -> Bool { partitions.contains(place.description) }
 
-    /// Why nothing is done in these.
-    func reasons(for places: some Collection<TopicPartition>) -> [String] {
-        guard !places.isEmpty else { return [] }
-        let numbers = Set(places.map { Int64($0.partition.rawValue) })
-        let said = pauses.filter { $0.key.map(numbers.contains) ?? true }.values.joined()
-        return (missing.map { "\($0) is missing" } + said).sorted()
+    /// Why nothing is done in it; known only from who has it.
+    func reasons(for place: TopicPartition) -> Set<String> {
+        guard has(place) else { return [] }
+        let said = pauses.filter { $0.key == nil || $0.key == Int64(place.partition.rawValue) }.values.joined()
+        return Set(missing.map { "\($0) is missing" }).union(said)
     }
 
     private mutating func add(_ handler: JSONValue) {

@@ -77,8 +77,34 @@ import Testing
         #expect(other.detail.hasSuffix("is at events 5 at offset 0, for 9 s of the 60 s that a call may take"))
         let own = finding([3: 1, 5: 1], odd + pause + work)
         #expect(own.state == .failed && own.detail.hasSuffix("stands still: ada paused partition 3: audit"))
+        // One that is paused says nothing for another whose call does not come back, nor for one that nobody calls.
+        let late = #","work":[{"partition":"events/5","took_ms":90000,"deadline_ms":60000}]"#
+        let each = finding([1: 1, 3: 1, 5: 1], odd + pause + late)
+        #expect(each.state == .failed)
+        #expect(
+            each.detail.hasSuffix(
+                "stands still: ada paused partition 3: audit; and a call is over its deadline: "
+                    + "events 5 at offset 0, for 90 s of the 60 s that a call may take; "
+                    + "and finished nothing in three seconds of events 1 at offset 0"))
+        let advice = try #require(each.advice)
+        #expect(advice.contains("resume tested. Of events 5 at offset 0, ") && advice.contains(". Of events 1 at "))
         let all = finding([5: 1], odd + #","operator":[{"reason":"audit","by":"ada"}]"#)
         #expect(all.state == .failed && all.detail.hasSuffix("stands still: ada paused it: audit"))
+    }
+
+    /// The first look still stands.
+    @Test func aSecondLookThatFailsTakesNothingBack() throws {
+        let gone = KafkaFault(KafkaFault.Code(rawValue: -185), "no answer", at: KafkaFault.Site("describe groups"))
+        var check = GroupCheck(look([0: 7], members: 0))
+        let alone = check.finding(.unasked)
+        check.note(gone)
+        let finding = check.finding(.unasked)
+        #expect(finding.state == .warning && finding.advice == alone.advice)
+        #expect(finding.detail.hasPrefix(alone.detail + "; it could not be looked at again: "))
+        check = GroupCheck(look([0: 7]))
+        check.note(gone)
+        #expect(check.finding(.unasked).state == .warning)
+        #expect(try #require(check.finding(.unasked).advice).contains("see the broker that coordinates its group"))
     }
 
     @Test func whatWasNotToldIsNamedAndTheRestIsJudged() throws {
