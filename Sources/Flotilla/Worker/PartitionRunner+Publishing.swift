@@ -78,11 +78,13 @@ extension PartitionRunner {
                 sent.append(disposal)
             }
             let spans = sent.indices.map { copySpan(of: sent[$0], to: batch.topics[Int(batch.entries[$0].topic)]) }
-            for disposal in sent { addOutcome(of: disposal, to: &batch) }
             guard let refused = await delivered(core.publisher.begin(batch)) else { return false }
             for (place, span) in spans.enumerated() { end(span, refused[place]) }
             let passed = sent.indices.filter { refused[$0] == nil }.map { sent[$0] }
-            guard await conclude(passed.map { ($0.ticket, $0.ending) }) else { return false }
+            // Told once it is so: a copy may be refused, or not be there yet when this process dies.
+            var outcomes = OutgoingBatch()
+            for disposal in passed { addOutcome(of: disposal, to: &outcomes) }
+            guard await tell(outcomes), await conclude(passed.map { ($0.ticket, $0.ending) }) else { return false }
             count(passed)
             let gone = Set(passed.map(\.ticket))
             left.removeAll { gone.contains($0.ticket) }
@@ -164,8 +166,12 @@ extension PartitionRunner {
     func tellOutcomes(of jobs: [EventJob], _ outcome: String) async -> Bool {
         var batch = OutgoingBatch()
         for job in jobs { addOutcome(outcome, of: job, to: &batch) }
-        guard !batch.isEmpty else { return true }
-        return await delivered(core.publisher.begin(batch)) != nil
+        return await tell(batch)
+    }
+
+    private func tell(_ outcomes: OutgoingBatch) async -> Bool {
+        guard !outcomes.isEmpty else { return true }
+        return await delivered(core.publisher.begin(outcomes)) != nil
     }
 
     func addOutcome(_ outcome: String, of job: EventJob, to batch: inout OutgoingBatch) {

@@ -78,9 +78,10 @@ class Site(Fleet):
     def read(self, topic: str) -> list:
         """All that is in a topic."""
         consumer = Consumer({"bootstrap.servers": self.broker, "group.id": f"check {random.random()}", "enable.partition.eof": True})
-        consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+        count = self.partitions(topic)
+        consumer.assign([TopicPartition(topic, number, 0) for number in range(count)])
         found, ends = [], 0
-        while ends < PARTITIONS:
+        while ends < count:
             for message in consumer.consume(1000, 1):
                 if message.error() is None:
                     found.append(message)

@@ -180,3 +180,22 @@ def test_what_no_topic_takes_is_not_told_done(site: Site) -> None:
     until(lambda: site.states() == {"resolved": 20}, "all to be handled")
     assert len(site.read("orders.priced")) == 20
     assert [line["verb"] for line in site.dlq("audit")] == ["replay", "jobs cancel", "replay"]
+
+
+def test_what_dies_again_is_told_dead_when_its_letter_is_there(site: Site) -> None:
+    """Its topic takes no copy for a while: until then nobody knows how the replay ends."""
+    site.broken.write_text("fr")
+    site.follow()
+    site.handle("pricer")
+    site.publish(orders(3, "fr"))
+    until(lambda: site.states() == {"open": 3}, "the dead letters")
+    configure(site, "orders.pricer.dlq", "max.message.bytes", 100)
+    words = [site.parts["deadletters"].command[0], "dlq", "replay", "--confirm", "3"]
+    with subprocess.Popen(words, env=site.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as replay:
+        until(lambda: "stopped: a dead letter cannot be written" in (site.folder / "pricer.log").read_text(), "the worker")
+        assert site.read("flotilla.outcomes") == [] and site.states() == {"replaying": 3}
+        configure(site, "orders.pricer.dlq", "max.message.bytes", 1_000_000)
+        said, _ = replay.communicate(timeout=120)
+    assert replay.returncode == 1 and "failed again" in said, said
+    until(lambda: site.states() == {"open": 3}, "the dead letters of the replay")
+    assert [json.loads(message.value())["outcome"] for message in site.read("flotilla.outcomes")] == ["dead:permanent"] * 3
