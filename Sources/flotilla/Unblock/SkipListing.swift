@@ -90,19 +90,13 @@ extension Command {
         of handler: HandlerName, _ place: DlqPlace
     ) async throws -> GroupLags {
         guard let client = place.client else { throw Refused("KAFKA_BROKERS is not set") }
-        let admin = try Admin(client, patience: .seconds(10))
-        do {
+        return try await Admin.use(client) { admin in
             let families = try await admin.topics(nil).keys.compactMap { DeadLetter.family(of: $0, place.namespace) }
             let sources = families.filter { $0.handler == handler }.map { place.namespace.topic($0.source) }
             guard !sources.isEmpty else {
                 throw Refused("no topic is read by \(handler) here: \(Program.name) topics apply makes them")
             }
-            let lags = try await admin.lag(of: place.namespace.group(handler), on: Set(sources))
-            await admin.close()
-            return lags
-        } catch {
-            await admin.close()
-            throw error
+            return try await admin.lag(of: place.namespace.group(handler), on: Set(sources))
         }
     }
 }
