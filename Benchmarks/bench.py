@@ -33,6 +33,7 @@ from deadletters import deadletters
 from edge import edge
 from growth import growth
 from ports import free_port
+from processes import Redis
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build" / "release"
@@ -183,19 +184,15 @@ def workers() -> None:
     """A worker whose handler does next to nothing, over events with a CloudEvents envelope of six headers; then what the
     envelope makes of it."""
     broker = Broker("worker", fsync="interval")
-    folder = Path(tempfile.mkdtemp(prefix="flotilla-bench-"))
-    redis = subprocess.Popen(
-        ["redis-server", "--port", "0", "--unixsocket", folder / "redis.sock", "--dir", folder, "--save", ""],
-        stdout=subprocess.DEVNULL)
-    url = f"unix://{folder}/redis.sock"
+    redis = Redis()
     groups = [("One worker process; once: remembered in a Redis beside it", [
         ("C, reads and drops", "RawClient", ("bench.events", "consume"), (), {}),
         ("C, unpacks the headers too", "RawClient", ("bench.events", "headers"), (), {}),
         ("Swift client, copies the headers too", "WorkerBench", ("read",), (), {}),
         ("worker, no-op", "WorkerBench", ("noop",), (), {}),
         ("worker, 2 fields, 1 output", "WorkerBench", ("transform",), (), {}),
-        ("worker, no-op, once", "WorkerBench", ("noop",), (), {"REDIS_URL": url}),
-        ("worker, 2 fields, 1 output, once", "WorkerBench", ("transform",), (), {"REDIS_URL": url}),
+        ("worker, no-op, once", "WorkerBench", ("noop",), (), {"REDIS_URL": redis.url}),
+        ("worker, 2 fields, 1 output, once", "WorkerBench", ("transform",), (), {"REDIS_URL": redis.url}),
     ])]
     for envelope, what in (("minimal", "the 4 attributes that CloudEvents requires"), ("edge", "the edge's 9 headers")):
         groups.append((f"The same with {what}", [
@@ -219,10 +216,8 @@ def workers() -> None:
                         one.figures.append(first[0])
                 progress(round_number * len(runs) + number + 1, ROUNDS * len(runs), case.name)
     finally:
-        redis.terminate()
-        redis.wait()
+        redis.close()
         broker.close()
-        shutil.rmtree(folder, ignore_errors=True)
     for title, cases in tables:
         table(title, cases)
     table("From the assignment of partitions until a first event is done", firsts, False)

@@ -9,27 +9,18 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from edge import BUILD, Site
+from processes import Redis, processor
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 RECORDS = int(os.environ.get("BENCH_RECORDS", "1000000"))
-TICKS = os.sysconf("SC_CLK_TCK")
 
 Costs = dict[str, float]
-
-
-def used(pid: int) -> float:
-    """Seconds of processor time that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def program(name: str, *arguments: object, **settings: str) -> tuple[list[float], float]:
@@ -84,11 +75,11 @@ def together() -> None:
         parts = {"edge": site.edge.pid, "broker": site.processes[0].pid, "redis": redis.pid}
 
         def run(size: int) -> Costs:
-            before = {name: used(pid) for name, pid in parts.items()}
+            before = {name: processor(pid) for name, pid in parts.items()}
             seconds = 3
             requests = site.wrk("edge", 64 if size == 1 else 16, "event" if size == 1 else "list", seconds,
                                 SIZE=str(size))[0] * seconds
-            return {name: (used(pid) - before[name]) / (requests * size) * 1e6 for name, pid in parts.items()}
+            return {name: (processor(pid) - before[name]) / (requests * size) * 1e6 for name, pid in parts.items()}
 
         Growth("Events a request, as an array", [
             (f"{size:,}", lambda size=size: run(size)) for size in (1, 10, 100, 500)]).measure()
@@ -106,9 +97,9 @@ def partitions(broker_of: Callable[..., object]) -> None:
 
         def run(count: int) -> Costs:
             broker = brokers[count].process.pid
-            before = used(broker)
+            before = processor(broker)
             _, cost = program("WorkerBench", brokers[count].address, "transform", RECORDS, BENCH_PARTITIONS=str(count))
-            return {"worker": cost / RECORDS * 1e6, "broker": (used(broker) - before) / RECORDS * 1e6}
+            return {"worker": cost / RECORDS * 1e6, "broker": (processor(broker) - before) / RECORDS * 1e6}
 
         Growth("Partitions, a worker that reads two fields and publishes an output", [
             (f"{count}", lambda count=count: run(count)) for count in brokers]).measure()
@@ -124,9 +115,9 @@ def kept_in_the_log(broker_of: Callable[..., object]) -> None:
         broker.create("growth")
 
         def run() -> Costs:
-            before = used(broker.process.pid)
+            before = processor(broker.process.pid)
             _, cost = program("RawClient", broker.address, "growth", "produce", RECORDS, 300)
-            return {"client": cost / RECORDS * 1e6, "broker": (used(broker.process.pid) - before) / RECORDS * 1e6}
+            return {"client": cost / RECORDS * 1e6, "broker": (processor(broker.process.pid) - before) / RECORDS * 1e6}
 
         growth = Growth("Records in the log already, publishing a million more", [
             (f"{size} million", run) for size in (0, 5, 10, 20)])
@@ -147,11 +138,7 @@ def kept_in_the_log(broker_of: Callable[..., object]) -> None:
 def ids_kept(broker_of: Callable[..., object]) -> None:
     """A worker's memory of what it has done, with more and more in it."""
     broker = broker_of("growth-once", fsync="interval")
-    folder = Path(tempfile.mkdtemp(prefix="flotilla-bench-"))
-    redis = subprocess.Popen(
-        ["redis-server", "--port", "0", "--unixsocket", folder / "redis.sock", "--dir", folder, "--save", ""],
-        stdout=subprocess.DEVNULL)
-    url = f"unix://{folder}/redis.sock"
+    redis = Redis()
     count = min(RECORDS, 200_000)
     try:
         program("WorkerBench", broker.address, "fill", count)
@@ -160,21 +147,19 @@ def ids_kept(broker_of: Callable[..., object]) -> None:
         for wanted in (0, 1, 2, 4):
             while remembered < wanted * 1_000_000:
                 # Each run is a handler of its own, so its ids are new ones.
-                program("WorkerBench", broker.address, "noop", count, REDIS_URL=url)
+                program("WorkerBench", broker.address, "noop", count, REDIS_URL=redis.url)
                 remembered += count
             costs = []
             for _ in range(ROUNDS):
-                before = used(redis.pid)
-                _, cost = program("WorkerBench", broker.address, "noop", count, REDIS_URL=url)
-                costs.append({"worker": cost / count * 1e6, "redis": (used(redis.pid) - before) / count * 1e6})
+                before = processor(redis.process.pid)
+                _, cost = program("WorkerBench", broker.address, "noop", count, REDIS_URL=redis.url)
+                costs.append({"worker": cost / count * 1e6, "redis": (processor(redis.process.pid) - before) / count * 1e6})
                 remembered += count
             growth.found[f"{wanted} million"] = costs
         growth.tell()
     finally:
-        redis.terminate()
-        redis.wait()
+        redis.close()
         broker.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def windows(postgres_of: Callable[[], object]) -> None:

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from edge import FLOTILLA, ROUNDS, SECONDS, Site, wait_for
 from ports import free_port
+from processes import processor
 
 OFF = {"LIBRDKAFKA_STATISTICS_INTERVAL_MS": "0"}
 CONNECTIONS = 64
@@ -178,10 +179,3 @@ def edge() -> None:
     finally:
         watched.end()
         site.end()
-
-
-def processor(process: int) -> float:
-    """Seconds of processor time that a process has taken."""
-    with open(f"/proc/{process}/stat") as file:
-        words = file.read().rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
