@@ -76,6 +76,7 @@ prove: .build/setup release build  ## the long proofs: workers and all that they
 	    $(PYTHON) -m pytest -q -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live/deploy
 	$(MAKE) --no-print-directory newest
 	$(MAKE) --no-print-directory counted
+	$(MAKE) --no-print-directory fuzz
 	@echo "make prove: all passed"
 
 SOAK_MINUTES ?= 10

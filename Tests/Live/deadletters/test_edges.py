@@ -191,11 +191,15 @@ def test_what_dies_again_is_told_dead_when_its_letter_is_there(site: Site) -> No
     until(lambda: site.states() == {"open": 3}, "the dead letters")
     configure(site, "orders.pricer.dlq", "max.message.bytes", 100)
     words = [site.parts["deadletters"].command[0], "dlq", "replay", "--confirm", "3"]
-    with subprocess.Popen(words, env=site.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as replay:
+    replay = subprocess.Popen(words, env=site.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
         until(lambda: "stopped: a dead letter cannot be written" in (site.folder / "pricer.log").read_text(), "the worker")
-        assert site.read("flotilla.outcomes") == [] and site.states() == {"replaying": 3}
+        until(lambda: site.states() == {"replayed": 3}, "all to be published")
+        assert site.read("flotilla.outcomes") == []
         configure(site, "orders.pricer.dlq", "max.message.bytes", 1_000_000)
         said, _ = replay.communicate(timeout=120)
+    finally:
+        replay.kill()
     assert replay.returncode == 1 and "failed again" in said, said
     until(lambda: site.states() == {"open": 3}, "the dead letters of the replay")
     assert [json.loads(message.value())["outcome"] for message in site.read("flotilla.outcomes")] == ["dead:permanent"] * 3
