@@ -95,6 +95,22 @@ static int64_t now(clockid_t clock) {
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
+int flotilla_wait_for_end(int milliseconds) {
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    int64_t limit = flotilla_monotonic_nanoseconds() + milliseconds * INT64_C(1000000);
+    for (;;) {
+        int64_t left = limit - flotilla_monotonic_nanoseconds();
+        if (left < 0) left = 0;
+        struct timespec time = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+        int received = sigtimedwait(&ends, NULL, &time);
+        if (received > 0) return received;
+        if (left == 0) return 0;
+    }
+}
+
 int64_t flotilla_monotonic_nanoseconds(void) { return now(CLOCK_MONOTONIC); }
 int64_t flotilla_wall_nanoseconds(void) { return now(CLOCK_REALTIME); }
 

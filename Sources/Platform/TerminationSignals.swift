@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// SIGINT and SIGTERM as something the main thread waits for.
@@ -18,6 +19,12 @@ public enum TerminationSignals {
         var received: Int32 = 0
         while unsafe sigwait(&signals, &received) != 0 {}
         return received
+    }
+
+    /// The same, or nil when none has arrived in that time.
+    public static func wait(within limit: Duration) -> Int32? {
+        let received = flotilla_wait_for_end(Int32(clamping: limit.milliseconds))
+        return received > 0 ? received : nil
     }
 
     /// Ends a `wait()` from within the process.

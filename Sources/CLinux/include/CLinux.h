@@ -32,6 +32,8 @@ long flotilla_sendfile(int socket, int file, long offset, size_t count);
 /// Waits for the lock of a file, which goes with the descriptor: 0 or an errno.
 int flotilla_lock(int fd);
 int flotilla_try_lock(int fd);
+/// Waits for SIGINT or SIGTERM, which are blocked: its number, or 0 when none has come in that time.
+int flotilla_wait_for_end(int milliseconds);
 int64_t flotilla_monotonic_nanoseconds(void);
 int64_t flotilla_wall_nanoseconds(void);
 /// Has malloc keep what is freed, up to 32 MiB a heap, where it can be told so.

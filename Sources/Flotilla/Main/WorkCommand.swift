@@ -95,6 +95,10 @@ extension Command {
         return try finish(process, catalog, work, Set(chosen.map(\.name)))
     }
 
+    /// Longer than what is under way may take together with leaving the group and the handler's services; less than who
+    /// stops a container waits by deploy/.
+    private static let longestEnd: Duration = .seconds(40)
+
     /// Runs the process until it ends, or until two signals have come.
     private static func finish(
         _ process: WorkerProcess, _ catalog: TopicCatalog, _ settings: WorkSettings, _ names: Set<HandlerName>
@@ -115,7 +119,11 @@ extension Command {
             return .ok
         }
         process.stop()
-        _ = TerminationSignals.wait()
+        // Waited for here and not by a task: a call that computes without an end may have taken all of their threads.
+        guard TerminationSignals.wait(within: longestEnd) != nil else {
+            throw WorkerProcess.Fault(
+                "what is under way did not end within \(longestEnd): the process ends without it")
+        }
         guard let result = outcome.result.withLock({ $0 }) else { return .signal(first) }
         try result.get()
         return .ok

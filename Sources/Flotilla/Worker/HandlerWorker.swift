@@ -103,7 +103,14 @@ package final class HandlerWorker: Sendable {
     package var outboxAge: Int64? {
         core.store.map { _ in runners.values.compactMap { $0.stateful?.outboxAge(now: core.now) }.max() ?? 0 }
     }
-    package var breakers: [(dependency: String, state: String)] { core.breakerStates }
+    /// What the handler needs, its memory too, and whether that is there.
+    package var breakers: [(dependency: String, state: String)] {
+        let states = core.breakerStates
+        guard core.once?.onStoreDown == .pause, !states.contains(where: { $0.dependency == "redis" }) else {
+            return states
+        }
+        return states + [("redis", waitsForMemory ? "open" : "closed")]
+    }
     /// Partitions that get nowhere, and will not by themselves.
     package var stuckPartitions: [StuckPartition] {
         runners.sorted { $0.key < $1.key }.compactMap { $0.value.stuck(settings) }
@@ -186,6 +193,7 @@ package final class HandlerWorker: Sendable {
             return runner
         case .assigned(let places):
             core.figures.rebalances[.assigned]?.add()
+            lagWatch.assigned()
             begin(places)
         case .revoked(let revocation):
             core.figures.rebalances[.revoked]?.add()
@@ -193,6 +201,7 @@ package final class HandlerWorker: Sendable {
             revocation.done()
         case .lost(let places):
             core.figures.rebalances[.lost]?.add()
+            lagWatch.lost(places)
             core.scope.log.warning("the group went on without this worker", [("handler", job.name)])
             await end(remove(places), within: .zero)
         case .end(let place, let offset): runnersByPlace.withLock { $0[place] }?.reached(offset)
@@ -250,31 +259,44 @@ package final class HandlerWorker: Sendable {
         return runnersByPlace.withLock { runners in places.compactMap { runners.removeValue(forKey: $0) } }
     }
 
-    /// Drains partitions; what is not done when the time is over is left to whoever gets them next.
+    /// Drains partitions; what is not done when the time is over is left to whoever gets them next. So is a call that
+    /// does not come back even when it is told to: the group is not to wait for it, nor the end of the process.
     private func end(_ ending: [PartitionRunner], within budget: Duration) async {
         let clock = core.scope.clock
-        let limit = clock.monotonicMilliseconds + budget.milliseconds
-        let hurry = WorkerTasks.begin {
-            await clock.sleep(until: limit)
-            if !Task.isCancelled { for runner in ending { runner.abandon() } }
-        }
+        let limit = core.now + budget.milliseconds
         if budget == .zero { for runner in ending { runner.abandon() } }
-        await withTaskGroup(of: Void.self) { group in
-            for runner in ending {
-                group.addTask {
-                    let watcher = WorkerTasks.begin { while !Task.isCancelled { await self.look(runner) } }
-                    await runner.drain()
-                    watcher.cancel()
-                    await runner.tidy()
-                }
+        let drains = ending.map { runner in
+            WorkerTasks.begin {
+                await runner.drain()
+                await runner.tidy()
             }
         }
+        let isOver = Latch()
+        WorkerTasks.begin {
+            for drain in drains { await drain.value }
+            isOver.open()
+        }
+        let hurry = WorkerTasks.begin { [settings] in
+            await clock.sleep(until: limit)
+            guard !Task.isCancelled else { return }
+            for runner in ending { runner.abandon() }
+            await clock.sleep(until: limit + settings.abandonPatience)
+            isOver.open()
+        }
+        let watcher = WorkerTasks.begin {
+            while !Task.isCancelled {
+                await clock.sleep(until: self.core.now + self.settings.lookInterval)
+                for runner in ending { runner.look(now: self.core.now) }
+            }
+        }
+        await isOver.wait()
         hurry.cancel()
-    }
-
-    private func look(_ runner: PartitionRunner) async {
-        await core.scope.clock.sleep(until: core.now + settings.lookInterval)
-        runner.look(now: core.now)
+        watcher.cancel()
+        for runner in ending where !runner.isIdle {
+            core.scope.log.error(
+                "a call does not come back: its partition is given up without it",
+                [("handler", job.name), ("topic", runner.place.topic), ("partition", runner.place.partition)])
+        }
     }
 
     // MARK: Committing

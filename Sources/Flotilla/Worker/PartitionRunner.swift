@@ -298,6 +298,9 @@ final class PartitionRunner: Sendable {
         }
     }
 
+    /// Whether nothing is under way.
+    var isIdle: Bool { state.withLock { $0.busy == 0 } }
+
     /// Has whoever waits look again.
     func wake() {
         for sleeper in state.withLock({ Array($0.sleepers.values) }) { sleeper.cancel() }

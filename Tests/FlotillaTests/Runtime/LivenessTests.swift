@@ -46,6 +46,38 @@ import Testing
         #expect(try await livez(worker) == (200, "ok\n"))
     }
 
+    /// Neither the group nor the end of the process waits for it: another worker is to have its partition.
+    @Test func aCallThatDoesNotComeBackKeepsNobodyWaiting() async throws {
+        let hold = Hold()
+        let givenUp = Atomic(0)
+        let stage = stage(Self.policy) { _, _ in
+            await hold.wait()
+            return []
+        }
+        send(stage, "a")
+        let life = stage.start()
+        pass(stage, .seconds(1))
+        #expect(life.worker.outstanding == 1)
+        life.source.revoke([place]) { givenUp.add(1, ordering: .relaxed) }
+        pass(stage, .seconds(21))
+        #expect(givenUp.load(ordering: .relaxed) == 0)
+        pass(stage, .seconds(2))
+        #expect(givenUp.load(ordering: .relaxed) == 1)
+        // It comes back to the same worker, which is at the next call that hangs, and is to end.
+        life.source.assign([place])
+        pass(stage, .seconds(1))
+        #expect(life.worker.outstanding == 1)
+        life.worker.stop()
+        pass(stage, .seconds(21))
+        #expect(!life.source.isClosed)
+        pass(stage, .seconds(2))
+        #expect(life.source.isClosed)
+        hold.end()
+        await life.executor.settle()
+        // What comes back after all finishes nothing any more.
+        #expect(stage.log.committed("flotilla.tested", place) == 0)
+    }
+
     /// One call after the other that takes nearly all of its time, for longer than a call that hangs would have.
     @Test func whoIsSlowLives() async throws {
         let slowness = Slowness()

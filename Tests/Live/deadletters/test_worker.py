@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 
 from ports import free_port
-from site_of_letters import Site, configure, orders, until
+from site_of_letters import PARTITIONS, Site, configure, orders, until
 
 
 def page(port: int, path: str) -> tuple[int, str]:
@@ -190,3 +190,22 @@ def test_a_replay_is_a_bar_on_a_terminal(site: Site) -> None:
     assert code == 1
     last = shown.split("\r\x1b[2K")[-1]
     assert last.startswith("█" * 30 + f" job {job['job']} done: 20 of 20 published, 16 resolved, 4 failed again"), shown
+
+
+@pytest.mark.parametrize(("country", "code", "said"), [
+    ("slow", 0, "a call does not come back: its partition is given up without it"),
+    # With all threads of tasks taken nobody can even leave the group.
+    ("endless", 1, "what is under way did not end within 40.0 seconds: the process ends without it"),
+])
+def test_a_worker_ends_whose_calls_do_not_come_back(site: Site, country: str, code: int, said: str) -> None:
+    site.broken.write_text(country)
+    site.handle("clerk")
+    clerk = site.parts.pop("clerk")
+    try:
+        until(lambda: "INFO working" in clerk.said(), "the worker")
+        site.publish(orders(100, country))
+        until(lambda: clerk.said().count("the clerk has order") >= PARTITIONS, "a call in each partition")
+        clerk.process.send_signal(signal.SIGTERM)
+        assert clerk.process.wait(60) == code and said in clerk.said(), clerk.said()
+    finally:
+        clerk.end()

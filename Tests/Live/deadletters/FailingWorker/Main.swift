@@ -77,10 +77,16 @@ struct Clerk: Handler {
 
     func handle(_ event: Event, _ context: Context) async throws -> [Outgoing] {
         let order = try event.json()
+        if fails(order) {
+            let line = Array("the clerk has order \(order["order"]?.int64 ?? 0)\n".utf8)
+            _ = unsafe write(2, line, line.count)
+        }
         switch order["country"]?.string {
         case "slow" where fails(order):
             // Whatever its deadline says: what it waits for does not listen.
             await Task.detached { while fails(order) { try? await Task.sleep(for: .milliseconds(50)) } }.value
+        // It takes its thread, too.
+        case "endless" where fails(order): while fails(order) {}
         case "later" where fails(order): throw Refusal.retry("the office asks to come again", after: .seconds(600))
         case _ where fails(order): throw Refusal.unavailable("office", "it is closed")
         case _: break
