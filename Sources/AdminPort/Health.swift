@@ -55,10 +55,14 @@ package final class Health: Sendable {
     private struct State {
         var last: (at: Int64, report: HealthReport)?
         var asking: Task<HealthReport, Never>?
+        /// Questions that have no answer yet, by the number of the probe.
+        var questions: [Int: Task<Probe.Answer, Never>] = [:]
         var isStopping = false
     }
 
     private static let memory: Int64 = 1000
+    /// Longer than any probe takes by itself, unless what it asks with is busy with something else that hangs.
+    private static let patience: Duration = .seconds(3)
 
     /// `obstacles`: what else keeps the process from serving at this moment. `standsBy`: whether another process does the
     /// work at the moment, and this one would at once.
@@ -94,12 +98,36 @@ package final class Health: Sendable {
         return report
     }
 
+    /// A question that hangs is not asked again beside itself.
+    private func answer(of probe: Probe, _ number: Int) async -> Probe.Answer {
+        let question = state.withLock { state in
+            let question =
+                state.questions[number]
+                ?? Task {
+                    let answer = await probe.ask()
+                    self.state.withLock { $0.questions[number] = nil }
+                    return answer
+                }
+            state.questions[number] = question
+            return question
+        }
+        let (answers, told) = AsyncStream.makeStream(of: Probe.Answer.self)
+        Task { told.yield(await question.value) }
+        let limit = Task {
+            try? await Task.sleep(for: Self.patience)
+            told.yield(Probe.Answer("no answer within \(Self.patience)"))
+        }
+        defer { limit.cancel() }
+        for await answer in answers { return answer }
+        return await question.value
+    }
+
     private func ask() async -> HealthReport {
         let found = await withTaskGroup(of: (Int, HealthReport.Dependency).self) { group in
             for (index, probe) in probes.enumerated() {
                 group.addTask {
                     let start = Time.monotonicMilliseconds
-                    let answer = await probe.ask()
+                    let answer = await self.answer(of: probe, index)
                     let took = answer.milliseconds ?? Time.monotonicMilliseconds - start
                     return (
                         index,

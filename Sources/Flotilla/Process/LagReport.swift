@@ -35,7 +35,7 @@ struct LagReport: Sendable {
             for await one in group { found.append(one) }
             return found
         }
-        isIdle = workers.allSatisfy(\.assignment.isEmpty)
+        isIdle = workers.allSatisfy { $0.assignment.isEmpty && !$0.lagWatch.hasLost }
         let all = found.flatMap { $0.1.values }
         records = all.reduce(0) { $0 &+ $1.records }
         actionable = all.reduce(0) { $0 &+ $1.actionable }

@@ -169,7 +169,7 @@ extension MetricsText {
             })
         add(
             "flotilla_breaker_state", .gauge,
-            "1 for the state that the breaker of a dependency is in; told once the dependency was missing.",
+            "1 for the state that the breaker of a dependency is in; told once it was missing, of the memory always.",
             workers.flatMap { worker in
                 worker.breakers.flatMap { breaker in
                     ["closed", "half-open", "open"].map { state in

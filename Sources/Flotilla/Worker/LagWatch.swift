@@ -23,6 +23,9 @@ final class LagWatch: Sendable {
         /// Where nobody knows when the first record that waits was written: since when there has been one.
         var waitingSince: [TopicPartition: Int64] = [:]
         var firsts: [TopicPartition: First] = [:]
+        /// Partitions that the group took away while nobody could say anything, and of which it has not said yet whose they
+        /// are.
+        var lost: Set<TopicPartition> = []
         var looking: Task<Void, Never>?
         var last: (at: Int64, took: Int64)?
         var isTroubled = false
@@ -61,6 +64,15 @@ final class LagWatch: Sendable {
             return state.lags
         }
     }
+
+    /// The group went on without this worker, or nobody has answered for so long that it must have. A broker that hangs is no
+    /// reason to be behind with nothing: the last figures stay until the group says whose they are.
+    func lost(_ places: [TopicPartition]) { state.withLock { $0.lost.formUnion(places) } }
+
+    /// The group has said whose everything is.
+    func assigned() { state.withLock { $0.lost = [] } }
+
+    var hasLost: Bool { state.withLock { !$0.lost.isEmpty } }
 
     func isWanted(now: Int64) -> Bool { state.withLock { $0.asked.map { now - $0 < Self.attention } ?? false } }
 
@@ -113,7 +125,7 @@ final class LagWatch: Sendable {
         await askForFirsts(waiting, core, within: left())
         var found = waiting.reduce(into: [TopicPartition: PartitionLag]()) { $0[$1.runner.place] = lag(of: $1, core) }
         let isNews = state.withLock { state in
-            for place in kept { found[place] = state.lags[place] }
+            for place in state.lost.union(kept) where found[place] == nil { found[place] = state.lags[place] }
             state.lags = found
             state.waitingSince = state.waitingSince.filter { found[$0.key] != nil }
             state.last = (core.now, core.now - began)

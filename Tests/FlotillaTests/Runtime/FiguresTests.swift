@@ -164,6 +164,6 @@ import Testing
         await stage.advance(by: .seconds(10))
         #expect(calls.load(ordering: .relaxed) > 100)
         let names = stage.start().worker.breakers.map(\.dependency)
-        #expect(names.count == 33 && names.contains("other"))
+        #expect(names.count == 34 && names.contains("other") && names.last == "redis")
     }
 }

@@ -5,6 +5,7 @@ import HTTP
 import Kafka
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Flotilla
@@ -112,6 +113,57 @@ import Testing
         life.source.silence = .coordinator
         let old = try await lag(stage)
         #expect(old.records == 0 && old.at == began + 20_000 && life.worker.lagAge == 10_000)
+    }
+
+    /// A broker that hangs for longer than a session: nobody has told that there is nothing to be behind with.
+    @Test func whatIsLostIsToldAsItWasUntilTheGroupSaysWhoseItIs() async throws {
+        let stage = stage()
+        pause(stage)
+        await stage.settle()
+        send(stage, "a", "b", ago: .seconds(60))
+        _ = try await lag(stage)
+        let before = try await lag(stage)
+        let life = stage.start()
+        life.source.lose(life.worker.assignment)
+        #expect(try await lag(stage) == before && before.records == 2)
+        #expect(life.worker.assignment.isEmpty && life.worker.lagAge == 10_000)
+        let report = await LagReport([life.worker])
+        #expect(report.records == 2 && !report.isIdle && report.age == 10_000)
+        // Another has it now.
+        life.source.assign([])
+        await stage.advance(by: .seconds(10))
+        #expect(life.worker.lags.isEmpty && life.worker.lagAge == nil)
+        #expect(await LagReport([life.worker]).isIdle)
+    }
+
+    /// What it asks with may be busy with something else that hangs.
+    @Test func aDependencyThatIsNotAnsweredForIsToldWithinADeadline() async throws {
+        let hold = Hold()
+        let calls = Atomic(0)
+        let health = Health(
+            version: "1",
+            probes: [
+                Health.Probe("well") { nil },
+                Health.Probe("hanging") {
+                    calls.add(1, ordering: .relaxed)
+                    await hold.wait()
+                    return nil
+                },
+            ])
+        for _ in 0..<2 {
+            let text = String(decoding: await health.report().response.body, as: UTF8.self)
+            let told = try JSONDocument(parsing: text).root
+            #expect(told.at(pointer: "/dependencies/hanging/detail")?.string == "no answer within 3.0 seconds")
+            #expect(told.at(pointer: "/dependencies/well/status")?.string == "ok")
+            // What is remembered for a second.
+            try await Task.sleep(for: .milliseconds(1100))
+        }
+        #expect(calls.load(ordering: .relaxed) == 1)
+        hold.end()
+        try await eventually {
+            let text = String(decoding: await health.report().response.body, as: UTF8.self)
+            return try JSONDocument(parsing: text).root["status"]?.string == "ok"
+        }
     }
 
     @Test func whoLeavesDoesNotWaitForALookThatHangs() async throws {

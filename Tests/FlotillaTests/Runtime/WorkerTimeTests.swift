@@ -61,7 +61,7 @@ import Testing
         #expect(await stage.run(within: .seconds(3600)))
         #expect(calls.count > 60)
         let names = stage.life?.worker.breakers.map(\.dependency) ?? []
-        #expect(names.count == 33 && names.contains("other") && names.contains("host-1"))
+        #expect(names.count == 34 && names.contains("other") && names.last == "redis" && names.contains("host-1"))
     }
 
     @Test func aRetryTopicWaitsForItsTimeAndNoLonger() async {
