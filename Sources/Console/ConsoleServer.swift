@@ -26,9 +26,7 @@ package final class ConsoleServer: Sendable {
         self.place = place
         let console = Console(place, log: log)
         self.console = console
-        var probes = [Health.Probe.kafka(place.admin)]
-        if let redis = place.redis { probes.append(.redis(redis)) }
-        let health = Health(version: configuration.version, probes: probes)
+        let health = Health(version: configuration.version, probes: place.probes)
         self.health = health
         do {
             let server = try HTTPServer(configuration.http, console)

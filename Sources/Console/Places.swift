@@ -1,3 +1,4 @@
+internal import AdminPort
 internal import Contracts
 internal import DeadLetters
 internal import Fleet
@@ -48,6 +49,18 @@ final class Places: Sendable {
         windowPool?.close()
         await lags.close()
         await admin.close()
+    }
+
+    /// How what it needs is asked. Without its databases some of its pages have nothing to show, and the others are needed
+    /// most then.
+    var probes: [Health.Probe] {
+        var probes = [Health.Probe.kafka(admin)]
+        if let redis { probes.append(.redis(redis)) }
+        for (name, pool) in [("postgres.deadletters", letterPool), ("postgres.aggregate", windowPool)] {
+            guard let pool else { continue }
+            probes.append(Health.Probe(name, isNeeded: false) { await pool.trouble(within: .seconds(2)) })
+        }
+        return probes
     }
 
     var namespace: Namespace { configuration.namespace }

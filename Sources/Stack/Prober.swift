@@ -29,11 +29,12 @@ package final class Prober: Sendable {
         }
     }
 
-    /// What keeps it from being ready; nil when nothing does.
+    /// What keeps it from being ready; nil when nothing does. It asks its dependencies within 2 s, and then says which of
+    /// them does not answer.
     private static func ask(_ client: WebClient, _ port: UInt16) -> String? {
         do throws(WebClient.Fault) {
             let answer = try client.get(
-                "http://127.0.0.1:\(port)/readyz", direct: true, limit: 65_536, within: .seconds(2))
+                "http://127.0.0.1:\(port)/readyz", direct: true, limit: 65_536, within: .seconds(4))
             if answer.status == 200 { return nil }
             return String(decoding: answer.body, as: UTF8.self).split(whereSeparator: \.isNewline).joined(
                 separator: ", ")
