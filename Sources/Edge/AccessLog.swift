@@ -19,7 +19,8 @@ final class AccessLog: Sendable {
         guard let count else { return }
         var fields: [Log.Field] = [
             ("method", request.method.prefix(16)), ("path", request.path.prefix(200)),
-            ("status", status.map { "\($0)" } ?? "broken"), ("ms", milliseconds), ("of", count),
+            ("status", status.map { $0 as any CustomStringConvertible } ?? "broken"), ("ms", milliseconds),
+            ("of", count),
         ]
         if let trace { fields.append(("trace", trace.id)) }
         log.info("request", fields)
