@@ -126,17 +126,25 @@ private final class Site: Sendable {
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
         let code = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe connect(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                let address = unsafe $0
+                return unsafe uninterrupted {
+                    Int(unsafe connect(socket, address, socklen_t(MemoryLayout<sockaddr_in>.size)))
+                }
             }
         }
-        require(code == 0, "nobody listens: \(errno)")
+        // A connection that came while a signal was seen to is there when it is asked for again.
+        require(code == 0 || errno == EISCONN, "nobody listens: \(errno)")
         // What is over is forgotten at once: there are not ports enough for those that linger.
         var option = linger(l_onoff: 1, l_linger: 0)
         unsafe setsockopt(socket, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
         var sent = 0
         while sent < bytes.count {
             let count = unsafe bytes.withUnsafeBytes {
-                unsafe send(socket, $0.baseAddress.map { unsafe $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
+                let rest = unsafe $0
+                return unsafe uninterrupted {
+                    unsafe send(
+                        socket, rest.baseAddress.map { unsafe $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
+                }
             }
             guard count > 0 else { break }
             sent += count
@@ -145,12 +153,20 @@ private final class Site: Sendable {
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count = unsafe recv(socket, &buffer, buffer.count, 0)
+            let count = uninterrupted { unsafe recv(socket, &buffer, buffer.count, 0) }
             guard count > 0 else { break }
             answer += buffer.prefix(count)
         }
         require(answer.isEmpty || answer.starts(with: Array("HTTP/1.".utf8)), "no answer in HTTP")
         // A fault of the client's is never one of ours; 503 is what a broker's pause may bring.
         require(!answer.starts(with: Array("HTTP/1.1 500".utf8)), "an answer 500")
+    }
+}
+
+/// libFuzzer looks at the time by a signal, again and again.
+private func uninterrupted(_ call: () -> Int) -> Int {
+    while true {
+        let result = call()
+        if result >= 0 || errno != EINTR { return result }
     }
 }
