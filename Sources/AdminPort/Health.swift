@@ -111,15 +111,16 @@ package final class Health: Sendable {
             state.questions[number] = question
             return question
         }
+        let none = Probe.Answer("no answer within \(Self.patience)")
         let (answers, told) = AsyncStream.makeStream(of: Probe.Answer.self)
         Task { told.yield(await question.value) }
         let limit = Task {
             try? await Task.sleep(for: Self.patience)
-            told.yield(Probe.Answer("no answer within \(Self.patience)"))
+            told.yield(none)
         }
         defer { limit.cancel() }
         for await answer in answers { return answer }
-        return await question.value
+        return none
     }
 
     private func ask() async -> HealthReport {

@@ -85,6 +85,7 @@ final class LastingProducer: Sendable {
             return state.lives.end(at: Time.monotonicMilliseconds, of: "\(ending.fault)")
         }
         guard let pause else { return }
+        var again = ending
         do throws(KafkaFault) {
             let next = try Self.make(configuration, number + 1, log, ended)
             let (old, isClosed) = state.withLock { state in
@@ -103,10 +104,11 @@ final class LastingProducer: Sendable {
             Task { await old.close(within: .seconds(1)) }
         } catch {
             log.error("the producer could not go on, and no new one could be made", [("error", error)])
+            again = Ending(number: number, fault: error)
         }
         try? await Task.sleep(for: pause)
         // One that could not be made is tried again.
-        if state.withLock({ $0.number == number && !$0.isClosed }) { ended.yield(ending) }
+        if state.withLock({ $0.number == number && !$0.isClosed }) { ended.yield(again) }
     }
 }
 

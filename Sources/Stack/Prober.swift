@@ -29,8 +29,8 @@ package final class Prober: Sendable {
         }
     }
 
-    /// What keeps it from being ready; nil when nothing does. It asks its dependencies within 2 s, and then says which of
-    /// them does not answer.
+    /// What keeps it from being ready; nil when nothing does. It says within 3 s which of its dependencies does not
+    /// answer.
     private static func ask(_ client: WebClient, _ port: UInt16) -> String? {
         do throws(WebClient.Fault) {
             let answer = try client.get(

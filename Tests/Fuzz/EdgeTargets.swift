@@ -167,6 +167,6 @@ private final class Site: Sendable {
 private func uninterrupted(_ call: () -> Int) -> Int {
     while true {
         let result = call()
-        if result >= 0 || errno != EINTR { return result }
+        if result >= 0 || errno != EINTR && errno != EALREADY { return result }
     }
 }

@@ -95,8 +95,8 @@ extension Command {
         return try finish(process, catalog, work, Set(chosen.map(\.name)))
     }
 
-    /// Longer than what is under way may take together with leaving the group and the handler's services; less than who
-    /// stops a container waits by deploy/.
+    /// Longer than draining and leaving the group take when nothing but a call hangs; shorter than Kubernetes waits by
+    /// deploy/, so that there is a line that says why.
     private static let longestEnd: Duration = .seconds(40)
 
     /// Runs the process until it ends, or until two signals have come.

@@ -105,11 +105,14 @@ package final class HandlerWorker: Sendable {
     }
     /// What the handler needs, its memory too, and whether that is there.
     package var breakers: [(dependency: String, state: String)] {
-        let states = core.breakerStates
-        guard core.once?.onStoreDown == .pause, !states.contains(where: { $0.dependency == "redis" }) else {
-            return states
+        var states = core.breakerStates
+        guard core.once?.onStoreDown == .pause else { return states }
+        if let own = states.firstIndex(where: { $0.dependency == "redis" }) {
+            if waitsForMemory { states[own].state = "open" }
+        } else {
+            states.append(("redis", waitsForMemory ? "open" : "closed"))
         }
-        return states + [("redis", waitsForMemory ? "open" : "closed")]
+        return states
     }
     /// Partitions that get nowhere, and will not by themselves.
     package var stuckPartitions: [StuckPartition] {
@@ -259,11 +262,15 @@ package final class HandlerWorker: Sendable {
         return runnersByPlace.withLock { runners in places.compactMap { runners.removeValue(forKey: $0) } }
     }
 
-    /// Drains partitions; what is not done when the time is over is left to whoever gets them next. So is a call that
-    /// does not come back even when it is told to: the group is not to wait for it, nor the end of the process.
+    /// Drains partitions; what is not done when the time is over is left to whoever gets them next.
+    ///
+    /// The group does not wait for a call of the handler that does not come back even when it is told to. Such a call keeps
+    /// what it holds of this worker (its turn, a probe, a connection), so the worker ends with it, and somebody starts it
+    /// anew.
     private func end(_ ending: [PartitionRunner], within budget: Duration) async {
         let clock = core.scope.clock
         let limit = core.now + budget.milliseconds
+        let end = core.now + settings.drainBudget.milliseconds + settings.abandonPatience
         if budget == .zero { for runner in ending { runner.abandon() } }
         let drains = ending.map { runner in
             WorkerTasks.begin {
@@ -276,11 +283,15 @@ package final class HandlerWorker: Sendable {
             for drain in drains { await drain.value }
             isOver.open()
         }
-        let hurry = WorkerTasks.begin { [settings] in
+        let hurry = WorkerTasks.begin {
             await clock.sleep(until: limit)
             guard !Task.isCancelled else { return }
             for runner in ending { runner.abandon() }
-            await clock.sleep(until: limit + settings.abandonPatience)
+            await clock.sleep(until: end)
+            // Whatever else is under way ends by its own deadline.
+            while !Task.isCancelled, !ending.contains(where: \.isCalling) {
+                await clock.sleep(until: self.core.now + 1000)
+            }
             isOver.open()
         }
         let watcher = WorkerTasks.begin {
@@ -292,10 +303,13 @@ package final class HandlerWorker: Sendable {
         await isOver.wait()
         hurry.cancel()
         watcher.cancel()
-        for runner in ending where !runner.isIdle {
+        for runner in ending where runner.isCalling {
             core.scope.log.error(
-                "a call does not come back: its partition is given up without it",
+                "a call does not come back: its partition is given up without it, and this worker ends",
                 [("handler", job.name), ("topic", runner.place.topic), ("partition", runner.place.partition)])
+            guard !self.ending.isStopping else { continue }
+            self.ending.end(
+                KafkaFault(.closed, "a call of the handler does not come back", at: .init("give up", runner.place)))
         }
     }
 

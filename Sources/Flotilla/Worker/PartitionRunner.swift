@@ -298,8 +298,8 @@ final class PartitionRunner: Sendable {
         }
     }
 
-    /// Whether nothing is under way.
-    var isIdle: Bool { state.withLock { $0.busy == 0 } }
+    /// Whether a call of the handler is under way.
+    var isCalling: Bool { state.withLock { $0.watches.values.contains { $0.until != nil } } }
 
     /// Has whoever waits look again.
     func wake() {

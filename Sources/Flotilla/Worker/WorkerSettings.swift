@@ -17,7 +17,7 @@ package struct WorkerSettings: Sendable {
     package var renewInterval: Int64 = 5000
     /// How long what is under way may take when a partition is given up. Less than the consumer waits for it.
     package var drainBudget: Duration = .seconds(20)
-    /// How long who was told to end at once may take for it.
+    /// How much longer a call of the handler may take that was told to end then.
     package var abandonPatience: Int64 = 2000
     package var leaveBudget: Duration = .seconds(5)
 
