@@ -115,6 +115,12 @@ extension BrokerCore {
         markForWaking(partition)
     }
 
+    /// When nobody is answered any more: partitions and the answers that wait for them hold each other, and would for ever.
+    /// Whatever is waited for has bytes that no sync was begun for, as all that were begun have ended.
+    func forgetWaits() {
+        for partition in unsynced { partition.waitingForDisk = Queue() }
+    }
+
     func settleJournal() {
         while let first = waitingForJournal.first,
             first.entry <= journal.settledEntry || journal.failure != nil

@@ -148,6 +148,7 @@ final class BrokerCore: LoopService {
     func close() {
         syncer.stop()
         takeSyncOutcomes()
+        forgetWaits()
         forgetFetches()
         for topic in topics.values {
             for partition in topic.partitions { partition.log.close() }

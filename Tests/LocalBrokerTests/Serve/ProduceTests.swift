@@ -13,6 +13,26 @@ import Testing
         return (bed, client)
     }
 
+    /// The same where nobody hears of anything before the disk has it.
+    private func durableBed() throws -> (CoreBed, CoreClient) {
+        let bed = try CoreBed(durability: .batch)
+        let client = try bed.client()
+        try bed.request(
+            client, 19, 0,
+            WireBody {
+                $0.array(["t"]) { body, topic in
+                    body.string(topic)
+                    body.int32(1)
+                    body.int16(1)
+                    for _ in 0..<2 { body.int32(0) }
+                }
+                $0.int32(0)
+            })
+        #expect(try client.answer(now: bed.now) == nil)
+        try bed.untilSettled { try client.answer(now: bed.now) != nil }
+        return (bed, client)
+    }
+
     private func end(of bed: CoreBed) -> Int64? { bed.core.topics["t"]?[0]?.log.logEnd }
 
     @Test func recordsOfUnknownTopicsAreRefusedOneByOne() throws {
@@ -113,23 +133,9 @@ import Testing
 
     /// With durability `batch` neither the producer nor a consumer hears of it before the disk has it.
     @Test func nobodyHearsOfItBeforeTheDiskHasIt() throws {
-        let bed = try CoreBed(durability: .batch)
+        let (bed, producer) = try durableBed()
         defer { bed.close() }
-        let (producer, consumer) = (try bed.client(), try bed.client())
-        try bed.request(
-            producer, 19, 0,
-            WireBody {
-                $0.array(["t"]) { body, topic in
-                    body.string(topic)
-                    body.int32(1)
-                    body.int16(1)
-                    for _ in 0..<2 { body.int32(0) }
-                }
-                $0.int32(0)
-            })
-        #expect(try producer.answer(now: bed.now) == nil)
-        try bed.untilSettled { try producer.answer(now: bed.now) != nil }
-
+        let consumer = try bed.client()
         try bed.request(consumer, 1, 4, RawClient.fetchBody("t", [(0, 0)], maxWait: 60_000))
         try bed.request(producer, 0, 3, RawClient.produceBody("t", 0, Self.batch))
         #expect(try producer.answer(now: bed.now) == nil)
@@ -141,5 +147,18 @@ import Testing
             return heard.producer && heard.consumer
         }
         #expect(bed.core.hasFinished || !bed.core.syncing.isEmpty)
+    }
+
+    /// As when the disk is slower than the time that a broker has to end. Else whoever embeds brokers would keep them all.
+    @Test func whoWaitsForTheDiskWhenTheBrokerStopsIsFreedWithIt() throws {
+        weak var partition: Partition?
+        do {
+            let (bed, client) = try durableBed()
+            try bed.request(client, 0, 3, RawClient.produceBody("t", 0, Self.batch))
+            partition = bed.core.topics["t"]?[0]
+            #expect(partition?.waitingForDisk.count == 1)
+            bed.close()
+        }
+        #expect(partition == nil)
     }
 }
