@@ -3,8 +3,8 @@ internal import Glibc
 
 /// A thread of our own, for what blocks: the cooperative pool has one thread a core and must never wait.
 public final class OSThread: @unchecked Sendable {
-    // Unchecked: `handle` is written once, before any other thread can know this object, and consumed by `join`.
-    private var handle = pthread_t()
+    // Unchecked: `handle` is written before any other thread can know this object, and consumed by `join`.
+    private var handle: pthread_t?
 
     /// Starts a thread that runs `body` and ends. `name` shows in `top -H`; the kernel keeps its first 15 bytes.
     ///
@@ -13,10 +13,11 @@ public final class OSThread: @unchecked Sendable {
         let start = unsafe Unmanaged.passRetained(Start(name: name, body: body))
         var everySignal = sigset_t()
         var before = sigset_t()
+        var thread = pthread_t()
         unsafe sigfillset(&everySignal)
         unsafe pthread_sigmask(SIG_BLOCK, &everySignal, &before)
         let code = unsafe pthread_create(
-            &handle, nil,
+            &thread, nil,
             { argument in
                 guard let argument = unsafe argument else { return nil }
                 let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
@@ -29,11 +30,19 @@ public final class OSThread: @unchecked Sendable {
             unsafe start.release()
             throw SystemError(code: code, call: "pthread_create", subject: name)
         }
+        handle = thread
+    }
+
+    /// The stack of a thread that has ended stays until somebody joins it: here nobody will any more.
+    deinit {
+        if let handle { pthread_detach(handle) }
     }
 
     /// Waits until `body` has returned. To be called once.
     public func join() {
-        pthread_join(handle, nil)
+        guard let thread = handle else { return }
+        handle = nil
+        pthread_join(thread, nil)
     }
 
     private final class Start {
