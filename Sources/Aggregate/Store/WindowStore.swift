@@ -15,7 +15,10 @@ struct WindowStore: Sendable {
     ///
     /// A thousand windows at a time, so that memory is bounded however many there are: `limit` is what all may take.
     func write(_ memory: PartitionMemory, limit: Int, isKept: (Window) -> Bool) async throws {
-        var left = memory.toWrite()[...]
+        let dirty = memory.toWrite()
+        // Also when it fails: windows and the minutes that they wait for hold each other, and would for ever.
+        defer { for state in dirty { state.waiting = [] } }
+        var left = dirty[...]
         while !left.isEmpty {
             let states = left.prefix(Self.rows)
             left = left.dropFirst(states.count)
@@ -24,7 +27,6 @@ struct WindowStore: Sendable {
                 if isKept(state.window) {
                     kept.append(state)
                 } else {
-                    state.waiting = []
                     state.stored = nil
                 }
             }
