@@ -41,8 +41,8 @@ final class WorkerPages: Sendable {
     }
 
     /// What /livez answers when it is not well; nil when it is.
-    static func stuck(_ workers: [HandlerWorker]) -> String? {
-        let stuck = workers.flatMap(\.stuck)
+    static func stuck(_ workers: [HandlerWorker], now: Int64 = Time.monotonicMilliseconds) -> String? {
+        let stuck = workers.flatMap { $0.stuck(now: now) }
         return stuck.isEmpty ? nil : stuck.prefix(20).joined(separator: "\n")
     }
 
@@ -80,8 +80,8 @@ extension HandlerWorker {
     private static let patience: Int64 = 120_000
 
     /// What is not done any more, although nothing says why.
-    var stuck: [String] {
-        let still = Time.monotonicMilliseconds - lastTurn
+    func stuck(now: Int64) -> [String] {
+        let still = now - lastTurn
         let consumer =
             still > Self.patience ? ["the consumer of \(job.name) has stood still for \(still / 1000) s"] : []
         return consumer + stuckPartitions.map { "\(job.name): \($0)" }

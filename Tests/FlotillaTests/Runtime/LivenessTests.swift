@@ -11,11 +11,12 @@ import Testing
 
 /// Whether a worker says that it gets on.
 @Suite struct LivenessTests: WatchedWorker {
-    /// What the admin port answers to who asks whether the worker lives.
+    /// What the admin port answers to who asks whether the worker lives. There is no consumer that could have stood still,
+    /// however long a test takes.
     private func livez(_ worker: HandlerWorker) async throws -> (status: Int, words: String) {
         let server = try AdminServer(
             host: "127.0.0.1", port: 0, health: Health(version: "1", probes: []),
-            stuck: { WorkerPages.stuck([worker]) }, metrics: { _ in })
+            stuck: { WorkerPages.stuck([worker], now: worker.lastTurn) }, metrics: { _ in })
         defer { server.stop() }
         let answer = try await RawHTTPClient(port: server.port).ask("GET", "/livez")
         return (answer.status, answer.body)
