@@ -53,7 +53,7 @@ test: .build/setup lint release build unit live faults  ## lint, build, unit, li
 
 # Tests with servers, deadlines and sessions of seconds do not share the cores with those that only compute. A limit on
 # the whole: a hang is a failure, and no reason to wait for.
-SERVED := (Edge|Flotilla|HTTP|Notify|Postgres|Process|Redis)Tests[.]|AggregateTests[.]AggregateTests
+SERVED := (DeadLetters|Edge|Flotilla|HTTP|Notify|Postgres|Process|Redis)Tests[.]|AggregateTests[.]AggregateTests
 
 unit: .build/setup
 	Tests/swift-test.sh 600 --skip '^(FaultTests[.]|KafkaTests[.]|$(SERVED))'

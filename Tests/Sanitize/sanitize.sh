@@ -31,8 +31,14 @@ fi
 
 run() { Tests/swift-test.sh 1200 --sanitize="$sanitizer" --scratch-path "$scratch" "$@"; }
 # As in `make unit`: what has servers and deadlines does not share the cores with what only computes.
-served='^((Edge|HTTP|Kafka|Notify|Postgres|Process|Redis)Tests[.]|AggregateTests[.]AggregateTests)'
+served='^((DeadLetters|Edge|HTTP|Kafka|Notify|Postgres|Process|Redis)Tests[.]|AggregateTests[.]AggregateTests)'
 run --filter "$served"
+# Here minutes of it, which keep the threads of all tests from those that wait: the runtime with faults everywhere, which
+# is one thread.
+faults='^FlotillaTests[.](FaultAtEveryCall|RandomFault)Tests'
 # Processes "die" there in the middle of things: tasks that nobody goes on with stay, and all that they hold.
-ASAN_OPTIONS=detect_leaks=0 run --filter '^FlotillaTests[.]'
+export ASAN_OPTIONS=detect_leaks=0
+run --filter '^FlotillaTests[.]' --skip "$faults"
+[ "$sanitizer" = thread ] || run --filter "$faults"
+unset ASAN_OPTIONS
 run --skip "$served|^FlotillaTests[.]|$left"
