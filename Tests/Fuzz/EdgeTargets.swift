@@ -127,7 +127,7 @@ private final class Site: Sendable {
         let code = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 let address = unsafe $0
-                return unsafe uninterrupted {
+                return uninterrupted {
                     Int(unsafe connect(socket, address, socklen_t(MemoryLayout<sockaddr_in>.size)))
                 }
             }
@@ -141,7 +141,7 @@ private final class Site: Sendable {
         while sent < bytes.count {
             let count = unsafe bytes.withUnsafeBytes {
                 let rest = unsafe $0
-                return unsafe uninterrupted {
+                return uninterrupted {
                     unsafe send(
                         socket, rest.baseAddress.map { unsafe $0 + sent }, bytes.count - sent, Int32(MSG_NOSIGNAL))
                 }
