@@ -39,11 +39,14 @@ struct Setup: CustomTestStringConvertible, CustomStringConvertible, Sendable {
     /// A log with all the records, and nobody who reads it yet.
     func begin(_ faults: FaultPlan?, seed: UInt64? = nil, outage: Int = 4) -> (stage: Stage, handler: ScriptedHandler) {
         let handler = ScriptedHandler(outage: outage)
+        var settings = Stage.settings
+        // Time passes here while nobody's turn comes: that is no call that hangs, which ends a worker and counts as a death.
+        settings.abandonPatience = 1 << 40
         let stage = Stage(
             inBatches ? .batches(ScriptedHandler.Batches(handler: handler)) : .events(handler), ["events": policy],
             partitions: partitions, faults: faults, seed: seed,
             // What a worker warns of here is what the test wanted.
-            log: Log(level: .error, format: .text) { _ in })
+            log: Log(level: .error, format: .text) { _ in }, settings: settings)
         for record in ScriptedHandler.records { stage.log.append(record, now: stage.clock.wallMilliseconds) }
         return (stage, handler)
     }
