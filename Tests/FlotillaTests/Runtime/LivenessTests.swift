@@ -47,17 +47,23 @@ import Testing
         #expect(try await livez(worker) == (200, "ok\n"))
     }
 
-    /// The group does not wait for it, and the worker ends, for it keeps what it holds: its turn, a probe, a connection.
-    @Test(arguments: [false, true]) func aCallThatDoesNotComeBackKeepsNobodyWaiting(isLost: Bool) async throws {
-        let hold = Hold()
-        let givenUp = Atomic(0)
+    /// A worker at a call that does not come back before `hold` is over.
+    private func atACall(_ hold: Hold) -> Stage {
         let stage = stage(Self.policy) { _, _ in
             await hold.wait()
             return []
         }
         send(stage, "a")
-        let life = stage.start()
         pass(stage, .seconds(1))
+        return stage
+    }
+
+    /// The group does not wait for it, and the worker ends, for it keeps what it holds: its turn, a probe, a connection.
+    @Test(arguments: [false, true]) func aCallThatDoesNotComeBackKeepsNobodyWaiting(isLost: Bool) async throws {
+        let hold = Hold()
+        let givenUp = Atomic(0)
+        let stage = atACall(hold)
+        let life = stage.start()
         #expect(life.worker.outstanding == 1)
         if isLost {
             life.source.lose(life.worker.assignment)
@@ -75,13 +81,8 @@ import Testing
 
     @Test func aCallThatDoesNotComeBackDoesNotKeepAWorkerFromItsEnd() async throws {
         let hold = Hold()
-        let stage = stage(Self.policy) { _, _ in
-            await hold.wait()
-            return []
-        }
-        send(stage, "a")
+        let stage = atACall(hold)
         let life = stage.start()
-        pass(stage, .seconds(1))
         life.worker.stop()
         pass(stage, .seconds(21))
         #expect(!life.source.isClosed)
