@@ -77,7 +77,7 @@ let package = Package(
         .target(name: "Tracing", dependencies: ["Model", "Platform", "Transfers"], swiftSettings: strict),
 
         // libmicrohttpd in Swift.
-        .target(name: "HTTP", dependencies: ["Platform", "CMicrohttpd"], swiftSettings: lending),
+        .target(name: "HTTP", dependencies: ["Platform", "CLinux", "CMicrohttpd"], swiftSettings: lending),
 
         // What our HTTP APIs have in common: a table of routes, their description, problems.
         .target(name: "WebAPI", dependencies: ["HTTP", "JSON"], swiftSettings: strict),

@@ -1,4 +1,4 @@
-// libmicrohttpd: HTTP/1.1 over sockets and TLS, on epoll threads of its own. Variadic functions do not reach Swift, so
+// libmicrohttpd: HTTP/1.1 over sockets and TLS. Variadic functions do not reach Swift, so
 // those that are needed have a plain one here.
 #ifndef FLOTILLA_CMICROHTTPD_H
 #define FLOTILLA_CMICROHTTPD_H
@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <limits.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -16,8 +17,7 @@
 #include <unistd.h>
 
 typedef struct {
-    int listener;
-    unsigned int threads, connections, idle_seconds;
+    unsigned int connections, idle_seconds;
     size_t memory;
     MHD_AccessHandlerCallback access;
     MHD_RequestCompletedCallback completed;
@@ -42,9 +42,10 @@ static inline size_t flotilla_http_keep(void *context, struct MHD_Connection *co
     return strlen(text);
 }
 
-// `options` is to live as long as the server.
+// Neither listens nor has a thread: it serves the connections which it is given, whenever it is run. `options` is to live
+// as long as it does.
 static inline struct MHD_Daemon *flotilla_http_start(flotilla_http_options *options) {
-    unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    unsigned int flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     struct MHD_OptionItem tls[5] = {{MHD_OPTION_END, 0, NULL}};
     if (options->certificate) {
         int count = 0;
@@ -64,8 +65,6 @@ static inline struct MHD_Daemon *flotilla_http_start(flotilla_http_options *opti
     struct MHD_Daemon *daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, options->access, options->context,
         MHD_OPTION_EXTERNAL_LOGGER, flotilla_http_complain, options,
-        MHD_OPTION_LISTEN_SOCKET, options->listener,
-        MHD_OPTION_THREAD_POOL_SIZE, options->threads,
         MHD_OPTION_CONNECTION_LIMIT, options->connections,
         MHD_OPTION_CONNECTION_TIMEOUT, options->idle_seconds,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->memory,
@@ -77,6 +76,25 @@ static inline struct MHD_Daemon *flotilla_http_start(flotilla_http_options *opti
         MHD_OPTION_END);
     options->has_started = 1;
     return daemon;
+}
+
+// Readable when there is something to run it for.
+static inline int flotilla_http_epoll(struct MHD_Daemon *daemon) {
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    return info ? info->epoll_fd : -1;
+}
+
+// After so many milliseconds it is to be run in any case; -1 is never.
+static inline int flotilla_http_patience(struct MHD_Daemon *daemon) {
+    MHD_UNSIGNED_LONG_LONG milliseconds;
+    if (MHD_get_timeout(daemon, &milliseconds) != MHD_YES) return -1;
+    return milliseconds < INT_MAX ? (int)milliseconds : INT_MAX;
+}
+
+// Gives it a connection, which it closes if it cannot take it. Nobody asks here who the peer is.
+static inline int flotilla_http_give(struct MHD_Daemon *daemon, int socket) {
+    struct sockaddr_in peer = {.sin_family = AF_INET};
+    return MHD_add_connection(daemon, socket, (struct sockaddr *)&peer, sizeof peer) == MHD_YES;
 }
 
 static inline int flotilla_http_socket(struct MHD_Connection *connection) {

@@ -18,7 +18,7 @@ package struct EdgeConfiguration: Sendable {
 
     package init(_ catalog: TopicCatalog) {
         self.catalog = catalog
-        // Five seconds, less what the server's sweeper may be late.
+        // Five seconds, less what the server's keeper may be late.
         http.answerTimeout = .milliseconds(4700)
         http.answerHeaders = Edge.securityHeaders
     }

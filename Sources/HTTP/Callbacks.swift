@@ -1,17 +1,17 @@
 internal import CMicrohttpd
 internal import Synchronization
 
-/// What libmicrohttpd calls. Its `context` is the `ServerCore`, which outlives it; a connection's context is a retained
+/// What libmicrohttpd calls. Its `context` is the `ServingThread`, which outlives it; a connection's context is a retained
 /// `Connection`, a request's a retained `Exchange`.
 enum Callbacks {
     static let connection: MHD_NotifyConnectionCallback = { context, native, place, what in
         guard let context = unsafe context, let native = unsafe native, let place = unsafe place else { return }
-        let core = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+        let thread = unsafe Unmanaged<ServingThread>.fromOpaque(context).takeUnretainedValue()
         if what == .CONNECTION_NOTIFY_STARTED {
-            unsafe place.pointee = Unmanaged.passRetained(core.opened(native)).toOpaque()
+            unsafe place.pointee = Unmanaged.passRetained(thread.core.opened(native, thread)).toOpaque()
         } else if let kept = unsafe place.pointee {
             unsafe place.pointee = nil
-            core.closed(unsafe Unmanaged<Connection>.fromOpaque(kept).takeRetainedValue())
+            thread.core.closed(unsafe Unmanaged<Connection>.fromOpaque(kept).takeRetainedValue())
         }
     }
 
@@ -19,7 +19,7 @@ enum Callbacks {
         guard let context = unsafe context, let native = unsafe native, let place = unsafe place,
             let size = unsafe size
         else { return .NO }
-        let core = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+        let core = unsafe Unmanaged<ServingThread>.fromOpaque(context).takeUnretainedValue().core
         guard let kept = unsafe place.pointee else {
             guard let about = unsafe flotilla_http_context(native) else { return .NO }
             let connection = unsafe Unmanaged<Connection>.fromOpaque(about).takeUnretainedValue()
@@ -53,7 +53,7 @@ enum Callbacks {
     static let completed: MHD_RequestCompletedCallback = { context, _, place, code in
         guard let context = unsafe context, let place = unsafe place, let kept = unsafe place.pointee else { return }
         unsafe place.pointee = nil
-        let core = unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+        let core = unsafe Unmanaged<ServingThread>.fromOpaque(context).takeUnretainedValue().core
         let exchange = unsafe Unmanaged<Exchange>.fromOpaque(kept).takeRetainedValue()
         core.end(exchange, isDone: code == .REQUEST_TERMINATED_COMPLETED_OK)
     }

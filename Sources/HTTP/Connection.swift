@@ -2,17 +2,20 @@ internal import Glibc
 internal import Platform
 internal import Synchronization
 
-/// A connection as the sweeper sees it.
+/// A connection as the keeper sees it.
 final class Connection: Sendable {
+    /// Who serves it.
+    let thread: ServingThread
     let socket: Int32
     /// When it is cut off, by the monotonic clock in milliseconds; 0 is never: it is ours to act.
     let deadline: Atomic<Int64>
     /// The request that is under way.
     let exchange = Mutex<Exchange?>(nil)
-    /// The deadline that stood when the peer was first seen to send nothing more. Used by the sweeper alone.
+    /// The deadline that stood when the peer was first seen to send nothing more. Used by the keeper alone.
     let halfClosedAt = Atomic<Int64>(0)
 
-    init(socket: Int32, deadline: Int64) {
+    init(_ thread: ServingThread, socket: Int32, deadline: Int64) {
+        self.thread = thread
         self.socket = socket
         self.deadline = Atomic(deadline)
     }

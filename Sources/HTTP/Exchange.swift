@@ -11,7 +11,7 @@ internal import Synchronization
 ///     running ──(must wait)──→ suspending ──(still must)──→ suspended ──(answer came)──→ waking ──→ running
 ///                                  └──(came meanwhile)──→ resumed at once by the server's thread
 ///
-/// Neither is done with the lock held. `waking` lasts while somebody is in the library to resume: the server does not end
+/// Neither is done with the lock held. `waking` lasts while somebody is about to have it resumed: the server does not end
 /// before, because the library must have nothing suspended then, and takes its connections with it.
 @safe package final class Exchange: @unchecked Sendable {
     // Unchecked: `native` is used by the server's thread, or by the one that takes the exchange out of `suspended`, of
@@ -124,14 +124,14 @@ internal import Synchronization
         if !isComplete {
             connection.deadline.store(Time.monotonicMilliseconds + bodyTimeout, ordering: .relaxed)
         }
-        unsafe MHD_resume_connection(native)
+        unsafe connection.thread.resume(native)
         // By now the server's thread may be further.
         state.withLock { state in
             if state.phase == .waking { state.phase = .running }
         }
     }
 
-    /// Whether somebody is in the library to resume it.
+    /// Whether somebody is about to have it resumed.
     var isWaking: Bool { state.withLock { $0.phase == .waking } || feed?.isWaking ?? false }
 
     // MARK: For a body's reader and what gets the body, on the server's thread
@@ -360,7 +360,7 @@ internal import Synchronization
         return isDone ? status : nil
     }
 
-    // MARK: On the sweeper's thread
+    // MARK: On the keeper's thread
 
     /// Answers what waits too long.
     func expire(_ server: ServerCore, now: Int64) {

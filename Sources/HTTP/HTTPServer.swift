@@ -11,7 +11,7 @@ internal import Synchronization
 /// Important: `stop` before the last reference goes.
 package final class HTTPServer: Sendable {
     private let core: ServerCore
-    private let sweeper: Mutex<OSThread?>
+    private let keeper: Mutex<OSThread?>
 
     /// Where it listens.
     package var port: UInt16 { core.port }
@@ -20,7 +20,7 @@ package final class HTTPServer: Sendable {
     package init(_ configuration: HTTPConfiguration, _ handler: any RequestHandler) throws(HTTPFault) {
         let core = try ServerCore(configuration, handler)
         do throws(SystemError) {
-            sweeper = Mutex(try OSThread(name: "http-sweeper") { core.sweep() })
+            keeper = Mutex(try OSThread(name: "http-keeper") { core.keep() })
         } catch {
             core.stop()
             throw HTTPFault("\(error)")
@@ -48,7 +48,7 @@ package final class HTTPServer: Sendable {
             core.idle.wait(milliseconds: rest)
         }
         core.giveUp()
-        sweeper.withLock { $0.take() }?.join()
+        keeper.withLock { $0.take() }?.join()
         core.stop()
     }
 }

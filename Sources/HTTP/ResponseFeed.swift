@@ -124,7 +124,7 @@ package final class ResponseFeed: Sendable {
         unsafe MHD_suspend_connection(native)
     }
 
-    func resume() { unsafe MHD_resume_connection(native) }
+    func resume() { unsafe connection.thread.resume(native) }
 
     /// What is given to the library is to be read in time.
     func expectReader() {

@@ -5,14 +5,13 @@ internal import Synchronization
 
 /// What a server is made of, and what libmicrohttpd calls.
 @safe final class ServerCore: @unchecked Sendable {
-    // Unchecked: the library's handle and options are written by `init` and used by `quiesce` and `stop`, which one
-    // thread calls.
+    // Unchecked: `threads` are written by `init` and emptied by `stop`; who is the `next` of them is the keeper's.
     let configuration: HTTPConfiguration
     /// The configuration's times in milliseconds: turning one into them takes longer than what it is needed for.
     let patience: Patience
     let handler: any RequestHandler
     let table = ConnectionTable()
-    let port: UInt16
+    var port: UInt16 { listener.port }
     /// Rung when the last request is over.
     let idle: Doorbell
     /// Requests that have begun and are not over.
@@ -28,10 +27,12 @@ internal import Synchronization
     private let bell: Doorbell
     private let stopped = Atomic<Bool>(false)
 
-    private var daemon: OpaquePointer?
-    /// Where it listened, once it does no more.
-    private var listener: Int32 = -1
-    private let options: UnsafeMutablePointer<flotilla_http_options>
+    private var threads: [ServingThread] = []
+    private var next = 0
+    private let listener: Listener
+    /// Connections that the threads were given, and those that they have begun with.
+    private let given = Atomic<Int>(0)
+    private let begun = Atomic<Int>(0)
     private let texts: [UnsafeMutablePointer<CChar>?]
 
     init(_ configuration: HTTPConfiguration, _ handler: any RequestHandler) throws(HTTPFault) {
@@ -43,52 +44,36 @@ internal import Synchronization
             bell = try Doorbell()
             idle = try Doorbell()
         } catch { throw HTTPFault("\(error)") }
-        var port: UInt16 = 0
-        let host = HostName.resolvable(configuration.host)
-        let listener = unsafe flotilla_http_listen(host, "\(configuration.port)", &port)
-        guard listener >= 0 else {
-            let place = "\(configuration.host):\(configuration.port)"
-            if listener == -2 { throw HTTPFault("cannot listen on \(place): the host has no address") }
-            throw HTTPFault(
-                errno == EADDRINUSE
-                    ? "cannot listen on \(place): another process does; stop it, or choose another port"
-                    : "cannot listen on \(place): \(SystemError.last("bind"))")
-        }
-        self.port = port
+        listener = try Listener(configuration.host, configuration.port)
         unsafe texts = [
             configuration.tls?.certificate, configuration.tls?.key, configuration.tls?.clientAuthority,
         ].map { text in unsafe text.flatMap { unsafe strdup($0) } }
-        unsafe options = .allocate(capacity: 1)
-        unsafe options.initialize(to: flotilla_http_options())
-        unsafe options.pointee.listener = listener
-        unsafe options.pointee.threads = UInt32(clamping: max(1, configuration.threads))
-        unsafe options.pointee.connections = UInt32(clamping: max(configuration.threads, configuration.maxConnections))
+        var wanted = unsafe flotilla_http_options()
+        // `take` counts them over all threads; this is for those that it has given and nobody has begun with yet.
+        unsafe wanted.connections = UInt32(clamping: max(1, configuration.maxConnections))
         // The table's deadlines are finer; this is for those that it cannot know of.
-        unsafe options.pointee.idle_seconds = UInt32(clamping: configuration.idleTimeout.milliseconds / 1000 + 60)
+        unsafe wanted.idle_seconds = UInt32(clamping: configuration.idleTimeout.milliseconds / 1000 + 60)
         // Of this the library takes what a request's headers need, and gives the rest to the body.
-        unsafe options.pointee.memory = configuration.maxHeaderBytes * 3 / 2
-        unsafe (options.pointee.certificate, options.pointee.key) = (UnsafePointer(texts[0]), UnsafePointer(texts[1]))
-        unsafe options.pointee.authority = UnsafePointer(texts[2])
-        unsafe options.pointee.context = Unmanaged.passUnretained(self).toOpaque()
-        unsafe options.pointee.access = Callbacks.access
-        unsafe options.pointee.completed = Callbacks.completed
-        unsafe options.pointee.connection = Callbacks.connection
-        unsafe daemon = flotilla_http_start(options)
-        guard unsafe daemon != nil else {
-            let complaint = unsafe withUnsafePointer(to: &options.pointee.complaint) { text in
-                unsafe text.withMemoryRebound(to: CChar.self, capacity: 512) { unsafe String(cString: $0) }
-            }
-            close(listener)
-            let what = complaint.split(separator: "\n").first.map(String.init) ?? "the library does not say why"
+        unsafe wanted.memory = configuration.maxHeaderBytes * 3 / 2
+        unsafe (wanted.certificate, wanted.key) = (UnsafePointer(texts[0]), UnsafePointer(texts[1]))
+        unsafe wanted.authority = UnsafePointer(texts[2])
+        do throws(HTTPFault) {
+            for _ in 0..<max(1, configuration.threads) { threads.append(try ServingThread(self, wanted)) }
+            do throws(SystemError) {
+                for thread in threads { try thread.start() }
+            } catch { throw HTTPFault("\(error)") }
+        } catch {
+            threads.forEach { $0.end() }
+            threads.forEach { $0.close() }
+            threads = []
             throw HTTPFault(
                 configuration.tls == nil
-                    ? "cannot serve HTTP: \(what)"
-                    : "cannot serve TLS: \(what); are certificate and key PEM, and do they belong together?")
+                    ? "cannot serve HTTP: \(error)"
+                    : "cannot serve TLS: \(error); are certificate and key PEM, and do they belong together?")
         }
     }
 
     deinit {
-        unsafe options.deallocate()
         unsafe texts.forEach { unsafe free($0) }
     }
 
@@ -97,18 +82,16 @@ internal import Synchronization
     /// Stops listening.
     func quiesce() {
         isQuiet.store(true, ordering: .sequentiallyConsistent)
-        listener = unsafe MHD_quiesce_daemon(daemon)
-        // Whoever comes from now on is refused, but it stays a socket until the library's threads have ended: one of them
-        // may be about to take it out of what it waits for, and the library ends the process when that cannot be done.
-        if listener >= 0 { shutdown(listener, Int32(SHUT_RD)) }
+        listener.close()
+        bell.ring()
     }
 
-    /// Has the sweeper end, and nobody wait any longer. The flag comes first: a request that does not see it is in the
+    /// Has the keeper end, and nobody wait any longer. The flag comes first: a request that does not see it is in the
     /// table already.
     func giveUp() {
         isGivingUp.store(true, ordering: .sequentiallyConsistent)
         for exchange in table.exchanges { exchange.giveUp(self) }
-        // Who was about to resume one is in the library for a moment yet.
+        // Who was about to resume one has left word in a moment.
         while table.exchanges.contains(where: \.isWaking) { sched_yield() }
         bell.ring()
     }
@@ -121,29 +104,60 @@ internal import Synchronization
     func stop() {
         table.endInput()
         let end = Time.monotonicMilliseconds + Self.closingPatience
-        while table.count > 0 {
+        while table.count > 0 || isAwaited {
             let rest = end - Time.monotonicMilliseconds
             guard rest > 0 else { break }
             idle.wait(milliseconds: rest)
         }
-        unsafe MHD_stop_daemon(daemon)
-        if listener >= 0 { close(listener) }
-        listener = -1
+        threads.forEach { $0.end() }
+        threads.forEach { $0.close() }
+        threads = []
         stopped.store(true, ordering: .releasing)
     }
 
-    /// Until the end: looks four times a second for what is late.
-    func sweep() {
+    /// Whether a thread was given a connection that it has not begun with.
+    private var isAwaited: Bool {
+        begun.load(ordering: .sequentiallyConsistent) < given.load(ordering: .sequentiallyConsistent)
+    }
+
+    /// Until the end: takes who comes, and looks four times a second for what is late.
+    func keep() {
+        var due = Time.monotonicMilliseconds + Self.sweepInterval
         while !isGivingUp.load(ordering: .acquiring) {
-            bell.wait(milliseconds: 250)
+            listener.wait(bell, milliseconds: due - Time.monotonicMilliseconds)
+            if !listener.take({ take($0) }) {
+                // Who leaves makes room, and is not heard of here.
+                bell.wait(milliseconds: Self.roomInterval)
+            }
             let now = Time.monotonicMilliseconds
-            swept.store(now, ordering: .relaxed)
-            _ = table.cutOff(now: now)
-            table.cutOffHalfClosed()
-            for exchange in table.exchanges { exchange.expire(self, now: now) }
+            guard now >= due else { continue }
+            due = now + Self.sweepInterval
+            sweep(now)
         }
     }
 
+    private func sweep(_ now: Int64) {
+        swept.store(now, ordering: .relaxed)
+        _ = table.cutOff(now: now)
+        table.cutOffHalfClosed()
+        for exchange in table.exchanges { exchange.expire(self, now: now) }
+    }
+
+    private func take(_ socket: Int32) {
+        guard table.count < configuration.maxConnections else {
+            close(socket)
+            return
+        }
+        next = (next + 1) % threads.count
+        given.add(1, ordering: .sequentiallyConsistent)
+        threads[next].take(socket)
+    }
+
+    /// The library could not take a connection, and has closed it.
+    func missed() { given.subtract(1, ordering: .sequentiallyConsistent) }
+
+    private static let sweepInterval: Int64 = 250
+    private static let roomInterval: Int64 = 50
     /// For who does not read the end of an answer.
     private static let closingPatience: Int64 = 1000
 
@@ -151,11 +165,14 @@ internal import Synchronization
 
     // MARK: From the library
 
-    func opened(_ native: OpaquePointer) -> Connection {
+    func opened(_ native: OpaquePointer, _ thread: ServingThread) -> Connection {
         let now = Time.monotonicMilliseconds
         let connection = unsafe Connection(
-            socket: flotilla_http_socket(native), deadline: now + patience.header)
+            thread, socket: flotilla_http_socket(native), deadline: now + patience.header)
         table.add(connection)
+        begun.add(1, ordering: .sequentiallyConsistent)
+        // The end may have gone through the table before.
+        if isGivingUp.load(ordering: .sequentiallyConsistent) { shutdown(connection.socket, Int32(SHUT_RD)) }
         return connection
     }
 

@@ -1,3 +1,4 @@
+import Glibc
 import HTTP
 import Platform
 import Synchronization
@@ -41,6 +42,67 @@ import Testing
             server.stop(within: .zero)
             await sending.value
             #expect(server.connectionCount == 0)
+        }
+    }
+
+    /// Whatever its threads are at: as they look for more, a connection has just come or gone.
+    @Test func aServerMayEndAtAnyMoment() async throws {
+        var configuration = TestServer.patient
+        configuration.threads = 4
+        for _ in 0..<300 {
+            let server = try HTTPServer(configuration, TestServer { TestServer.echo($0) })
+            let clients = try (0..<8).map { _ in try RawHTTPClient(port: server.port) }
+            #expect(try await clients[0].ask("GET", "/here").body == "/here")
+            server.stop(within: .zero)
+            #expect(server.connectionCount == 0)
+        }
+    }
+
+    /// The library looks at 128 events at a time, and when it has found as many it looks again: nobody may wait for that.
+    @Test(arguments: [127, 128, 129, 256]) func howeverManySpeakAtOnceAreHeard(_ count: Int) async throws {
+        var configuration = TestServer.patient
+        configuration.threads = 1
+        let isHeld = Atomic(false)
+        let mayGoOn = Atomic(false)
+        try await TestServer.with(
+            configuration,
+            { exchange in
+                guard exchange.request.path == "/hold" else { return TestServer.echo(exchange) }
+                isHeld.store(true, ordering: .releasing)
+                while !mayGoOn.load(ordering: .acquiring) { usleep(1000) }
+                return .answer(.text(200, ""))
+            }
+        ) { server, _ in
+            let clients = try (0..<count).map { _ in try RawHTTPClient(port: server.port) }
+            try await eventually { server.connectionCount == count }
+            let holder = try RawHTTPClient(port: server.port)
+            await holder.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
+            try await eventually { isHeld.load(ordering: .acquiring) }
+            for client in clients { await client.send("GET /here HTTP/1.1\r\nHost: a\r\n\r\n") }
+            mayGoOn.store(true, ordering: .releasing)
+            #expect(try await holder.answer()?.status == 200)
+            var heard = 0
+            for client in clients where try await client.answer()?.body == "/here" { heard += 1 }
+            #expect(heard == count)
+        }
+    }
+
+    /// Who comes when there are as many as there may be is let go at once, and may come again when one of them has gone.
+    @Test func connectionsAreBounded() async throws {
+        var configuration = TestServer.patient
+        configuration.maxConnections = 3
+        try await TestServer.with(configuration) { server, _ in
+            var clients: [RawHTTPClient] = []
+            for _ in 0..<3 {
+                clients.append(try RawHTTPClient(port: server.port))
+                #expect(try await clients.last?.ask("GET", "/here").body == "/here")
+            }
+            #expect(try await RawHTTPClient(port: server.port).isClosedByServer())
+            #expect(server.connectionCount == 3)
+            clients.removeLast()
+            try await eventually { server.connectionCount == 2 }
+            #expect(try await RawHTTPClient(port: server.port).ask("GET", "/here").body == "/here")
+            for client in clients { #expect(try await client.ask("GET", "/here").body == "/here") }
         }
     }
 

@@ -1,0 +1,109 @@
+internal import CMicrohttpd
+internal import Glibc
+internal import Platform
+internal import Synchronization
+
+/// A thread that serves the connections which it is given: libmicrohttpd's work in a loop of ours.
+///
+/// The library's own loop reads 128 events at a time, and having got as many it waits for the next one before it handles
+/// any: when all clients wait for their answers, they wait for ever. Run from outside it never waits. What is to be done
+/// for a connection from elsewhere is left here as an errand, and the bell rings once for as many as there are.
+@safe final class ServingThread: @unchecked Sendable {
+    // Unchecked: `daemon` is used by the thread, and by `close` when that has ended; the rest is written by `init`.
+    let core: ServerCore
+    private var daemon: OpaquePointer?
+    /// The library looks into them for as long as it lives.
+    private let options: UnsafeMutablePointer<flotilla_http_options>
+    private let bell: Doorbell
+    private let errands = Mutex<[Errand]>([])
+    private let isEnding = Atomic<Bool>(false)
+    private var thread: OSThread?
+
+    private enum Errand: Sendable {
+        /// A connection that nobody serves yet.
+        case serve(Int32)
+        /// One of the library's that is to go on, by its address.
+        case resume(UInt)
+    }
+
+    @safe init(_ core: ServerCore, _ wanted: flotilla_http_options) throws(HTTPFault) {
+        self.core = core
+        do throws(SystemError) { bell = try Doorbell() } catch { throw HTTPFault("\(error)") }
+        unsafe options = .allocate(capacity: 1)
+        unsafe options.initialize(to: wanted)
+        unsafe options.pointee.context = Unmanaged.passUnretained(self).toOpaque()
+        unsafe options.pointee.access = Callbacks.access
+        unsafe options.pointee.completed = Callbacks.completed
+        unsafe options.pointee.connection = Callbacks.connection
+        unsafe daemon = flotilla_http_start(options)
+        guard unsafe daemon != nil else {
+            let complaint = unsafe withUnsafePointer(to: &options.pointee.complaint) { text in
+                unsafe text.withMemoryRebound(to: CChar.self, capacity: 512) { unsafe String(cString: $0) }
+            }
+            throw HTTPFault(complaint.split(separator: "\n").first.map(String.init) ?? "the library does not say why")
+        }
+    }
+
+    deinit { unsafe options.deallocate() }
+
+    func start() throws(SystemError) { thread = try OSThread(name: "http") { [unowned self] in serve() } }
+
+    // MARK: From other threads
+
+    /// Serves a connection.
+    func take(_ socket: Int32) { leave(.serve(socket)) }
+
+    /// Has a connection go on that is suspended, and which therefore cannot go away.
+    func resume(_ native: OpaquePointer) { leave(.resume(UInt(bitPattern: native))) }
+
+    private func leave(_ errand: Errand) {
+        let isFirst = errands.withLock { errands in
+            errands.append(errand)
+            return errands.count == 1
+        }
+        if isFirst { bell.ring() }
+    }
+
+    /// Does what was left, and no more.
+    func end() {
+        isEnding.store(true, ordering: .sequentiallyConsistent)
+        bell.ring()
+    }
+
+    /// Closes what is still open. Nothing may be suspended.
+    func close() {
+        thread?.join()
+        unsafe MHD_stop_daemon(daemon)
+        unsafe daemon = nil
+    }
+
+    // MARK: On the thread
+
+    private func serve() {
+        var places = [
+            pollfd(fd: unsafe flotilla_http_epoll(daemon), events: Int16(POLLIN), revents: 0),
+            pollfd(fd: bell.fileDescriptor, events: Int16(POLLIN), revents: 0),
+        ]
+        var errands: [Errand] = []
+        while true {
+            unsafe poll(&places, nfds_t(places.count), flotilla_http_patience(daemon))
+            if places[1].revents != 0 { bell.silence() }
+            let isLast = isEnding.load(ordering: .sequentiallyConsistent)
+            doErrands(&errands)
+            unsafe MHD_run(daemon)
+            if isLast { return }
+        }
+    }
+
+    /// `errands` is where they are put in the meantime: room that is kept.
+    private func doErrands(_ errands: inout [Errand]) {
+        self.errands.withLock { swap(&$0, &errands) }
+        for errand in errands {
+            switch errand {
+            case .serve(let socket): if unsafe flotilla_http_give(daemon, socket) == 0 { core.missed() }
+            case .resume(let address): unsafe MHD_resume_connection(OpaquePointer(bitPattern: address))
+            }
+        }
+        errands.removeAll(keepingCapacity: true)
+    }
+}
