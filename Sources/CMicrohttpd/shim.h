@@ -91,10 +91,11 @@ static inline int flotilla_http_patience(struct MHD_Daemon *daemon) {
     return milliseconds < INT_MAX ? (int)milliseconds : INT_MAX;
 }
 
-// Gives it a connection, which it closes if it cannot take it. Nobody asks here who the peer is.
-static inline int flotilla_http_give(struct MHD_Daemon *daemon, int socket) {
+// Opens a connection, or closes the socket if it cannot. On return that has happened: a library that runs no thread of its
+// own puts nothing off. Nobody asks here who the peer is.
+static inline void flotilla_http_give(struct MHD_Daemon *daemon, int socket) {
     struct sockaddr_in peer = {.sin_family = AF_INET};
-    return MHD_add_connection(daemon, socket, (struct sockaddr *)&peer, sizeof peer) == MHD_YES;
+    (void)MHD_add_connection(daemon, socket, (struct sockaddr *)&peer, sizeof peer);
 }
 
 static inline int flotilla_http_socket(struct MHD_Connection *connection) {

@@ -9,7 +9,7 @@ internal import Synchronization
 /// thread. libmicrohttpd resumes only what is suspended, so the two are ordered here:
 ///
 ///     running ──(must wait)──→ suspending ──(still must)──→ suspended ──(answer came)──→ waking ──→ running
-///                                  └──(came meanwhile)──→ resumed at once by the server's thread
+///                                  └──(came meanwhile)──→ waking, by the server's thread itself
 ///
 /// Neither is done with the lock held. `waking` lasts while somebody is about to have it resumed: the server does not end
 /// before, because the library must have nothing suspended then, and takes its connections with it.

@@ -2,7 +2,7 @@ internal import Glibc
 internal import Platform
 internal import Synchronization
 
-/// An HTTP/1.1 server on libmicrohttpd's threads.
+/// An HTTP/1.1 server: libmicrohttpd, run by threads of ours.
 ///
 /// A request is given to the handler on the thread that read it, and may be answered from any other, then or later; no
 /// thread waits for an answer. What the library refuses by itself (a request line that is none, headers beyond its

@@ -30,7 +30,7 @@ internal import Synchronization
 
     deinit { close() }
 
-    /// Whoever comes from now on is refused.
+    /// Whoever comes from now on is refused, once nobody sleeps in `wait` any more: the bell is to be rung.
     func close() {
         socket.withLock { socket in
             if socket >= 0 { Glibc.close(socket) }

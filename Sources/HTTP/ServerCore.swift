@@ -18,7 +18,7 @@ internal import Synchronization
     let openExchanges = Atomic<Int>(0)
     /// What is kept of the bodies of requests that are not over.
     let memory: HeldBytes
-    /// When the sweeper looked last: a clock that costs nothing, a quarter of a second late at most.
+    /// When the keeper looked last: a clock that costs nothing, and is a third of a second late at most.
     private let swept = Atomic<Int64>(Time.monotonicMilliseconds)
     /// No new connections, and each answer is its connection's last.
     let isQuiet = Atomic<Bool>(false)
@@ -30,9 +30,8 @@ internal import Synchronization
     private var threads: [ServingThread] = []
     private var next = 0
     private let listener: Listener
-    /// Connections that the threads were given, and those that they have begun with.
-    private let given = Atomic<Int>(0)
-    private let begun = Atomic<Int>(0)
+    /// Connections that a thread was given and has not opened yet.
+    private let arriving = Atomic<Int>(0)
     private let texts: [UnsafeMutablePointer<CChar>?]
 
     init(_ configuration: HTTPConfiguration, _ handler: any RequestHandler) throws(HTTPFault) {
@@ -49,7 +48,7 @@ internal import Synchronization
             configuration.tls?.certificate, configuration.tls?.key, configuration.tls?.clientAuthority,
         ].map { text in unsafe text.flatMap { unsafe strdup($0) } }
         var wanted = unsafe flotilla_http_options()
-        // `take` counts them over all threads; this is for those that it has given and nobody has begun with yet.
+        // `take` counts them, over all threads.
         unsafe wanted.connections = UInt32(clamping: max(1, configuration.maxConnections))
         // The table's deadlines are finer; this is for those that it cannot know of.
         unsafe wanted.idle_seconds = UInt32(clamping: configuration.idleTimeout.milliseconds / 1000 + 60)
@@ -104,7 +103,8 @@ internal import Synchronization
     func stop() {
         table.endInput()
         let end = Time.monotonicMilliseconds + Self.closingPatience
-        while table.count > 0 || isAwaited {
+        // In this order: what arrives is in the table before it is taken off the other.
+        while arriving.load(ordering: .sequentiallyConsistent) > 0 || table.count > 0 {
             let rest = end - Time.monotonicMilliseconds
             guard rest > 0 else { break }
             idle.wait(milliseconds: rest)
@@ -113,11 +113,6 @@ internal import Synchronization
         threads.forEach { $0.close() }
         threads = []
         stopped.store(true, ordering: .releasing)
-    }
-
-    /// Whether a thread was given a connection that it has not begun with.
-    private var isAwaited: Bool {
-        begun.load(ordering: .sequentiallyConsistent) < given.load(ordering: .sequentiallyConsistent)
     }
 
     /// Until the end: takes who comes, and looks four times a second for what is late.
@@ -144,17 +139,25 @@ internal import Synchronization
     }
 
     private func take(_ socket: Int32) {
-        guard table.count < configuration.maxConnections else {
+        guard arriving.load(ordering: .sequentiallyConsistent) + table.count < configuration.maxConnections else {
             close(socket)
             return
         }
         next = (next + 1) % threads.count
-        given.add(1, ordering: .sequentiallyConsistent)
+        arriving.add(1, ordering: .sequentiallyConsistent)
         threads[next].take(socket)
     }
 
-    /// The library could not take a connection, and has closed it.
-    func missed() { given.subtract(1, ordering: .sequentiallyConsistent) }
+    /// A connection that a thread was given is open, or the library could not take it and has closed it.
+    func arrived() {
+        arriving.subtract(1, ordering: .sequentiallyConsistent)
+        ringIfEmpty()
+    }
+
+    /// For who waits until all have gone.
+    private func ringIfEmpty() {
+        if isGivingUp.load(ordering: .sequentiallyConsistent), table.count == 0 { idle.ring() }
+    }
 
     private static let sweepInterval: Int64 = 250
     private static let roomInterval: Int64 = 50
@@ -170,7 +173,6 @@ internal import Synchronization
         let connection = unsafe Connection(
             thread, socket: flotilla_http_socket(native), deadline: now + patience.header)
         table.add(connection)
-        begun.add(1, ordering: .sequentiallyConsistent)
         // The end may have gone through the table before.
         if isGivingUp.load(ordering: .sequentiallyConsistent) { shutdown(connection.socket, Int32(SHUT_RD)) }
         return connection
@@ -178,7 +180,7 @@ internal import Synchronization
 
     func closed(_ connection: Connection) {
         table.remove(connection)
-        if isGivingUp.load(ordering: .sequentiallyConsistent), table.count == 0 { idle.ring() }
+        ringIfEmpty()
     }
 
     func begin(_ native: OpaquePointer, _ request: HTTPRequest, _ connection: Connection) -> Exchange {

@@ -9,7 +9,8 @@ internal import Synchronization
 /// any: when all clients wait for their answers, they wait for ever. Run from outside it never waits. What is to be done
 /// for a connection from elsewhere is left here as an errand, and the bell rings once for as many as there are.
 @safe final class ServingThread: @unchecked Sendable {
-    // Unchecked: `daemon` is used by the thread, and by `close` when that has ended; the rest is written by `init`.
+    // Unchecked: `daemon` is used by the thread, and by `close` when that has ended; `thread` is written before anybody
+    // else has this, and the rest by `init`.
     let core: ServerCore
     private var daemon: OpaquePointer?
     /// The library looks into them for as long as it lives.
@@ -100,7 +101,9 @@ internal import Synchronization
         self.errands.withLock { swap(&$0, &errands) }
         for errand in errands {
             switch errand {
-            case .serve(let socket): if unsafe flotilla_http_give(daemon, socket) == 0 { core.missed() }
+            case .serve(let socket):
+                unsafe flotilla_http_give(daemon, socket)
+                core.arrived()
             case .resume(let address): unsafe MHD_resume_connection(OpaquePointer(bitPattern: address))
             }
         }

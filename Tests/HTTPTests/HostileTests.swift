@@ -58,32 +58,59 @@ import Testing
         }
     }
 
+    /// Keeps the thread that serves GET /hold until it may go on.
+    private final class Hold: Sendable {
+        private let isHeld = Atomic(false)
+        private let mayGoOn = Atomic(false)
+
+        func plan(_ exchange: Exchange) -> BodyPlan {
+            guard exchange.request.path == "/hold" else { return TestServer.echo(exchange) }
+            isHeld.store(true, ordering: .releasing)
+            while !mayGoOn.load(ordering: .acquiring) { usleep(1000) }
+            return .answer(.text(200, ""))
+        }
+
+        /// Who holds it, and is answered after `end`.
+        func begin(_ server: HTTPServer) async throws -> RawHTTPClient {
+            let holder = try RawHTTPClient(port: server.port)
+            await holder.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
+            try await eventually { isHeld.load(ordering: .acquiring) }
+            return holder
+        }
+
+        func end() { mayGoOn.store(true, ordering: .releasing) }
+    }
+
     /// The library looks at 128 events at a time, and when it has found as many it looks again: nobody may wait for that.
     @Test(arguments: [127, 128, 129, 256]) func howeverManySpeakAtOnceAreHeard(_ count: Int) async throws {
         var configuration = TestServer.patient
         configuration.threads = 1
-        let isHeld = Atomic(false)
-        let mayGoOn = Atomic(false)
-        try await TestServer.with(
-            configuration,
-            { exchange in
-                guard exchange.request.path == "/hold" else { return TestServer.echo(exchange) }
-                isHeld.store(true, ordering: .releasing)
-                while !mayGoOn.load(ordering: .acquiring) { usleep(1000) }
-                return .answer(.text(200, ""))
-            }
-        ) { server, _ in
+        let hold = Hold()
+        try await TestServer.with(configuration, { hold.plan($0) }) { server, _ in
             let clients = try (0..<count).map { _ in try RawHTTPClient(port: server.port) }
             try await eventually { server.connectionCount == count }
-            let holder = try RawHTTPClient(port: server.port)
-            await holder.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
-            try await eventually { isHeld.load(ordering: .acquiring) }
+            let holder = try await hold.begin(server)
             for client in clients { await client.send("GET /here HTTP/1.1\r\nHost: a\r\n\r\n") }
-            mayGoOn.store(true, ordering: .releasing)
+            hold.end()
             #expect(try await holder.answer()?.status == 200)
             var heard = 0
             for client in clients where try await client.answer()?.body == "/here" { heard += 1 }
             #expect(heard == count)
+        }
+    }
+
+    /// A thread that is busy takes nobody in, and they come all the same.
+    @Test func whoWaitsToBeTakenInIsCounted() async throws {
+        var configuration = TestServer.patient
+        (configuration.threads, configuration.maxConnections) = (1, 3)
+        let hold = Hold()
+        try await TestServer.with(configuration, { hold.plan($0) }) { server, _ in
+            let holder = try await hold.begin(server)
+            let waiting = try (0..<2).map { _ in try RawHTTPClient(port: server.port) }
+            #expect(try await RawHTTPClient(port: server.port).isClosedByServer())
+            hold.end()
+            #expect(try await holder.answer()?.status == 200)
+            for client in waiting { #expect(try await client.ask("GET", "/here").body == "/here") }
         }
     }
 
