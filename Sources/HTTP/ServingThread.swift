@@ -7,7 +7,7 @@ internal import Synchronization
 ///
 /// The library's own loop reads 128 events at a time, and having got as many it waits for the next one before it handles
 /// any: when all clients wait for their answers, they wait for ever. Run from outside it never waits. What is to be done
-/// for a connection from elsewhere is left here as an errand, and the bell rings once for as many as there are.
+/// for a connection from elsewhere is left here as an errand, and the bell rings once for as many as come while it sleeps.
 @safe final class ServingThread: @unchecked Sendable {
     // Unchecked: `daemon` is used by the thread, and by `close` when that has ended; `thread` is written before anybody
     // else has this, and the rest by `init`.
@@ -16,9 +16,15 @@ internal import Synchronization
     /// The library looks into them for as long as it lives.
     private let options: UnsafeMutablePointer<flotilla_http_options>
     private let bell: Doorbell
-    private let errands = Mutex<[Errand]>([])
+    private let inbox = Mutex(Inbox())
     private let isEnding = Atomic<Bool>(false)
     private var thread: OSThread?
+
+    private struct Inbox: Sendable {
+        var errands: [Errand] = []
+        /// Whether the next errand is to ring: a thread that is at work looks here before it sleeps.
+        var isAsleep = false
+    }
 
     private enum Errand: Sendable {
         /// A connection that nobody serves yet.
@@ -58,11 +64,12 @@ internal import Synchronization
     func resume(_ native: OpaquePointer) { leave(.resume(UInt(bitPattern: native))) }
 
     private func leave(_ errand: Errand) {
-        let isFirst = errands.withLock { errands in
-            errands.append(errand)
-            return errands.count == 1
+        let mustRing = inbox.withLock { inbox in
+            inbox.errands.append(errand)
+            defer { inbox.isAsleep = false }
+            return inbox.isAsleep
         }
-        if isFirst { bell.ring() }
+        if mustRing { bell.ring() }
     }
 
     /// Does what was left, and no more.
@@ -87,8 +94,11 @@ internal import Synchronization
         ]
         var errands: [Errand] = []
         while true {
-            unsafe poll(&places, nfds_t(places.count), flotilla_http_patience(daemon))
-            if places[1].revents != 0 { bell.silence() }
+            let patience = unsafe flotilla_http_patience(daemon)
+            if patience != 0, mayFallAsleep() {
+                unsafe poll(&places, nfds_t(places.count), patience)
+                if places[1].revents != 0 { bell.silence() }
+            }
             let isLast = isEnding.load(ordering: .sequentiallyConsistent)
             doErrands(&errands)
             unsafe MHD_run(daemon)
@@ -96,9 +106,19 @@ internal import Synchronization
         }
     }
 
+    private func mayFallAsleep() -> Bool {
+        inbox.withLock { inbox in
+            inbox.isAsleep = inbox.errands.isEmpty
+            return inbox.isAsleep
+        }
+    }
+
     /// `errands` is where they are put in the meantime: room that is kept.
     private func doErrands(_ errands: inout [Errand]) {
-        self.errands.withLock { swap(&$0, &errands) }
+        inbox.withLock { inbox in
+            inbox.isAsleep = false
+            swap(&inbox.errands, &errands)
+        }
         for errand in errands {
             switch errand {
             case .serve(let socket):
