@@ -1,9 +1,9 @@
-import Glibc
-import HTTP
 import Platform
 import Synchronization
 import TestSupport
 import Testing
+
+@testable import HTTP
 
 @Suite(.inTurns) struct HostileTests {
     /// Each message could be read as another one by the next server in a chain, or as none.
@@ -61,16 +61,18 @@ import Testing
     /// Keeps the thread that serves GET /hold until it may go on.
     private final class Hold: Sendable {
         private let isHeld = Atomic(false)
-        private let mayGoOn = Atomic(false)
+        private let end: Doorbell
+
+        init() throws { end = try Doorbell() }
 
         func plan(_ exchange: Exchange) -> BodyPlan {
             guard exchange.request.path == "/hold" else { return TestServer.echo(exchange) }
             isHeld.store(true, ordering: .releasing)
-            while !mayGoOn.load(ordering: .acquiring) { usleep(1000) }
+            end.wait(milliseconds: -1)
             return .answer(.text(200, ""))
         }
 
-        /// Who holds it, and is answered after `end`.
+        /// Who holds it, and is answered after `letGo`.
         func begin(_ server: HTTPServer) async throws -> RawHTTPClient {
             let holder = try RawHTTPClient(port: server.port)
             await holder.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -78,20 +80,20 @@ import Testing
             return holder
         }
 
-        func end() { mayGoOn.store(true, ordering: .releasing) }
+        func letGo() { end.ring() }
     }
 
     /// The library looks at 128 events at a time, and when it has found as many it looks again: nobody may wait for that.
     @Test(arguments: [127, 128, 129, 256]) func howeverManySpeakAtOnceAreHeard(_ count: Int) async throws {
         var configuration = TestServer.patient
         configuration.threads = 1
-        let hold = Hold()
+        let hold = try Hold()
         try await TestServer.with(configuration, { hold.plan($0) }) { server, _ in
             let clients = try (0..<count).map { _ in try RawHTTPClient(port: server.port) }
             try await eventually { server.connectionCount == count }
             let holder = try await hold.begin(server)
             for client in clients { await client.send("GET /here HTTP/1.1\r\nHost: a\r\n\r\n") }
-            hold.end()
+            hold.letGo()
             #expect(try await holder.answer()?.status == 200)
             var heard = 0
             for client in clients where try await client.answer()?.body == "/here" { heard += 1 }
@@ -103,12 +105,12 @@ import Testing
     @Test func whoWaitsToBeTakenInIsCounted() async throws {
         var configuration = TestServer.patient
         (configuration.threads, configuration.maxConnections) = (1, 3)
-        let hold = Hold()
+        let hold = try Hold()
         try await TestServer.with(configuration, { hold.plan($0) }) { server, _ in
             let holder = try await hold.begin(server)
             let waiting = try (0..<2).map { _ in try RawHTTPClient(port: server.port) }
             #expect(try await RawHTTPClient(port: server.port).isClosedByServer())
-            hold.end()
+            hold.letGo()
             #expect(try await holder.answer()?.status == 200)
             for client in waiting { #expect(try await client.ask("GET", "/here").body == "/here") }
         }
