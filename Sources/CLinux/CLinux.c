@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <malloc.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -70,6 +73,30 @@ int flotilla_epoll_wait(int epoll, flotilla_event *events, int capacity, int mil
     }
     return count;
 }
+
+int flotilla_listen(const char *host, const char *port, uint16_t *bound) {
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
+    if (getaddrinfo(host, port, &hints, &found) != 0 || !found) return -2;
+    int one = 1, fault = 0;
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+        bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, 4096) < 0)
+        fault = errno;
+    freeaddrinfo(found);
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    if (!fault && getsockname(fd, (struct sockaddr *)&address, &size) < 0) fault = errno;
+    if (fault) {
+        if (fd >= 0) close(fd);
+        errno = fault;
+        return -1;
+    }
+    *bound = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
+                                                 : ((struct sockaddr_in *)&address)->sin_port);
+    return fd;
+}
+
+const int16_t flotilla_end_of_input = POLLRDHUP;
 
 int flotilla_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
 

@@ -3,18 +3,15 @@
 #ifndef FLOTILLA_CMICROHTTPD_H
 #define FLOTILLA_CMICROHTTPD_H
 
-#include <errno.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <limits.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 typedef struct {
     unsigned int connections, idle_seconds;
@@ -127,29 +124,6 @@ static inline long flotilla_http_peer(struct MHD_Connection *connection, char *n
         length = (long)size;
     gnutls_x509_crt_deinit(certificate);
     return length;
-}
-
-// A listening socket: its descriptor, or -1 with errno, or -2 when the host has no address. `bound` is the port it got.
-static inline int flotilla_http_listen(const char *host, const char *port, unsigned short *bound) {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
-    if (getaddrinfo(host, port, &hints, &found) != 0 || !found) return -2;
-    int one = 1, fault = 0;
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
-        bind(fd, found->ai_addr, found->ai_addrlen) < 0 || listen(fd, 4096) < 0)
-        fault = errno;
-    freeaddrinfo(found);
-    struct sockaddr_storage address;
-    socklen_t size = sizeof address;
-    if (!fault && getsockname(fd, (struct sockaddr *)&address, &size) < 0) fault = errno;
-    if (fault) {
-        if (fd >= 0) close(fd);
-        errno = fault;
-        return -1;
-    }
-    *bound = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                                 : ((struct sockaddr_in *)&address)->sin_port);
-    return fd;
 }
 
 #endif

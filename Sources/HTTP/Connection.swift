@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 internal import Platform
 internal import Synchronization
@@ -11,22 +12,11 @@ final class Connection: Sendable {
     let deadline: Atomic<Int64>
     /// The request that is under way.
     let exchange = Mutex<Exchange?>(nil)
-    /// The deadline that stood when the peer was first seen to send nothing more. Used by the keeper alone.
-    let halfClosedAt = Atomic<Int64>(0)
 
     init(_ thread: ServingThread, socket: Int32, deadline: Int64) {
         self.thread = thread
         self.socket = socket
         self.deadline = Atomic(deadline)
-    }
-
-    /// Whether it waits for the peer to begin with a request, or to go on with its headers.
-    var isIdle: Bool { deadline.load(ordering: .relaxed) != 0 && exchange.withLock { $0 == nil } }
-
-    /// Whether there is nothing left to read, and nothing will come.
-    var isAtEnd: Bool {
-        var byte: UInt8 = 0
-        return unsafe recv(socket, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) == 0
     }
 }
 
@@ -61,23 +51,23 @@ final class ConnectionTable: Sendable {
         }
     }
 
-    /// Cuts off those that wait for a request of a peer which has said that none comes.
+    /// Has those read once more which wait for a peer that has said that nothing more comes.
     ///
     /// libmicrohttpd takes a short read for all that there is and asks epoll for what changes after it, so it misses an
-    /// end that came together with the bytes, and the peer would wait for ours until its time is over. Who is seen like
-    /// this twice in a row, with nothing begun in between, has nothing left to say.
-    func cutOffHalfClosed() {
-        let idle = open.withLock { Array($0.values) }.filter { $0.isIdle }
-        guard !idle.isEmpty else { return }
-        var places = idle.map { pollfd(fd: $0.socket, events: Int16(POLLIN), revents: 0) }
+    /// end that came together with the bytes, and the peer would wait for ours until its time is over. To end the input of
+    /// such a socket again changes nothing but that epoll tells of it, after all that is still to be read.
+    func remindOfEnds() {
+        let waiting = open.withLock { Array($0.values) }.filter { $0.deadline.load(ordering: .relaxed) != 0 }
+        guard !waiting.isEmpty else { return }
+        var places = waiting.map { pollfd(fd: $0.socket, events: flotilla_end_of_input, revents: 0) }
         // Descriptors may have been closed since, and be others' by now: the answer is only who to look at.
         guard unsafe poll(&places, nfds_t(places.count), 0) > 0 else { return }
-        for (connection, place) in zip(idle, places) where place.revents != 0 {
-            let deadline = connection.deadline.load(ordering: .relaxed)
-            guard connection.halfClosedAt.exchange(deadline, ordering: .relaxed) == deadline else { continue }
+        for (connection, place) in zip(waiting, places) where place.revents & flotilla_end_of_input != 0 {
             open.withLock { open in
-                guard open[ObjectIdentifier(connection)] != nil, connection.isIdle, connection.isAtEnd else { return }
-                shutdown(connection.socket, Int32(SHUT_RDWR))
+                guard open[ObjectIdentifier(connection)] != nil else { return }
+                var place = pollfd(fd: connection.socket, events: flotilla_end_of_input, revents: 0)
+                guard unsafe poll(&place, 1, 0) == 1 else { return }
+                shutdown(connection.socket, Int32(SHUT_RD))
             }
         }
     }

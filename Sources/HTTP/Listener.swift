@@ -1,5 +1,4 @@
 internal import CLinux
-internal import CMicrohttpd
 internal import Glibc
 internal import Platform
 internal import Synchronization
@@ -15,7 +14,7 @@ internal import Synchronization
 
     init(_ host: String, _ port: UInt16) throws(HTTPFault) {
         var bound: UInt16 = 0
-        let socket = unsafe flotilla_http_listen(HostName.resolvable(host), "\(port)", &bound)
+        let socket = unsafe flotilla_listen(HostName.resolvable(host), "\(port)", &bound)
         guard socket >= 0 else {
             let place = "\(host):\(port)"
             if socket == -2 { throw HTTPFault("cannot listen on \(place): the host has no address") }

@@ -134,7 +134,7 @@ internal import Synchronization
     private func sweep(_ now: Int64) {
         swept.store(now, ordering: .relaxed)
         _ = table.cutOff(now: now)
-        table.cutOffHalfClosed()
+        table.remindOfEnds()
         for exchange in table.exchanges { exchange.expire(self, now: now) }
     }
 

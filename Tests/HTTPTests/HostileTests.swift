@@ -300,14 +300,19 @@ import Testing
     /// Who sends all that it has to say at once, and with it that nothing more comes, gets its answer and the end of the
     /// connection, and does not wait for that until the patience is over.
     @Test func whoSaysAllAtOnceIsLetGo() async throws {
-        try await TestServer.with(TestServer.patient) { server, _ in
-            for begun in ["GET /here HTTP/1.1\r\nHost: a\r\n\r\n", "GET /here HTTP/1.1\r\nHo"] {
+        let post = "POST / HTTP/1.1\r\nHost: a\r\n"
+        var configuration = TestServer.patient
+        configuration.bodyTimeout = .seconds(600)
+        try await TestServer.with(configuration) { server, _ in
+            for begun in [
+                "GET /here HTTP/1.1\r\nHost: a\r\n\r\n", "GET /here HTTP/1.1\r\nHo",
+                post + "Content-Length: 125\r\n\r\n{}", post + "Transfer-Encoding: chunked\r\n\r\n9\r\n{}",
+            ] {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for _ in 0..<40 {
                         group.addTask {
                             let client = try RawHTTPClient(port: server.port)
-                            await client.send(begun)
-                            client.finish()
+                            client.sendLast(begun)
                             #expect(try await client.isClosedByServer())
                         }
                     }

@@ -55,6 +55,13 @@ package final class RawHTTPClient: @unchecked Sendable {
 
     package func send(_ text: String) async { await send(text.utf8) }
 
+    /// Sends a few bytes in one segment with the word that they were the last.
+    package func sendLast(_ text: String) {
+        let bytes = Array(text.utf8)
+        unsafe _ = Glibc.send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL | MSG_MORE))
+        finish()
+    }
+
     /// Says that nothing more will be sent.
     package func finish() { shutdown(socket, Int32(SHUT_WR)) }
 

@@ -25,7 +25,11 @@ int flotilla_epoll_remove(int epoll, int fd);
 /// The number of events, at most 256 of them; 0 when the time is over or a signal came; -1 with errno.
 int flotilla_epoll_wait(int epoll, flotilla_event *events, int capacity, int milliseconds);
 
+/// A listening socket: its descriptor, or -1 with errno, or -2 when the host has no address. `bound` is the port it got.
+int flotilla_listen(const char *host, const char *port, uint16_t *bound);
 int flotilla_accept(int listener);
+/// What poll says of a socket whose peer sends nothing more.
+extern const int16_t flotilla_end_of_input;
 /// Sends bytes of `file` from `offset` to the socket: their number, or -1 with errno.
 long flotilla_sendfile(int socket, int file, long offset, size_t count);
 /// Takes an exclusive lock on the whole file without waiting; the kernel drops it with the process. 0 or an errno.
