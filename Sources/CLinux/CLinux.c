@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -136,6 +137,12 @@ int flotilla_wait_for_end(int milliseconds) {
         if (received > 0) return received;
         if (left == 0) return 0;
     }
+}
+
+int flotilla_processors(void) {
+    cpu_set_t all;
+    // It fails where there are more than the set has room for.
+    return sched_getaffinity(0, sizeof all, &all) == 0 ? CPU_COUNT(&all) : (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 int64_t flotilla_monotonic_nanoseconds(void) { return now(CLOCK_MONOTONIC); }

@@ -1,6 +1,7 @@
 package import Contracts
 package import HTTP
 internal import Model
+internal import Platform
 
 /// What an edge is told.
 package struct EdgeConfiguration: Sendable {
@@ -20,6 +21,8 @@ package struct EdgeConfiguration: Sendable {
         self.catalog = catalog
         // Five seconds, less what the server's keeper may be late.
         http.answerTimeout = .milliseconds(4700)
+        // The producer's threads have as much to do: more of these would only wake each other more often, for less.
+        http.threads = max(1, Processors.available / 2)
         http.answerHeaders = Edge.securityHeaders
     }
 

@@ -31,11 +31,11 @@ package final class EdgeServer: Sendable {
     ) async throws {
         var producing = ProducerConfiguration(client)
         // Less than the deadline, so that mostly the log's own word is the answer: librdkafka looks once a second.
-        // Half a millisecond makes batches of what comes together; clients that wait for each answer send little in a
-        // longer one.
+        // A quarter of a millisecond makes batches of what comes together; clients that wait for each answer send little
+        // in a longer one, and what is busy makes larger ones by itself.
         producing.deliveryTimeout = max(.seconds(1), configuration.http.answerTimeout - .milliseconds(1200))
         producing.topicPatience = min(.seconds(3), producing.deliveryTimeout)
-        producing.linger = .microseconds(500)
+        producing.linger = .microseconds(250)
         producing.maxQueuedRecords = 500_000
         producing.maxQueuedBytes = configuration.maxQueuedBytes
         // Brokers measure batches by the same limit as records: one of many small ones would be refused as too large.

@@ -32,12 +32,14 @@ int flotilla_accept(int listener);
 extern const int16_t flotilla_end_of_input;
 /// Sends bytes of `file` from `offset` to the socket: their number, or -1 with errno.
 long flotilla_sendfile(int socket, int file, long offset, size_t count);
-/// Takes an exclusive lock on the whole file without waiting; the kernel drops it with the process. 0 or an errno.
 /// Waits for the lock of a file, which goes with the descriptor: 0 or an errno.
 int flotilla_lock(int fd);
+/// Takes an exclusive lock on the whole file without waiting; the kernel drops it with the process. 0 or an errno.
 int flotilla_try_lock(int fd);
 /// Waits for SIGINT or SIGTERM, which are blocked: its number, or 0 when none has come in that time.
 int flotilla_wait_for_end(int milliseconds);
+/// How many processors this process may run on.
+int flotilla_processors(void);
 int64_t flotilla_monotonic_nanoseconds(void);
 int64_t flotilla_wall_nanoseconds(void);
 /// Has malloc keep what is freed, up to 32 MiB a heap, where it can be told so.
