@@ -13,7 +13,7 @@ SOURCES  := Package.swift Sources Tests Benchmarks
 # A target check that a typo in an import cannot pass, and no warning that scrolls by.
 CHECKED  := --explicit-target-dependency-import-check error
 
-.PHONY: release up help setup build test unit live faults prove soak sanitize newest counted bench fuzz fmt lint clean
+.PHONY: release up help setup build test unit live faults prove kills builds soak sanitize newest counted bench fuzz fmt lint clean
 .DEFAULT_GOAL := release
 
 release: .build/packages  ## build the release binary as bin/flotilla
@@ -67,17 +67,27 @@ faults: build release
 	Tests/swift-test.sh 600 --filter '^FaultTests[.]'
 
 prove: .build/setup release build  ## the long proofs: workers and all that they need killed, under hundreds of thousands of events
-	FLOTILLA_KILLS=50 Tests/swift-test.sh 2400 --filter '^FaultTests[.]StatefulTests/theSums'
-	FLOTILLA_ORACLE_EVENTS=300000 FLOTILLA_KILLS=42 FLOTILLA_PATIENCE=300 timeout -k 10 3600 \
-	    $(PYTHON) -m pytest -q -s -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live -o faulthandler_timeout=0 Tests/Live/oracle
-	timeout -k 60 1200 $(MAKE) --no-print-directory soak SOAK_MINUTES=3
+	$(MAKE) --no-print-directory -j 2 kills builds
 	timeout -k 10 1800 $(PYTHON) Tests/Live/deploy/dockerfile.py .build/image
 	FLOTILLA_IMAGE_ROOT=$(CURDIR)/.build/image/image timeout -k 10 600 \
 	    $(PYTHON) -m pytest -q -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live/deploy
 	$(MAKE) --no-print-directory newest
 	$(MAKE) --no-print-directory counted
 	$(MAKE) --no-print-directory fuzz
+	$(MAKE) --no-print-directory sanitize
 	@echo "make prove: all passed"
+
+kills:
+	FLOTILLA_KILLS=50 Tests/swift-test.sh 2400 --filter '^FaultTests[.]StatefulTests/theSums'
+	FLOTILLA_ORACLE_EVENTS=300000 FLOTILLA_KILLS=42 FLOTILLA_PATIENCE=300 timeout -k 10 3600 \
+	    $(PYTHON) -m pytest -q -s -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live -o faulthandler_timeout=0 Tests/Live/oracle
+	timeout -k 60 1200 $(MAKE) --no-print-directory soak SOAK_MINUTES=3
+
+# Fleets that are killed mostly wait. In that time, and only in what they leave of it, the later proofs' builds are made.
+builds: .build/setup
+	@echo "building for fuzzers and sanitizers meanwhile: .build/builds.log"
+	@chrt --idle 0 sh -ec '$(FUZZERS); Tests/Sanitize/sanitize.sh build thread; Tests/Sanitize/sanitize.sh build address' \
+	    > .build/builds.log 2>&1 || { tail -n 60 .build/builds.log; exit 1; }
 
 SOAK_MINUTES ?= 10
 LIVE := $(CURDIR)/Tests/Live
@@ -85,19 +95,20 @@ soak: .build/setup release  ## the fleet under load while all of it is killed, s
 	@PYTHONPATH=$(LIVE)/support:$(LIVE)/oracle:$(LIVE)/stack:$(LIVE)/notify SOAK_MINUTES=$(SOAK_MINUTES) \
 	    $(PYTHON) Tests/Soak/soak.py
 
-sanitize: .build/setup  ## the unit tests under the address sanitizer, and under the thread sanitizer
-	Tests/Sanitize/sanitize.sh address
-	Tests/Sanitize/sanitize.sh thread
+sanitize: .build/setup  ## the unit tests under the thread sanitizer, and under the address sanitizer
+	Tests/Sanitize/sanitize.sh test thread
+	Tests/Sanitize/sanitize.sh test address
 
 newest: .build/setup release build  ## whole fleets on the newest librdkafka in place of the system's
 	FLOTILLA_LIBRDKAFKA=newest timeout -k 10 900 $(PYTHON) -m pytest -q -c Tests/Live/pytest.ini --rootdir Tests/Live \
 	    Tests/Live/pipeline Tests/Live/stack Tests/Live/oracle
 
 # The sanitizers are named once more for Swift: it takes the last mention alone.
+FUZZERS := FLOTILLA_FUZZ=build swift build -c release --product Fuzz --scratch-path .build/fuzz --sanitize=fuzzer \
+    -Xswiftc -sanitize=fuzzer,address -Xswiftc -enable-testing
 FUZZ_SECONDS ?= 60
 fuzz: .build/setup  ## feed whatever reads frames, bodies, files or sketches with what libFuzzer thinks of; FUZZ_SECONDS=1200 for each
-	FLOTILLA_FUZZ=build swift build -c release --product Fuzz --scratch-path .build/fuzz --sanitize=fuzzer \
-	    -Xswiftc -sanitize=fuzzer,address -Xswiftc -enable-testing
+	$(FUZZERS)
 	$(PYTHON) Tests/Fuzz/fuzz.py --seconds $(FUZZ_SECONDS)
 
 counted: .build/setup  ## count the instructions of the hot paths, and fail when one costs more than it did

@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
-# The unit tests under a sanitizer: sanitize.sh address|thread
+# The unit tests under a sanitizer, or only the build for them: sanitize.sh test|build address|thread
 #
 # Left out of both: FaultTests, which kill processes that no sanitizer is in, and take minutes; one test of 16 million
 # numbers in one array, which takes minutes when each access is watched. Left out where threads are watched: what
 # computes on one alone.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-sanitizer="$1"
+usage() {
+    echo "usage: $0 test|build address|thread" >&2
+    exit 2
+}
+[[ "${1-}" =~ ^(test|build)$ ]] || usage
+sanitizer="${2-}"
 left='^FaultTests[.]|hugeContainersAreCounted'
 case "$sanitizer" in
 address)
@@ -18,12 +23,10 @@ thread)
     export TSAN_OPTIONS="suppressions=$PWD/Tests/Sanitize/threads.supp"
     left+='|^(Aggregate|Commands|Contracts|Fleet|JSON|Model)Tests[.]|PowerCutTests'
     ;;
-*)
-    echo "usage: $0 address|thread" >&2
-    exit 2
-    ;;
+*) usage ;;
 esac
 swift build --build-tests --sanitize="$sanitizer" --scratch-path "$scratch"
+[ "$1" = test ] || exit 0
 if [ "$sanitizer" = thread ]; then
     clang -std=c17 -O1 -g -shared -fPIC -Wall -Wextra -Werror -o "$scratch/threads.so" Tests/Sanitize/threads.c
     export LD_PRELOAD="$PWD/$scratch/threads.so"
