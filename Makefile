@@ -67,7 +67,7 @@ faults: build release
 	Tests/swift-test.sh 600 --filter '^FaultTests[.]'
 
 prove: .build/setup release build  ## the long proofs: workers and all that they need killed, under hundreds of thousands of events
-	$(MAKE) --no-print-directory -j 2 kills builds
+	$(MAKE) --no-print-directory -j 2 kills builds || { tail -n 60 .build/builds.log; exit 1; }
 	timeout -k 10 1800 $(PYTHON) Tests/Live/deploy/dockerfile.py .build/image
 	FLOTILLA_IMAGE_ROOT=$(CURDIR)/.build/image/image timeout -k 10 600 \
 	    $(PYTHON) -m pytest -q -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live/deploy
@@ -77,7 +77,7 @@ prove: .build/setup release build  ## the long proofs: workers and all that they
 	$(MAKE) --no-print-directory sanitize
 	@echo "make prove: all passed"
 
-kills:
+kills: release build
 	FLOTILLA_KILLS=50 Tests/swift-test.sh 2400 --filter '^FaultTests[.]StatefulTests/theSums'
 	FLOTILLA_ORACLE_EVENTS=300000 FLOTILLA_KILLS=42 FLOTILLA_PATIENCE=300 timeout -k 10 3600 \
 	    $(PYTHON) -m pytest -q -s -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live -o faulthandler_timeout=0 Tests/Live/oracle
@@ -87,7 +87,7 @@ kills:
 builds: .build/setup
 	@echo "building for fuzzers and sanitizers meanwhile: .build/builds.log"
 	@chrt --idle 0 sh -ec '$(FUZZERS); Tests/Sanitize/sanitize.sh build thread; Tests/Sanitize/sanitize.sh build address' \
-	    > .build/builds.log 2>&1 || { tail -n 60 .build/builds.log; exit 1; }
+	    > .build/builds.log 2>&1
 
 SOAK_MINUTES ?= 10
 LIVE := $(CURDIR)/Tests/Live

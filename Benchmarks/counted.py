@@ -28,6 +28,7 @@ from ports import free_port
 
 NOTED = Path(__file__).with_name("counted.json")
 TOLERANCE = 1.10
+SLACK = 0.8
 CONNECTIONS = 32
 
 
@@ -167,7 +168,7 @@ def main() -> None:
     parser.add_argument("--note", action="store_true", help="write the figures to counted.json")
     wanted = parser.parse_args()
     noted: dict[str, int] = json.loads(NOTED.read_text()) if NOTED.exists() else {}
-    found, dearer = {}, []
+    found, dearer, cheaper = {}, [], []
     folder = Path(tempfile.mkdtemp(prefix="flotilla-counted-", dir=ROOT / ".build"))
     try:
         print(f"{'instructions an event':60}  {'now':>9}  {'noted':>9}  ratio")
@@ -181,6 +182,8 @@ def main() -> None:
             print(f"{name:60}  {found[name]:9,}  {noted.get(name, 0):9,}  {ratio:5.3f}", flush=True)
             if ratio > TOLERANCE:
                 dearer.append(name)
+            if ratio < SLACK:
+                cheaper.append(name)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if wanted.note:
@@ -191,6 +194,8 @@ def main() -> None:
         raise SystemExit(
             f"counted: dearer than noted, by over {TOLERANCE - 1:.0%}: {', '.join(dearer)}. Find out why (callgrind_annotate), "
             "or say that it is meant: --note")
+    elif cheaper:
+        raise SystemExit(f"counted: much cheaper than noted, which would hide as much again: {', '.join(cheaper)}: --note")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,11 @@ log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 timeout -k 10 "$limit" swift test --skip-build --disable-xctest "$@" 2>&1 | tee "$log"
 status="${PIPESTATUS[0]}"
+# A filter that fits nothing is no failure to `swift test`.
+if [ "$status" -eq 0 ] && ! grep -q 'Test run with [1-9]' "$log"; then
+    echo "no test ran: does the filter still name one?"
+    status=1
+fi
 if [ "$status" -ne 0 ]; then
     echo "--- what failed (exit $status; 124 is the limit of $limit s) ---"
     # An issue's lines: the mark, and the comments and values that follow it.

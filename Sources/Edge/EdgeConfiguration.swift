@@ -21,8 +21,9 @@ package struct EdgeConfiguration: Sendable {
         self.catalog = catalog
         // Five seconds, less what the server's keeper may be late.
         http.answerTimeout = .milliseconds(4700)
-        // The producer's threads have as much to do: more of these would only wake each other more often, for less.
-        http.threads = max(1, Processors.available / 2)
+        // The producer's two threads have a third as much to do, whoever loads the edge and its log the rest: more of these
+        // would only be woken more often, for less. Four are what one producer can follow.
+        http.threads = min(4, max(1, Processors.available / 2))
         http.answerHeaders = Edge.securityHeaders
     }
 

@@ -4,7 +4,7 @@ package struct HTTPConfiguration: Sendable {
     package var host = "127.0.0.1"
     /// 0 takes any that is free.
     package var port: UInt16 = 0
-    /// Threads that serve connections; each has an epoll of its own. An edge has one for every two processors.
+    /// Threads that serve connections; each has an epoll of its own. An edge chooses them by its processors.
     package var threads = 2
     /// More connections than this are accepted and closed at once. Default 20 000.
     package var maxConnections = 20_000

@@ -2,7 +2,8 @@ internal import CLinux
 
 /// How many processors this process may use.
 public enum Processors {
-    /// Those that it may run on, or as many as a container's share of time makes; at least one.
+    /// Those that it may run on, or as many as the share of time makes that a container has with control groups of version 2;
+    /// at least one.
     public static var available: Int {
         let quota = try? Files.read("/sys/fs/cgroup/cpu.max", limit: 100)
         return max(1, min(Int(flotilla_processors()), quota.flatMap(share) ?? .max))

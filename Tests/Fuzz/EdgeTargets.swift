@@ -16,7 +16,7 @@ let edgeTargets = [
     Target(name: "http") {
         Site.shared.converse($0 + Array("\r\n\r\nGET /readyz HTTP/1.1\r\nconnection: close\r\n\r\n".utf8))
     },
-    Target(name: "body") { Site.shared.converse(request($0)) },
+    Target(name: "body") { require(!Site.shared.converse(request($0)).isEmpty, "no answer") },
     Target(name: "headers") { Site.shared.converse(event($0)) },
     Target(name: "lines") { gather($0) },
 ]
@@ -117,7 +117,7 @@ private final class Site: Sendable {
         """
 
     /// Sends all, says that it was all, and reads until the edge hangs up. One that never does is a hang.
-    func converse(_ bytes: [UInt8]) {
+    @discardableResult func converse(_ bytes: [UInt8]) -> [UInt8] {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(socket) }
         var address = sockaddr_in()
@@ -160,6 +160,7 @@ private final class Site: Sendable {
         require(answer.isEmpty || answer.starts(with: Array("HTTP/1.".utf8)), "no answer in HTTP")
         // A fault of the client's is never one of ours; 503 is what a broker's pause may bring.
         require(!answer.starts(with: Array("HTTP/1.1 500".utf8)), "an answer 500")
+        return answer
     }
 }
 

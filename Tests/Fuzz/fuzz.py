@@ -133,7 +133,7 @@ WORDS["body"] = ["specversion", "source", "data_base64", "datacontenttype", "\\x
 # MARK: Running
 
 
-def unpack(target: str) -> Path:
+def unpack(target: str, begins: bool) -> Path:
     folder = CORPUS / target
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -143,6 +143,8 @@ def unpack(target: str) -> Path:
     if kept.exists():
         with tarfile.open(kept) as archive:
             archive.extractall(folder)
+    elif not begins:
+        raise SystemExit(f"fuzz: {kept} is gone; --keep makes a new one")
     return folder
 
 
@@ -162,7 +164,7 @@ def keep(target: str, folder: Path, environment: dict[str, str]) -> None:
 
 
 def fuzz(target: str, seconds: int, keeps: bool) -> tuple[str, str, bool]:
-    folder = unpack(target)
+    folder = unpack(target, keeps)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as memory:
         environment = os.environ | QUIET | {"FLOTILLA_FUZZ": target, "TMPDIR": memory}
         arguments = [FUZZ, f"-max_total_time={seconds}", f"-max_len={LARGEST}", f"-artifact_prefix={FOUND}/{target}-",
@@ -178,7 +180,7 @@ def fuzz(target: str, seconds: int, keeps: bool) -> tuple[str, str, bool]:
             keep(target, folder, environment)
     count, (_, reached, kept) = int(runs[1]) if runs else 0, states[-1] if states else ("0", "0", "0")
     row = f"{target:10}  {count:>12,}  {count // max(1, seconds):>9,}  {int(reached):>9,}  {int(kept):>7,}"
-    if done.returncode == 0:
+    if done.returncode == 0 and count > 0:
         return f"{row}  nothing", "", True
     written = re.search(r"Test unit written to (\S+)", done.stderr)
     shown = written[1] if written else f"{FOUND}/{target}.log"
@@ -187,6 +189,9 @@ def fuzz(target: str, seconds: int, keeps: bool) -> tuple[str, str, bool]:
 
 
 def main() -> int:
+    written = {name for path in HERE.glob("*.swift") for name in re.findall(r'Target\(name: "(\w+)"', path.read_text())}
+    if written != set(TARGETS):
+        raise SystemExit(f"fuzz: {', '.join(sorted(written ^ set(TARGETS)))}: in TARGETS, or in the folder, and not in both")
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--seconds", type=int, default=60, help="for each target (60)")
     options.add_argument("--keep", action="store_true", help="put what is new into the corpus")

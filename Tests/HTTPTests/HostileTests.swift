@@ -302,7 +302,7 @@ import Testing
     @Test func whoSaysAllAtOnceIsLetGo() async throws {
         let post = "POST / HTTP/1.1\r\nHost: a\r\n"
         var configuration = TestServer.patient
-        configuration.bodyTimeout = .seconds(600)
+        (configuration.headerTimeout, configuration.bodyTimeout) = (.seconds(600), .seconds(600))
         try await TestServer.with(configuration) { server, _ in
             for begun in [
                 "GET /here HTTP/1.1\r\nHost: a\r\n\r\n", "GET /here HTTP/1.1\r\nHo",
