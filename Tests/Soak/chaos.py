@@ -26,7 +26,7 @@ STOPPED = (12, 16)
 FULL = (10, 14)
 HOOKS = (8, 20)
 # How long deeds are reckoned to take, the fleet's recovery included, so that there is no time in which nothing happens.
-TAKES = {"kill": 4, "stop": 16, "supervisor": 10, "disk": 20, "scale": 3}
+TAKES = {"kill": 4, "stop": 22, "supervisor": 10, "disk": 20, "scale": 3}
 
 
 @dataclass
@@ -142,8 +142,7 @@ class Chaos:
             case "disk":
                 self.fill(deed)
             case "scale":
-                told = self.site.run("scale", deed.whom)
-                assert told.returncode == 0, told.stderr
+                self.scale(deed.whom)
             case "mend":
                 self.mender.mend(int(deed.whom))
             case mode:
@@ -159,22 +158,29 @@ class Chaos:
 
     def one_of(self, whom: str) -> tuple[str, int]:
         """A process of that name, or of that handler, which lives: one that was ended before has to be back."""
-        def lives() -> list[tuple[str, int]]:
-            pids = self.site.pids()
-            names = [whom] if whom in pids else self.site.workers_of(whom)
-            return [(name, pids[name]) for name in names if name in pids and alive(pids[name])]
+        until(lambda: self.living(whom) != [], f"another {whom}")
+        return self.living(whom)[-1]
 
-        until(lambda: lives() != [], f"another {whom}")
-        return lives()[-1]
+    def living(self, whom: str) -> list[tuple[str, int]]:
+        pids = self.site.pids()
+        names = [whom] if whom in pids else self.site.workers_of(whom)
+        return [(name, pids[name]) for name in names if name in pids and alive(pids[name])]
+
+    def scale(self, wanted: str) -> None:
+        told = self.site.run("scale", wanted)
+        assert told.returncode == 0, told.stderr
 
     def stop(self, deed: Deed) -> None:
-        """Longer than its session: its partitions go to others, and it wakes up as somebody who was thought dead."""
-        name, pid = self.one_of(deed.whom)
+        """Longer than its session: its partitions go to another, and it wakes up as somebody who was thought dead."""
+        self.scale(f"{deed.whom}=2")
+        until(lambda: len(self.living(deed.whom)) >= 2, f"a second {deed.whom}")
+        name, pid = self.living(deed.whom)[0]
         deed.note = name
         os.kill(pid, signal.SIGSTOP)
         self.pause(deed.lasts)
         if alive(pid):
             os.kill(pid, signal.SIGCONT)
+        self.scale(f"{deed.whom}=1")
 
     def fill(self, deed: Deed) -> None:
         """Takes all the room that there is, and gives it back; the broker has to come back without any meanwhile. Clients

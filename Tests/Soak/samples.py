@@ -6,6 +6,7 @@ import os
 import statistics
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,6 +116,8 @@ class Samples:
         self.lags: dict[str, list[tuple[float, int, float]]] = {}
         self.is_over = threading.Event()
         self.threads: list[threading.Thread] = []
+        # What kept it from looking.
+        self.faults: list[str] = []
 
     def start(self, began: float) -> None:
         self.began = began
@@ -125,7 +128,10 @@ class Samples:
 
     def repeat(self, look: Callable[[], None], pause: float) -> None:
         while not self.is_over.wait(pause):
-            look()
+            try:
+                look()
+            except Exception:
+                self.faults.append(traceback.format_exc(limit=-3))
 
     def look_at_processes(self) -> None:
         now = time.monotonic() - self.began

@@ -20,6 +20,9 @@ from logs import Logs
 from samples import RULE, Samples
 from site_of_soak import SERVERS, Site, until
 
+# Whose last deed is later than this was long enough for some processes to be judged.
+WHOLE = 120
+
 
 @dataclass
 class Check:
@@ -80,6 +83,7 @@ class Verdict:
         self.run("each webhook came, with its signature, and none that was not demanded", self.webhooks)
         self.run("the edge's answers", self.answers)
         self.run("all runs and is ready, without a hand", self.ready)
+        self.run("all that is counted still is, when handlers have nothing left to read", self.stays)
 
     def unsure(self, check: Check) -> None:
         rows = self.site.answer("query", "--metric", UNSURE, "--step", "1d", "--since", "3d") or []
@@ -124,9 +128,10 @@ class Verdict:
             sent = {identity for identity, end in ends.items() if end["channel"] == channel}
             bodies = hooks.bodies(channel)
             check.told.append(f"{channel}: {len(set(came))} webhooks in {len(came)} requests")
-            if set(came) != sent:
+            taken = hooks.accepted.get(f"/{channel}", set())
+            if taken != sent or set(came) != sent:
                 check.faults.append(
-                    f"{channel}: {len(sent - set(came))} were told as sent and never came, "
+                    f"{channel}: {len(sent - taken)} were told as sent and never answered 2xx, "
                     f"{len(set(came) - sent)} came and were not told")
             odd = [identity for identity, found in bodies.items() if len(found) > 1]
             if odd:
@@ -153,6 +158,15 @@ class Verdict:
         if told.returncode != 0:
             check.faults.append(f"flotilla doctor: {told.stdout}{told.stderr}")
 
+    def stays(self, check: Check) -> None:
+        """What was doubled late, by a record that was read again or by a replay, would be seen only now."""
+        def are_done() -> bool:
+            told = self.site.answer("status")
+            return bool(told) and all(handler.get("lag") == 0 for handler in told[0]["handlers"])
+
+        until(are_done, "the end of all lag", PATIENCE)
+        check_answers(self.site, self.load.expected)
+
     # MARK: Afterwards
 
     def of_what_was_seen(self, logs: Logs) -> None:
@@ -167,6 +181,9 @@ class Verdict:
                 self.samples.note_replay(deed.ended)
         judged = self.samples.judged
         check.told.append(RULE if judged else "LEFT OUT: no process lived long enough to be judged")
+        check.faults += self.samples.faults[:5]
+        if not judged and self.chaos.deeds[-1].at > WHOLE:
+            check.faults.append("no process could be judged")
         check.told += [life.told() for life in sorted(judged, key=lambda life: (life.name, life.times[0]))]
         check.faults += [fault for life in judged for fault in life.faults()]
 

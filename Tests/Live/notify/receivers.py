@@ -30,6 +30,8 @@ class Hooks:
         self.lock = threading.Lock()
         # By path: the id and body of each request, in the order in which they came.
         self.seen: dict[str, list[tuple[str, bytes]]] = {}
+        # By path: the ids of those that were answered 2xx.
+        self.accepted: dict[str, set[str]] = {}
         self.faults: list[str] = []
         hooks = self
 
@@ -50,6 +52,9 @@ class Hooks:
                 if status is None:
                     self.close_connection = True
                     return
+                if 200 <= status < 300:
+                    with hooks.lock:
+                        hooks.accepted.setdefault(self.path, set()).add(self.headers["webhook-id"])
                 self.send_response(status)
                 if status == 302:
                     self.send_header("location", f"http://127.0.0.1:{hooks.port}/inside")
