@@ -25,6 +25,8 @@ ROUND = 3
 STOPPED = (12, 16)
 FULL = (10, 14)
 HOOKS = (8, 20)
+# After a deed a server may still end of it for so many seconds: it is started again with pauses, up to ten of them.
+RECOVERS = 15
 # How long deeds are reckoned to take, the fleet's recovery included, so that there is no time in which nothing happens.
 TAKES = {"kill": 4, "stop": 22, "supervisor": 10, "disk": 20, "scale": 3}
 
@@ -103,13 +105,21 @@ class Chaos:
         self.is_over = False
 
     def start(self, began: float) -> None:
-        self.began = began
+        self.began, self.wall = began, time.time() - time.monotonic() + began
         beside = [deed for deed in self.deeds if deed.what in (*MODES, "mend")]
         behind = [deed for deed in self.deeds if deed not in beside]
         for line in [behind, *([deed] for deed in beside)]:
             thread = threading.Thread(target=self.work, args=(line,), daemon=True)
             self.threads.append(thread)
             thread.start()
+
+    def explains(self, server: str, moment: float) -> bool:
+        """Whether a server had a reason to end then, by the clock on the wall."""
+        moment -= self.wall
+        return any(
+            deed.what in ("disk", "supervisor") or deed.what == "kill" and deed.whom == server
+            for deed in self.deeds
+            if deed.began is not None and deed.began <= moment <= (deed.ended or moment) + RECOVERS)
 
     @property
     def is_done(self) -> bool:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from outside import ROOT
@@ -26,6 +27,11 @@ class Line:
     time: str
     name: str
     text: str
+
+    @property
+    def moment(self) -> float:
+        """By the clock on the wall."""
+        return datetime.fromisoformat(self.time).timestamp()
 
     @property
     def fields(self) -> dict | None:
