@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -50,7 +51,13 @@ class Part:
 
     def end(self) -> None:
         if self.process and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            pid = self.process.pid
+            # Those of Postgres are groups of their own, and answer for a moment longer.
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            os.killpg(pid, signal.SIGKILL)
+            for child in children:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(child), signal.SIGKILL)
         if self.process:
             self.process.wait()
 
