@@ -11,7 +11,8 @@ internal import Synchronization
 @safe final class ServingThread: @unchecked Sendable {
     // Unchecked: `daemon` is used by the thread, and by `close` when that has ended; `thread` is written before anybody
     // else has this, and the rest by `init`.
-    let core: ServerCore
+    /// It ends its threads before it goes. Whoever keeps an exchange keeps its thread, and need not keep a server.
+    unowned let core: ServerCore
     private var daemon: OpaquePointer?
     /// The library looks into them for as long as it lives.
     private let options: UnsafeMutablePointer<flotilla_http_options>
