@@ -83,10 +83,11 @@ kills: release build
 	    $(PYTHON) -m pytest -q -s -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live -o faulthandler_timeout=0 Tests/Live/oracle
 	timeout -k 60 1200 $(MAKE) --no-print-directory soak SOAK_MINUTES=3
 
-# Fleets that are killed mostly wait. In that time, and only in what they leave of it, the later proofs' builds are made.
+# Fleets that are killed mostly wait. In that time, and only in what they leave of it, the later proofs' builds are made
+# (where a system allows that; else with the least weight).
 builds: .build/setup
 	@echo "building for fuzzers and sanitizers meanwhile: .build/builds.log"
-	@chrt --idle 0 sh -ec '$(FUZZERS); Tests/Sanitize/sanitize.sh build thread; Tests/Sanitize/sanitize.sh build address' \
+	@$$(chrt --idle 0 true 2>/dev/null && echo chrt --idle 0 || echo nice -n 19) sh -ec '$(FUZZERS); Tests/Sanitize/sanitize.sh build thread; Tests/Sanitize/sanitize.sh build address' \
 	    > .build/builds.log 2>&1
 
 SOAK_MINUTES ?= 10
