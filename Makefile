@@ -67,7 +67,7 @@ faults: build release
 	Tests/swift-test.sh 600 --filter '^FaultTests[.]'
 
 prove: .build/setup release build  ## the long proofs: workers and all that they need killed, under hundreds of thousands of events
-	$(MAKE) --no-print-directory -j 2 kills builds || { tail -n 60 .build/builds.log; exit 1; }
+	$(MAKE) --no-print-directory -j 2 kills builds
 	timeout -k 10 1800 $(PYTHON) Tests/Live/deploy/dockerfile.py .build/image
 	FLOTILLA_IMAGE_ROOT=$(CURDIR)/.build/image/image timeout -k 10 600 \
 	    $(PYTHON) -m pytest -q -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live/deploy
@@ -88,7 +88,7 @@ kills: release build
 builds: .build/setup
 	@echo "building for fuzzers and sanitizers meanwhile: .build/builds.log"
 	@$$(chrt --idle 0 true 2>/dev/null && echo chrt --idle 0 || echo nice -n 19) sh -ec '$(FUZZERS); Tests/Sanitize/sanitize.sh build thread; Tests/Sanitize/sanitize.sh build address' \
-	    > .build/builds.log 2>&1
+	    > .build/builds.log 2>&1 || { tail -n 60 .build/builds.log; exit 1; }
 
 SOAK_MINUTES ?= 10
 LIVE := $(CURDIR)/Tests/Live

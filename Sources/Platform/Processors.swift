@@ -5,6 +5,7 @@ public enum Processors {
     /// Those that it may run on, or as many as the share of time makes that a container has with control groups of version 2;
     /// at least one.
     public static var available: Int {
+        // Where it cannot be read there is no such share, and no reason to tell anybody.
         let quota = try? Files.read("/sys/fs/cgroup/cpu.max", limit: 100)
         return max(1, min(Int(flotilla_processors()), quota.flatMap(share) ?? .max))
     }
