@@ -75,12 +75,21 @@ enum Callbacks {
                 unsafe MHD_get_connection_values_n(native, kind, each, reader)
             }
         }
-        let path = unsafe reader.text(cString: url, "the path")
+        let path = pathOf(target: unsafe reader.text(cString: url, "the path"))
         let verb = unsafe reader.text(cString: method, "the method")
         let old = unsafe reader.text(cString: version, "the version") == "HTTP/1.0"
         return HTTPRequest(
             method: verb, path: path, block: reader.headers, query: reader.query, isOld: old, peer: peer,
             illegible: reader.illegible)
+    }
+
+    /// A proxy may name the whole address, which RFC 9112 has every server take.
+    private static func pathOf(target: String) -> String {
+        if target.hasPrefix("/") { return target }
+        guard let scheme = ["http://", "https://"].first(where: { target.lowercased().hasPrefix($0) }) else {
+            return target
+        }
+        return target.dropFirst(scheme.count).firstIndex(of: "/").map { String(target[$0...]) } ?? "/"
     }
 
     private static let each: MHD_KeyValueIteratorN = { context, kind, name, nameCount, value, valueCount in

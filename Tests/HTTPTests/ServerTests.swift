@@ -17,6 +17,17 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        ("http://a.example:80/b/c?x=1", "/b/c"), ("HTTPS://a.example/", "/"), ("http://a.example", "/"),
+        ("ftp://a.example/b", "ftp://a.example/b"),
+    ])
+    func aTargetMayNameTheWholeAddress(_ target: String, _ path: String) async throws {
+        try await TestServer.with { server, _ in
+            let client = try RawHTTPClient(port: server.port)
+            #expect(try await client.ask("GET", target).body == path)
+        }
+    }
+
     @Test func pipelinedRequestsAreAnsweredInTheirOrder() async throws {
         try await TestServer.with { server, _ in
             let client = try RawHTTPClient(port: server.port)
