@@ -67,6 +67,9 @@ import Testing
             #expect(wait { supervisor.state("deaf") == nil ? true : nil } == true)
             #expect(wait { child.isRunning ? nil : true } == true)
         }
+        let log = try #require(try Files.read(folder.path + "/flotilla.log", limit: 1 << 20))
+        #expect(
+            String(decoding: log, as: UTF8.self).contains("deaf was asked to end 0 s ago and has not: it is killed"))
     }
 
     @Test func endsWhatTheLastOneLeft() throws {

@@ -17,6 +17,7 @@ final class Child {
     private var startAt: Int64?
     private var killAt: Int64?
     private var isStopping = false
+    private var isKilled = false
     private var end: ProcessEnd?
 
     private static let remembered = 6
@@ -116,15 +117,19 @@ final class Child {
 
     func kill(_ now: Int64) {
         stop(now)
+        isKilled = true
         killAt = now
     }
 
-    func killWhenLate(_ now: Int64) {
-        guard let killAt, killAt <= now, let process else { return }
+    /// Whether it has just been killed for not having ended by itself in its time.
+    func killWhenLate(_ now: Int64) -> Bool {
+        guard let killAt, killAt <= now, let process else { return false }
         // With all that it started: it leads a group of its own.
         Glibc.kill(-process.number, SIGKILL)
         Glibc.kill(process.number, SIGKILL)
         self.killAt = now + 1000
+        defer { isKilled = true }
+        return !isKilled
     }
 
     func state(isWanted: Bool) -> PartState {

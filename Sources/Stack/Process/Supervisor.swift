@@ -134,7 +134,9 @@ package final class Supervisor: Sendable {
                 tell("\(child.part.name) \(end): it is started again\(delay > 1000 ? " in \(delay / 1000) s" : "")")
             }
         }
-        child.killWhenLate(now)
+        if child.killWhenLate(now) {
+            tell("\(child.part.name) was asked to end \(child.part.grace / 1000) s ago and has not: it is killed")
+        }
         if child.isDue(now) {
             do { try child.start(now) } catch {
                 let end = ProcessEnd.neverBegan("\(error)")
