@@ -320,10 +320,19 @@ final class Edge: RequestHandler {
             HTTPRequest.Field("Access-Control-Allow-Methods", route.method),
             HTTPRequest.Field(
                 "Access-Control-Allow-Headers",
-                "authorization, content-type, content-encoding, idempotency-key, prefer, traceparent, ce-id, ce-source, "
-                    + "ce-type, ce-specversion, ce-time, ce-subject, ce-dataschema"),
+                (["authorization, content-type, content-encoding, idempotency-key, prefer, traceparent"]
+                    + Self.attributes(in: request)).joined(separator: ", ")),
             HTTPRequest.Field("Access-Control-Max-Age", "600"),
         ]
         return response
+    }
+
+    /// The attributes of a CloudEvent that a page asks to send as headers. Extensions have any name, so there is no list.
+    private static func attributes(in request: HTTPRequest) -> [String] {
+        let asked = request.header("access-control-request-headers")?.lowercased().split(separator: ",") ?? []
+        return asked.map { String($0.filter { $0 != " " }) }.filter { name in
+            name.hasPrefix("ce-")
+                && name.utf8.dropFirst(3).allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) }
+        }
     }
 }

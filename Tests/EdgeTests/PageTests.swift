@@ -50,6 +50,12 @@ import Testing
             #expect(answer.status == 204)
             #expect(answer.headers["access-control-allow-origin"] == "https://shop.example")
             #expect(answer.headers["access-control-allow-headers"]?.contains("content-type") == true)
+            answer = try await client.ask(
+                "OPTIONS", "/v1/events",
+                asking + [("Access-Control-Request-Headers", "Content-Type, Ce-Id,ce-myextension, ce-no_name, x-other")]
+            )
+            let allowed = answer.headers["access-control-allow-headers"]?.split(separator: ", ") ?? []
+            #expect(allowed.filter { $0.hasPrefix("ce-") || $0.hasPrefix("x-") } == ["ce-id", "ce-myextension"])
             answer = try await client.publish("application/json", "{}", [asking[0]])
             #expect(answer.status == 422)
             #expect(answer.headers["access-control-allow-origin"] == "https://shop.example")
