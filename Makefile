@@ -61,15 +61,15 @@ unit: .build/setup
 	Tests/swift-test.sh 600 --filter '^KafkaTests[.]'
 
 live: build release
-	timeout -k 10 900 $(PYTHON) -m pytest -q -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live
+	timeout --foreground -k 10 900 $(PYTHON) -m pytest -q -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live
 
 faults: build release
 	Tests/swift-test.sh 600 --filter '^FaultTests[.]'
 
 prove: .build/setup release build  ## the long proofs: workers and all that they need killed, under hundreds of thousands of events
 	$(MAKE) --no-print-directory -j 2 kills builds
-	timeout -k 10 1800 $(PYTHON) Tests/Live/deploy/dockerfile.py .build/image
-	FLOTILLA_IMAGE_ROOT=$(CURDIR)/.build/image/image timeout -k 10 600 \
+	timeout --foreground -k 10 1800 $(PYTHON) Tests/Live/deploy/dockerfile.py .build/image
+	FLOTILLA_IMAGE_ROOT=$(CURDIR)/.build/image/image timeout --foreground -k 10 600 \
 	    $(PYTHON) -m pytest -q -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live Tests/Live/deploy
 	$(MAKE) --no-print-directory newest
 	$(MAKE) --no-print-directory counted
@@ -79,9 +79,9 @@ prove: .build/setup release build  ## the long proofs: workers and all that they
 
 kills: release build
 	FLOTILLA_KILLS=50 Tests/swift-test.sh 2400 --filter '^FaultTests[.]StatefulTests/theSums'
-	FLOTILLA_ORACLE_EVENTS=300000 FLOTILLA_KILLS=42 FLOTILLA_PATIENCE=300 timeout -k 10 3600 \
+	FLOTILLA_ORACLE_EVENTS=300000 FLOTILLA_KILLS=42 FLOTILLA_PATIENCE=300 timeout --foreground -k 10 3600 \
 	    $(PYTHON) -m pytest -q -s -n 0 -c Tests/Live/pytest.ini --rootdir Tests/Live -o faulthandler_timeout=0 Tests/Live/oracle
-	timeout -k 60 1200 $(MAKE) --no-print-directory soak SOAK_MINUTES=3
+	timeout --foreground -k 60 1200 $(MAKE) --no-print-directory soak SOAK_MINUTES=3
 
 # Fleets that are killed mostly wait. In that time, and only in what they leave of it, the later proofs' builds are made
 # (where a system allows that; else with the least weight).
@@ -101,7 +101,7 @@ sanitize: .build/setup  ## the unit tests under the thread sanitizer, and under 
 	Tests/Sanitize/sanitize.sh test address
 
 newest: .build/setup release build  ## whole fleets on the newest librdkafka in place of the system's
-	FLOTILLA_LIBRDKAFKA=newest timeout -k 10 900 $(PYTHON) -m pytest -q -c Tests/Live/pytest.ini --rootdir Tests/Live \
+	FLOTILLA_LIBRDKAFKA=newest timeout --foreground -k 10 900 $(PYTHON) -m pytest -q -c Tests/Live/pytest.ini --rootdir Tests/Live \
 	    Tests/Live/pipeline Tests/Live/stack Tests/Live/oracle
 
 # The sanitizers are named once more for Swift: it takes the last mention alone.

@@ -62,6 +62,14 @@ class Site:
         # nginx' worker is another user.
         self.folder.chmod(0o755)
         self.processes: list[subprocess.Popen[bytes]] = []
+        # What has started is ended also when a later part does not start.
+        try:
+            self.begin()
+        except BaseException:
+            self.end()
+            raise
+
+    def begin(self) -> None:
         self.broker = free_port()
         address = f"127.0.0.1:{self.broker}"
         self.environment = os.environ | {"KAFKA_BROKERS": address, "FLOTILLA_TOPICS": str(ROOT / "topics")}

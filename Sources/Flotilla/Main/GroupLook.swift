@@ -76,7 +76,8 @@ struct GroupLook: Sendable {
                 ? "nobody works: \(Program.name) work \(topics.name)"
                 : "nobody works: start its worker where its topic files are; when there is to be none any more, its group "
                     + "\(topics.group) may be deleted, as with kafka-consumer-groups.sh --delete --group"
-            return Finding(subject: subject, state: .warning, detail: detail, advice: advice)
+            // It may be that it is not to run here; records that wait for it were sent to be handled.
+            return Finding(subject: subject, state: behind > 0 ? .failed : .warning, detail: detail, advice: advice)
         }
         if orphans > 0 {
             return Finding(
