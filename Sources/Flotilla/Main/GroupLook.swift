@@ -76,8 +76,9 @@ struct GroupLook: Sendable {
                 ? "nobody works: \(Program.name) work \(topics.name)"
                 : "nobody works: start its worker where its topic files are; when there is to be none any more, its group "
                     + "\(topics.group) may be deleted, as with kafka-consumer-groups.sh --delete --group"
-            // It may be that it is not to run here; records that wait for it were sent to be handled.
-            return Finding(subject: subject, state: behind > 0 ? .failed : .warning, detail: detail, advice: advice)
+            // Whom a topic file names is to handle what is sent to it; the other one may be of the past.
+            let state: Finding.State = topics.isNamed && behind > 0 ? .failed : .warning
+            return Finding(subject: subject, state: state, detail: detail, advice: advice)
         }
         if orphans > 0 {
             return Finding(
