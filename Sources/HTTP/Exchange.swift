@@ -35,8 +35,8 @@ internal import Synchronization
     private var isIgnoring = false
     /// How much of the server's memory for bodies it has taken.
     private var held = 0
-    /// Since when the body's patience counts, and what has come since then.
-    private var pace: (since: Int64, count: Int)
+    /// Until when there is patience with the body, and thousandths of bytes that have not made it longer yet.
+    private var pace: (end: Int64, rest: Int)
 
     private struct State {
         enum Phase { case running, suspending, suspended, waking, over }
@@ -67,7 +67,7 @@ internal import Synchronization
         self.request = request
         self.connection = connection
         began = now
-        pace = (now, 0)
+        pace = (now + bodyTimeout, 0)
     }
 
     // MARK: For whoever handles the request, on any thread
@@ -273,17 +273,19 @@ internal import Synchronization
         }
     }
 
-    /// The later a byte comes, the less patience is left, unless they come fast enough.
+    /// The later a byte comes, the less patience is left, unless they come fast enough; but never more than there was at
+    /// first, so that nobody sends much at once to keep it for long.
     private func keepPace(_ count: Int, _ configuration: HTTPConfiguration) {
         let hasPaused = state.withLock { state in
             defer { state.hasPaused = false }
             return state.hasPaused
         }
-        if hasPaused { pace = (Time.monotonicMilliseconds, 0) }
-        pace.count += count
-        let earned = Int64(pace.count) * 1000 / Int64(max(1, configuration.minBodyRate))
-        connection.deadline.store(
-            pace.since + bodyTimeout + earned, ordering: .relaxed)
+        let latest = Time.monotonicMilliseconds + bodyTimeout
+        if hasPaused { pace = (latest, 0) }
+        let rate = max(1, configuration.minBodyRate)
+        let (earned, rest) = (pace.rest + count * 1000).quotientAndRemainder(dividingBy: rate)
+        pace = (min(latest, pace.end + Int64(earned)), rest)
+        connection.deadline.store(pace.end, ordering: .relaxed)
     }
 
     private enum Waiting { case isNotNeeded, isSuspended, hasNoTime }

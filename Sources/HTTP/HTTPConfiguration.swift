@@ -14,7 +14,7 @@ package struct HTTPConfiguration: Sendable {
     package var headerTimeout: Duration = .seconds(20)
     /// From one answer to the end of the next request's headers. Default 75 s.
     package var idleTimeout: Duration = .seconds(75)
-    /// How long a body may take, and as much longer as `minBodyRate` gives it for what has arrived. Default 20 s.
+    /// How long a body may be behind `minBodyRate`, and so how long it may stand still. Default 20 s.
     package var bodyTimeout: Duration = .seconds(20)
     /// Bytes a second. Default 1 KiB.
     package var minBodyRate = 1 << 10

@@ -189,6 +189,21 @@ import Testing
         }
     }
 
+    /// What was sent fast earns no patience for later.
+    @Test func aBodyThatStandsStillIsCutOff() async throws {
+        var configuration = TestServer.patient
+        configuration.bodyTimeout = .milliseconds(300)
+        configuration.minBodyRate = 1
+        try await TestServer.with(configuration) { server, handler in
+            let client = try RawHTTPClient(port: server.port)
+            let most = String(repeating: "x", count: 50_000)
+            await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50001\r\n\r\n" + most)
+            #expect(try await client.isClosedByServer())
+            try await eventually { !handler.endings.isEmpty }
+            #expect(handler.endings == [nil])
+        }
+    }
+
     /// Who reads may ask for a pause at every piece and take it back: that buys the sender no time.
     @Test func aStreamThatTricklesInIsCutOff() async throws {
         final class Hesitant: BodyReader {
