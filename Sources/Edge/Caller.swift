@@ -50,6 +50,9 @@ package struct Access: Sendable {
 
     package init() {}
 
+    /// Whether there is anything that `Authorization: Bearer` may bring.
+    var asksBearers: Bool { keys != nil || tokens != nil }
+
     func caller(of request: HTTPRequest, now: Int64) throws(Edge.Refused) -> Caller {
         // What nearly all send, with no text made of it.
         if let keys, request.count("authorization") == 1 {

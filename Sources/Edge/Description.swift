@@ -5,9 +5,15 @@ internal import WebAPI
 
 /// /openapi.json of the edge.
 enum Description {
-    static func document(_ topics: [Topic]) -> [UInt8] {
+    /// `asksBearers`: whether callers show who they are with a key or a token.
+    static func document(_ topics: [Topic], asksBearers: Bool) -> [UInt8] {
         var api = OpenAPI(
-            title: "Flotilla edge", about: "Publishes events. A 2xx means that the log has acknowledged them.")
+            title: "Flotilla edge",
+            about: """
+                Publishes events. A 2xx means that the log has acknowledged them. With headers ce-specversion, ce-id, \
+                ce-source and ce-type the body is a CloudEvent's data, of any type. Bodies may be gzip (Content-Encoding).
+                """)
+        api.hasBearers = asksBearers
         api.schemas = [
             ("Event", event), ("CloudEvent", cloudEvent), ("Published", published), ("Results", results),
         ]

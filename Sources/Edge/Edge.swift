@@ -47,7 +47,7 @@ final class Edge: RequestHandler {
         topics = Dictionary(
             catalog.topics.filter { $0.publish != .no }.map { ($0.name, EdgeTopic($0, catalog.namespace)) },
             uniquingKeysWith: { first, _ in first })
-        openAPI = Description.document(topics.values.map(\.topic))
+        openAPI = Description.document(topics.values.map(\.topic), asksBearers: configuration.access.asksBearers)
     }
 
     // MARK: What the server asks
@@ -219,8 +219,8 @@ final class Edge: RequestHandler {
             exchange.addHeaders([Self.unverified])
             return publish()
         }
-        let name = memory.name(caller: context.caller.name, key: key, topic: context.topic.topic.name)
-        let whole = RememberedEvents.whole(exchange.request, form, body)
+        let name = memory.name(caller: context.caller.name, key: key)
+        let whole = RememberedEvents.whole(exchange.request, context.topic.topic.name, form, body)
         Task {
             switch await memory.claim(name, whole: whole) {
             case .first(let owner):
@@ -241,7 +241,7 @@ final class Edge: RequestHandler {
                     Problem(409, "the first request under this Idempotency-Key is under way", retryAfter: 1).response)
             case .differs:
                 exchange.answer(
-                    Problem(422, "under this Idempotency-Key another body was sent: a new request needs a new key")
+                    Problem(422, "under this Idempotency-Key another request was sent: a new one needs a new key")
                         .response)
             case .unknown:
                 exchange.addHeaders([Self.unverified])

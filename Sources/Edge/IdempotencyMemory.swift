@@ -56,10 +56,9 @@ struct IdempotencyMemory: Sendable {
         return 1
         """)
 
-    /// What a caller's key is called in Redis: nothing of it may be more than a name.
-    func name(caller: String, key: String, topic: TopicName) -> String {
-        prefix + Self.digest(Array("\(caller)\0\(topic)\0\(key)".utf8))
-    }
+    /// What a caller's key is called in Redis: nothing of it may be more than a name. The topic is not in it, because ids
+    /// follow from caller and key alone: to another topic the same key is the key of another request.
+    func name(caller: String, key: String) -> String { prefix + Self.digest(Array("\(caller)\0\(key)".utf8)) }
 
     /// `whole`: all of the request that its events are made of.
     func claim(_ name: String, whole: [UInt8]) async -> Verdict {

@@ -18,6 +18,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
     private let publisher: Publisher
     private let topic: EdgeTopic
     private let share: StreamShare
+    private let hasKey: Bool
     private var exchange: Exchange?
     private var context: PublishContext
     private let gunzip: Gunzip?
@@ -63,6 +64,7 @@ final class LineReader: BodyReader, @unchecked Sendable {
         self.share = share
         topic = context.topic
         self.context = context
+        hasKey = context.key != nil
         gunzip = isGzip ? try Gunzip() : nil
     }
 
@@ -355,6 +357,10 @@ final class LineReader: BodyReader, @unchecked Sendable {
             }
         }
         if var failure {
+            // Ids follow from places in a request: those of another that begins at `next` would be the first lines' again.
+            if hasKey {
+                failure.detail += ". Under this Idempotency-Key send all lines again; from `next` on takes another key"
+            }
             failure.more = write
             return exchange.answer(failure.response)
         }

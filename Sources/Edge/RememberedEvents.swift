@@ -12,9 +12,10 @@ enum RememberedEvents: Sendable {
     /// A list of refusals beyond this is not kept: it follows from the request too, as long as the topic's schema stays.
     private static let detailLimit = 64 << 10
 
-    /// All of a request that its events are made of: how it is to be read, the attributes that came in headers, the body.
-    static func whole(_ request: HTTPRequest, _ form: BodyForm, _ body: [UInt8]) -> [UInt8] {
-        var text = "\(form)\0"
+    /// All of a request that its events are made of: where they go, how it is to be read, the attributes that came in
+    /// headers, the body.
+    static func whole(_ request: HTTPRequest, _ topic: TopicName, _ form: BodyForm, _ body: [UInt8]) -> [UInt8] {
+        var text = "\(topic)\0\(form)\0"
         if form == .binaryCloudEvent {
             let fields = request.headers.filter { $0.name.hasPrefix("ce-") || $0.name == "content-type" }
             for field in fields.sorted(by: { $0.name < $1.name }) { text += "\(field.name)\0\(field.value)\0" }

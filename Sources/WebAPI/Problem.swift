@@ -5,7 +5,7 @@ package import JSON
 package struct Problem: Error, Sendable {
     package let status: Int
     /// A sentence about this case, and what to do.
-    package let detail: String
+    package var detail: String
     /// What is wrong where.
     package var errors: [Fault] = []
     /// Seconds.

@@ -50,6 +50,13 @@ import Testing
             let answer = try #require(try await client.answer())
             #expect(answer.status == 503 && answer.headers["retry-after"] == "1")
             #expect(try answer.json["next"]?.int64 ?? .max <= 3)
+            #expect(!answer.body.contains("another key"))
+            // The ids of these follow from the key and their places: the rest alone would get those of the first ones.
+            await client.send(Self.head + "Idempotency-Key: k\r\n\r\n")
+            await client.send(Self.chunk(Self.lines(0..<3)) + Self.chunk(half) + rest)
+            let keyed = try #require(try await client.answer())
+            #expect(keyed.status == 503)
+            #expect(keyed.body.contains("send all lines again; from `next` on takes another key"))
             // Gzip has a memory of its own, which is not there.
             await client.send(Self.head + "Content-Encoding: gzip\r\n\r\n0\r\n\r\n")
             #expect(try await client.answer()?.status == 503)
