@@ -31,7 +31,8 @@ struct CloudEvent {
     mutating func set(_ name: String, _ value: String, at place: EventFault.Place) {
         if let reason = EnvelopeText.fault(value) { return refuse(place, reason) }
         guard Self.known.contains(name) else {
-            guard name.utf8.count <= Limits.extensionName, name.utf8.allSatisfy(Self.isAttributeByte) else {
+            guard (1...Limits.extensionName).contains(name.utf8.count), name.utf8.allSatisfy(Self.isAttributeByte)
+            else {
                 return refuse(place, "is no attribute: names are lower-case letters and digits")
             }
             // The edge says itself when it got an event.

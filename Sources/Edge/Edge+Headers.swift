@@ -5,6 +5,9 @@ internal import WebAPI
 extension Edge {
     static func isGzip(_ request: HTTPRequest) throws(Refused) -> Bool {
         guard request.hasHeader("content-encoding") else { return false }
+        guard request.count("content-encoding") == 1 else {
+            throw Refused(Problem(400, "content-encoding is there more than once: a body may be zipped once"))
+        }
         switch request.header("content-encoding")?.lowercased() {
         case nil, "", "identity": return false
         case "gzip", "x-gzip": return true
@@ -31,7 +34,11 @@ extension Edge {
     /// RFC 7240: `Prefer: handling=lenient`.
     static func isLenient(_ request: HTTPRequest) -> Bool {
         request.values("prefer").contains { value in
-            value.split(separator: ",").contains { $0.trimmed.lowercased().filter { $0 != "\"" } == "handling=lenient" }
+            value.split(separator: ",").contains { preference in
+                // What follows a semicolon are parameters, of which there are none for this.
+                let own = preference.prefix { $0 != ";" }.lowercased()
+                return own.filter { $0 != "\"" && $0 != " " && $0 != "\t" } == "handling=lenient"
+            }
         }
     }
 }

@@ -50,7 +50,7 @@ package final class Grants: Sendable {
             let realm = Caller.Realm.named.first { caller.hasPrefix($0.rawValue) }
             let name = realm.map { String(caller.dropFirst($0.rawValue.count)) } ?? ""
             let topics = words.count == 2 ? words[1].split(separator: ",").map(String.init) : []
-            guard name == "*" || Credentials.isName(name), !topics.isEmpty else {
+            guard name == "*" || Credentials.isNameForAny(name), !topics.isEmpty else {
                 throw KeyRing.Fault("\(path):\(number + 1): is not jwt:NAME TOPICS, or cert:NAME TOPICS; * is all")
             }
             guard scopes[caller] == nil else {

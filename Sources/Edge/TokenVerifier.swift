@@ -117,8 +117,10 @@ package final class TokenVerifier: Sendable {
         if let issuer, claims["iss"]?.string != issuer { throw TokenRefusal("the token is another issuer's") }
         let audiences = claims["aud"].map { $0.kind == .array ? $0.elements.compactMap(\.string) : [$0.string ?? ""] }
         guard audiences?.contains(audience) ?? false else { throw TokenRefusal("the token is for another audience") }
-        guard let name = claims["sub"]?.string, Credentials.isName(name) else {
-            throw TokenRefusal("the token's sub is no name here: letters, digits, dashes, underscores, dots")
+        guard let name = claims["sub"]?.string.flatMap({ Credentials.name(for: $0) }) else {
+            throw TokenRefusal(
+                "the token's sub is no name here: at most 64 letters, digits, -, _ and .; other bytes count thrice"
+            )
         }
         return Claims(caller: Caller(name, in: .token), start: start, end: end, generation: generation)
     }

@@ -7,12 +7,21 @@ internal import Synchronization
     private let key: OpaquePointer
     private let lock = Mutex(())
 
-    /// Reads a JSON Web Key; nil when it is none that the library knows.
+    /// RFC 7518, 3.3.
+    private static let leastBitsOfRSA = 2048
+
+    /// Reads a JSON Web Key; nil when it is none that the library knows, or too short a one.
     package init?(_ json: [UInt8]) {
         let read = unsafe json.withUnsafeBytes { bytes in
             unsafe cjose_jwk_import(bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, nil)
         }
         guard let read = unsafe read else { return nil }
+        if unsafe cjose_jwk_get_kty(read, nil) == CJOSE_JWK_KTY_RSA,
+            unsafe cjose_jwk_get_keysize(read, nil) < Self.leastBitsOfRSA
+        {
+            unsafe cjose_jwk_release(read)
+            return nil
+        }
         unsafe key = read
     }
 

@@ -1,8 +1,10 @@
 /// What the edge and the console have in common where they ask who comes.
 package enum Credentials {
+    private static let longestName = 64
+
     /// Whether a name can be part of a source, of an audit and of a line of a file.
     package static func isName(_ text: String) -> Bool {
-        (1...64).contains(text.utf8.count)
+        (1...longestName).contains(text.utf8.count)
             && text.utf8.allSatisfy { byte in
                 switch byte {
                 case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -11,6 +13,22 @@ package enum Credentials {
                 case _: false
                 }
             }
+    }
+
+    /// A name for whoever others call so: what no name has is percent-encoded. Nil for nothing, and for what is too long.
+    package static func name(for text: String) -> String? {
+        let name = text.utf8.reduce(into: "") { name, byte in
+            let character = String(decoding: [byte], as: UTF8.self)
+            if isName(character) { return name += character }
+            let digits = String(byte, radix: 16, uppercase: true)
+            name += "%" + (digits.utf8.count == 1 ? "0" : "") + digits
+        }
+        return (1...longestName).contains(name.utf8.count) ? name : nil
+    }
+
+    /// Whether it is a name, or one that `name(for:)` has made.
+    package static func isNameForAny(_ text: String) -> Bool {
+        text.percentDecoded.flatMap { name(for: $0) } == text
     }
 
     /// Whether only this machine can reach a host.

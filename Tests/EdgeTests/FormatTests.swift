@@ -53,7 +53,8 @@ import Testing
             #expect(try answer.json.at(pointer: "/errors/0/pointer")?.string == "/1/event_type")
             #expect(try answer.json.at(pointer: "/errors/1/index")?.int64 == 2)
             answer = try await client.publish(
-                "application/json", #"[{"event_type":"a"},{"event_type":""},3]"#, [("Prefer", "handling=lenient")])
+                "application/json", #"[{"event_type":"a"},{"event_type":""},3]"#,
+                [("Prefer", "handling = lenient ; x=1")])
             #expect(answer.status == 207)
             #expect(try answer.json["accepted"]?.int64 == 1)
             #expect(try answer.json["rejected"]?.int64 == 2)
@@ -195,6 +196,8 @@ import Testing
             #expect(records.map { $0.valueBytes.map { Array($0) } } == [Array("hé".utf8), [0, 255, 128], []])
             #expect(records.last?.keyBytes.map { Array($0) } == Array("p".utf8))
             #expect(try await client.publish("application/cloudevents-batch+json", "{}").status == 422)
+            let nameless = #"[{"specversion":"1.0","id":"1","source":"a","type":"t","":"x"}]"#
+            #expect(try await client.publish("application/cloudevents-batch+json", nameless).status == 422)
         }
     }
 

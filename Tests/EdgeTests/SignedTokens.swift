@@ -40,7 +40,7 @@ enum SignedTokens {
         + #"L9kVyq3xt11dGf6zYUHc91Hgj66-wNoIs7RFXHy5t0t_YmJEO6X2vWun9FwJgsigFNxLNxUzrymOARGxx-yMdXQeJIKNm1CL9eBc"#
         + #"3C_um5vvXb8cqpRMMvBKmnaCE3Sgohbzy3CeSiPPaBjDU1NO3F3UPO3KBmLABlhHWX4GHSdvdCLOvt_V6g7Df-wW2VgO09HU--2M"#
         + #"bOJXEGVvrZYpQK61c3Az3pCTwM0xCUgDQ"#
-    static let badName =
+    static let oddName =
         #"eyJhbGciOiAiUlMyNTYiLCAia2lkIjogInIxIn0.eyJpc3MiOiAiaHR0cHM6Ly9pZC5leGFtcGxlIiwgImF1ZCI6IFsiZmxvdGls"#
         + #"bGEiLCAib3RoZXIiXSwgInN1YiI6ICJhL2IgYyIsICJleHAiOiAyMDAwMDAwMDAwLCAibmJmIjogMTAwMDAwMDAwMH0.eiGafQV7"#
         + #"enZSaSUGhcksvj0MGjFYwQ0pIQZdNiE50QhYNM-UzZpIIuuoIt3qdUApoM8e2_6NqTEcRBplyA7lQkzkDLTaHh81a5SBXScwFjzF"#
