@@ -105,6 +105,8 @@ final class Edge: RequestHandler {
         let request = exchange.request
         do throws(Refused) {
             let caller = try caller(of: exchange)
+            // Where nobody is asked, all are one.
+            if configuration.access.open == nil { exchange.payer = caller.name }
             let topic = try topic(name, for: caller)
             let form = try BodyForm(request)
             if !request.hasBody {

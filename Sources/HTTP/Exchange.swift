@@ -23,6 +23,8 @@ internal import Synchronization
     let connection: Connection
     /// What whoever handles the request wants to find again; set in `begin` alone, when nobody else has the exchange yet.
     package var companion: AnyObject?
+    /// Who has half of the memory for bodies at most, with all of their requests; nil for nobody. Set in `begin` alone, too.
+    package var payer: String?
     private let native: OpaquePointer
     private let bodyTimeout: Int64
     private let memory: HeldBytes
@@ -142,7 +144,7 @@ internal import Synchronization
     /// As above, for so much in all.
     package func keep(_ count: Int) -> Bool {
         defer { held = count }
-        return memory.add(count - held)
+        return memory.change(from: held, to: count, of: payer)
     }
 
     /// Gives back all that it has taken.

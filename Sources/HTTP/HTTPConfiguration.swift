@@ -24,7 +24,8 @@ package struct HTTPConfiguration: Sendable {
     package var maxDiscardedBytes = 2 << 20
     /// The same of a stream that failed on its way, whose sender needs the answer more. Default 64 MiB.
     package var maxIgnoredBytes = 64 << 20
-    /// What is kept of bodies, and made of them, may take so much in all until their requests are over; then `RequestHandler.overload` answers. Default 128 MiB.
+    /// What is kept of bodies, and made of them, may take so much in all until their requests are over, and half as much of
+    /// one `Exchange.payer`; then `RequestHandler.overload` answers. Default 128 MiB.
     package var maxHeldBytes = 128 << 20
     /// How long an answer may take once the body is there; then `RequestHandler.timeout` answers. Default 5 s.
     package var answerTimeout: Duration = .seconds(5)

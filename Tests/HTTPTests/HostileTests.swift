@@ -277,6 +277,33 @@ import Testing
         }
     }
 
+    /// One who sends much and does not end it keeps nobody else out.
+    @Test func nobodyTakesAllThereIsForBodies() async throws {
+        var configuration = TestServer.patient
+        configuration.maxHeldBytes = 150_000
+        let plan: @Sendable (Exchange) -> BodyPlan = { exchange in
+            exchange.payer = exchange.request.header("who")
+            return TestServer.echo(exchange)
+        }
+        try await TestServer.with(configuration, plan) { server, handler in
+            let half = try RawHTTPClient(port: server.port)
+            await half.send("POST / HTTP/1.1\r\nHost: a\r\nWho: one\r\nContent-Length: 70000\r\n\r\n")
+            await half.send([UInt8](repeating: 65, count: 60_000))
+            try await eventually { server.heldBytes == 60_000 }
+            let client = try RawHTTPClient(port: server.port)
+            let body = [UInt8](repeating: 65, count: 50_000)
+            #expect(try await client.ask("POST", "/", [("Who", "one")], body: body).status == 503)
+            #expect(try await client.ask("POST", "/", [("Who", "other")], body: body).status == 200)
+            // What most send is not counted.
+            #expect(try await client.ask("POST", "/", [("Who", "one")], body: "a".utf8).status == 200)
+            half.finish()
+            #expect(try await half.isClosedByServer())
+            try await eventually { handler.endings.count >= 4 }
+            #expect(try await client.ask("POST", "/", [("Who", "one")], body: body).status == 200)
+            try await eventually { server.heldBytes == 0 }
+        }
+    }
+
     @Test func anAnswerThatDoesNotComeIsMadeUp() async throws {
         var configuration = TestServer.patient
         configuration.answerTimeout = .milliseconds(300)
