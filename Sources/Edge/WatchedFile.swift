@@ -8,7 +8,13 @@ final class WatchedFile<Value: Sendable>: Sendable {
     private struct State {
         var value: Value
         var looked: Int64
-        var hasComplained = false
+        /// What is wrong with it, as of the last look.
+        var complaint: Complaint?
+    }
+
+    private struct Complaint: Equatable {
+        let isGone: Bool
+        let text: String
     }
 
     private let path: String
@@ -40,21 +46,21 @@ final class WatchedFile<Value: Sendable>: Sendable {
     }
 
     private func look() -> Value {
-        let (found, complaint): (Value?, String?)
+        let (found, complaint): (Value?, Complaint?)
         do throws(KeyRing.Fault) { (found, complaint) = (try read(path), nil) } catch {
             let isGone = Files.isGone(path)
-            (found, complaint) = (isGone ? gone : nil, "\(error)")
+            (found, complaint) = (isGone ? gone : nil, Complaint(isGone: isGone, text: "\(error)"))
         }
         let (value, isNews) = state.withLock { state in
             if let found { state.value = found }
-            defer { state.hasComplained = complaint != nil }
-            return (state.value, complaint != nil && !state.hasComplained)
+            defer { state.complaint = complaint }
+            return (state.value, complaint != state.complaint)
         }
         if isNews, let complaint {
-            if found == nil {
-                log.warning("a file cannot be read: what it said before holds", [("error", complaint)])
+            if complaint.isGone {
+                log.warning("a file is gone: it grants nothing any more", [("error", complaint.text)])
             } else {
-                log.warning("a file is gone: it grants nothing any more", [("error", complaint)])
+                log.warning("a file cannot be read: what it said before holds", [("error", complaint.text)])
             }
         }
         return value

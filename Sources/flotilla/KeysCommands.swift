@@ -1,6 +1,7 @@
 internal import Commands
 internal import Edge
 internal import JSON
+internal import Model
 internal import Platform
 internal import WebAPI
 
@@ -16,16 +17,13 @@ extension Command {
         options: [
             Option(name: "topics", value: "T,…", fallback: "*", help: "what it may publish to; * is all that are open")
         ],
+        joinsStack: false,
         run: { arguments in
             let name = arguments.operands[0]
             guard Credentials.isName(name) else {
                 throw arguments.fault("NAME is letters, digits, dashes, underscores and dots, at most 64")
             }
-            let text = arguments["topics"] ?? "*"
-            let topics = text == "*" ? nil : Set(text.split(separator: ",").map { String($0) })
-            guard topics?.allSatisfy({ !$0.contains(" ") }) ?? true, topics?.isEmpty != true else {
-                throw arguments.fault("--topics is a list of topics with commas between them, or *")
-            }
+            let topics = try topics(arguments["topics"] ?? "*", arguments)
             let path = try file()
             let (key, entry) = KeyRing.make(name, topics: topics, now: Timestamp(milliseconds: Time.wallMilliseconds))
             try KeyRing.change(path) { $0 + [entry] }
@@ -36,6 +34,7 @@ extension Command {
     static let keysList = Command(
         name: "keys list", summary: "the API keys of the edge, without what is secret", details: about,
         options: [Option(name: "json", help: "print JSON")],
+        joinsStack: false,
         run: { arguments in
             let path = try file()
             let entries = Files.exists(path) ? try KeyRing.read(path) : []
@@ -66,6 +65,7 @@ extension Command {
     static let keysRevoke = Command(
         name: "keys revoke", summary: "make API keys worthless", details: about,
         operands: [Operand(name: "NAME", help: "whose; or the id of one key, as `keys list` shows it")],
+        joinsStack: false,
         run: { arguments in
             let (wanted, path) = (arguments.operands[0], try file())
             var count = 0
@@ -80,6 +80,21 @@ extension Command {
             print("\(count) revoked")
             return .ok
         })
+
+    /// Nil is all.
+    private static func topics(_ text: String, _ arguments: Arguments) throws -> Set<String>? {
+        guard text != "*" else { return nil }
+        let names = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        guard !names.contains("*") else {
+            throw arguments.fault("--topics \(text.debugDescription): * is all topics, and stands alone")
+        }
+        if let wrong = names.first(where: { !TopicName($0).isValid }) {
+            throw arguments.fault(
+                "--topics is a list of topics with commas between them, or *: \(wrong.debugDescription) is no name of one"
+            )
+        }
+        return Set(names)
+    }
 
     private static func file() throws -> String { Settings.fromEnvironment().all["FLOTILLA_KEYS"] ?? "./keys" }
 }

@@ -2,6 +2,7 @@ import HTTP
 import JSON
 import Kafka
 import Platform
+import Synchronization
 import TestSupport
 import Testing
 
@@ -99,6 +100,53 @@ import Testing
         #expect(holds(after: 30))
         try folder.replace("keys", "")
         #expect(!holds(after: 40))
+    }
+
+    /// What would not be read back stays out, and what was there stays.
+    @Test func noFileIsPutInPlaceThatSaysSomethingElse() throws {
+        let folder = TemporaryFolder()
+        _ = try ring(folder, [("shop", nil)])
+        let before = try Files.read(folder.path + "/keys", limit: 10_000)
+        for topics: Set<String> in [["a\nb"], ["a b"], [], ["a,b"], ["*"]] {
+            let entry = KeyRing.make("till", topics: topics, now: Timestamp(milliseconds: 0)).entry
+            #expect(throws: KeyRing.Fault.self, "\(topics)") {
+                try KeyRing.change(folder.path + "/keys") { $0 + [entry] }
+            }
+            #expect(try Files.read(folder.path + "/keys", limit: 10_000) == before)
+            #expect(Files.isGone(folder.path + "/keys.new"))
+        }
+    }
+
+    /// Each thing that is wrong with a file is told, and once.
+    @Test func whatIsWrongWithAFileIsToldWhenItChanges() throws {
+        let folder = TemporaryFolder()
+        let (_, keys) = try ring(folder, [("shop", nil)])
+        let lines = Mutex<[String]>([])
+        let log = Log(level: .warning, format: .text) { line in lines.withLock { $0.append(line) } }
+        let ring = try KeyRing(path: folder.path + "/keys", log: log, now: 0)
+        var now: Int64 = 0
+        func told() -> [String] {
+            now += 3000
+            _ = ring.caller(of: keys[0], now: now)
+            return lines.withLock { lines in
+                defer { lines = [] }
+                return lines
+            }
+        }
+        #expect(told().isEmpty)
+        try folder.replace("keys", "nonsense")
+        let first = told()
+        #expect(first.count == 1 && first[0].contains("cannot be read") && first[0].contains("keys:1"))
+        #expect(told().isEmpty)
+        try folder.replace("keys", "\nnonsense")
+        let second = told()
+        #expect(second.count == 1 && second[0].contains("keys:2"))
+        try folder.replace("keys", nil)
+        let third = told()
+        #expect(third.count == 1 && third[0].contains("is gone"))
+        #expect(told().isEmpty)
+        try folder.replace("keys", "nonsense")
+        #expect(told().count == 1)
     }
 
     @Test func grantsSayWhatTokensAndCertificatesAreGoodFor() throws {
