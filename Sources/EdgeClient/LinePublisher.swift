@@ -4,13 +4,19 @@ internal import Transfers
 
 /// Publishes lines of JSON through an edge, in requests of some thousand lines.
 ///
-/// Each request has an Idempotency-Key of its own and is sent again under the same one until the edge takes it, so that
-/// its events have the same ids however often it has to be sent. What the edge refuses is told by the number of its line.
+/// Each request has an Idempotency-Key of its own, the run's and the number of its first line, and is sent again under the
+/// same one, whole, until the edge takes it: ids follow from a key and a line's place behind the first, so its events have
+/// the same ones however often it has to be sent. Nor does another run that goes on with the same lines under the same key
+/// give any two of them the same id. What the edge refuses is told by the number of its line.
 package struct LinePublisher {
     /// Where to: `http://127.0.0.1:8080/v1/events`.
     package var url: String
     /// Sent as a bearer token; nil for an edge that is open.
     package var token: String?
+    /// What the requests' keys begin with.
+    package var key = UUIDValue.version7().description
+    /// The number of the line to begin with, from 1.
+    package var firstLine = 1
     /// Called with the number of a line, from 1, and why it is refused.
     package var refused: (Int, String) -> Void = { _, _ in }
     /// Called when the edge cannot take anything now, with why; work goes on by itself.
@@ -21,16 +27,22 @@ package struct LinePublisher {
     package var pause: (_ seconds: Int) -> Void
 
     package struct Progress: Sendable {
-        /// Lines that were read, blank ones too.
+        /// Lines that were read, blank ones too, and those before the first.
         package var lines = 0
+        /// The line to go on with: all before it are published or refused.
+        package var next = 1
         package var bytes = 0
         package var published = 0
         package var refused = 0
+
+        package init(next: Int = 1) { self.next = next }
     }
 
     /// Why publishing ended before its end.
     package struct Fault: Error, Sendable, CustomStringConvertible {
         package let description: String
+
+        package init(description: String) { self.description = description }
     }
 
     private static let requestBytes = 1 << 20
@@ -48,14 +60,12 @@ package struct LinePublisher {
     /// Publishes all that `read` returns, until it returns nothing.
     package func publish(_ read: () throws -> [UInt8]) throws -> Progress {
         let client = try WebClient()
-        let run = UUIDValue.version7().description
-        var (progress, pending, numbers, request) = (Progress(), [UInt8](), [Int](), 0)
+        var (progress, pending, numbers) = (Progress(next: firstLine), [UInt8](), [Int]())
         var line: [UInt8] = []
         var isTooLong = false
         func send() throws {
-            guard !numbers.isEmpty else { return }
-            request += 1
-            try post(pending, numbers, key: "\(run)-\(request)", client, &progress)
+            guard let first = numbers.first else { return }
+            try post(pending, numbers, key: "\(key)-\(first)", client, &progress)
             pending.removeAll(keepingCapacity: true)
             numbers.removeAll(keepingCapacity: true)
         }
@@ -65,6 +75,7 @@ package struct LinePublisher {
                 line.removeAll(keepingCapacity: true)
                 isTooLong = false
             }
+            guard progress.lines >= firstLine else { return }
             guard !isTooLong else {
                 progress.refused += 1
                 return refused(progress.lines, "the line has more than \(Self.lineBytes) bytes")
@@ -115,6 +126,7 @@ package struct LinePublisher {
                 switch answer.status {
                 case 202, 207, 422:
                     try note(answer, numbers, &progress)
+                    progress.next = progress.lines + 1
                     return self.progress(progress)
                 case 429, 502, 503, 504:
                     wait(Self.detail(answer), seconds: max(1, min(60, answer.retryAfter)))

@@ -3,6 +3,8 @@ internal import EdgeClient
 internal import Glibc
 internal import JSON
 internal import Platform
+internal import Synchronization
+internal import WebAPI
 
 extension Command {
     static let publish = Command(
@@ -11,11 +13,17 @@ extension Command {
         details: """
             One event a line, as POST /v1/events takes them. While the edge cannot take anything it waits and goes on.
             Lines that are refused are told on standard error with their numbers, and then it ends with 1.
+            When it ends before the last line it says how to go on: with the same lines and the same key none is lost, and
+            those that are sent again have the ids that they had.
             FLOTILLA_EDGE_URL says where the edge is (http://127.0.0.1:8080), FLOTILLA_TOKEN who you are.
             """,
         options: [
             Option(name: "file", short: "f", value: "FILE", fallback: "-", help: "what to send; - is standard input"),
             Option(name: "topic", value: "TOPIC", help: "where to, if not events.raw"),
+            Option(
+                name: "key", value: "KEY",
+                help: "what the ids of events without one follow from; a new one unless it is given"),
+            Option(name: "from-line", value: "N", fallback: "1", help: "the line to begin with"),
             Option(name: "json", help: "print JSON"),
         ],
         run: runPublish
@@ -26,6 +34,13 @@ extension Command {
         let base = settings.text("FLOTILLA_EDGE_URL") ?? "http://127.0.0.1:8080"
         let token = settings.text("FLOTILLA_TOKEN")
         try settings.check()
+        guard let firstLine = Int(arguments["from-line"] ?? "1"), firstLine > 0 else {
+            throw arguments.fault("--from-line is the number of a line, from 1")
+        }
+        let key = arguments["key"] ?? UUIDValue.version7().description
+        guard Credentials.isName(key) else {
+            throw arguments.fault("--key is letters, digits, dashes, underscores and dots, at most 64")
+        }
         let file = arguments["file"] ?? "-"
         let input = file == "-" ? 0 : unsafe open(file, O_RDONLY)
         guard input >= 0 else { throw SystemError.last("open", file) }
@@ -35,15 +50,24 @@ extension Command {
         {
             sleep(UInt32($0))
         }
+        (publisher.key, publisher.firstLine) = (key, firstLine)
+        let reached = Reached(key: key, firstLine: firstLine)
         publisher.refused = { number, reason in bar.tell("line \(number): \(reason)") }
         let advice = RunningStack.advice(arguments).map { ": \($0)" } ?? ""
         publisher.waiting = { reason in bar.wait(reason + advice) }
-        publisher.progress = { bar.show($0) }
+        publisher.progress = { progress in
+            reached.progress.withLock { $0 = progress }
+            bar.show(progress)
+        }
         let asJSON = arguments.has("json")
         // Read and sent on a thread of its own, so that Ctrl-C ends it at once.
         let work = Work(publisher: publisher, input: input, file: file)
-        return try finish {
-            let done = try await work.run()
+        let code = try finish {
+            let done: LinePublisher.Progress
+            do { done = try await work.run() } catch {
+                bar.clear()
+                throw LinePublisher.Fault(description: "\(Harmless.line("\(error)"))\n\(reached.advice)")
+            }
             bar.clear()
             if asJSON {
                 var json = JSONWriter()
@@ -57,6 +81,26 @@ extension Command {
                 print("\(done.published) published, \(done.refused) refused")
             }
             return done.refused == 0 ? .ok : .failed
+        }
+        if code.number > ExitCode.signal(0).number { bar.tell(reached.advice) }
+        return code
+    }
+
+    /// How far it came, for when it ends early. What is sent meanwhile has the same ids when it is sent again.
+    private final class Reached: Sendable {
+        let progress: Mutex<LinePublisher.Progress>
+        private let key: String
+
+        init(key: String, firstLine: Int) {
+            self.key = key
+            progress = Mutex(LinePublisher.Progress(next: firstLine))
+        }
+
+        var advice: String {
+            let now = progress.withLock { $0 }
+            return
+                "\(now.published) published\(now.refused == 0 ? "" : ", \(now.refused) refused"); line \(now.next) is "
+                + "the next: go on with --from-line \(now.next) --key \(key)"
         }
     }
 
@@ -127,7 +171,8 @@ private struct ProgressBar {
 
     func tell(_ text: String) {
         clear()
-        write(text + "\n")
+        // The edge says what lines have in them, and they come from anybody.
+        write(Harmless.line(text) + "\n")
     }
 
     func clear() { if isTerminal { write("\r\u{1b}[K") } }

@@ -12,12 +12,13 @@ import Testing
     private final class Notes: Sendable {
         let refused = Mutex<[Int]>([])
         let waits = Mutex(0)
+        let progress = Mutex(LinePublisher.Progress())
     }
 
     /// Publishes a text in pieces, on a thread of its own because it waits there.
     private func publish(
         _ text: String, to site: EdgeSite, _ notes: Notes, path: String = "/v1/events", pieces: Int = 7000,
-        pause: @escaping @Sendable () -> Void = {}
+        run: (key: String, firstLine: Int)? = nil, endsEarly: Bool = false, pause: @escaping @Sendable () -> Void = {}
     ) async throws -> LinePublisher.Progress {
         let url = "http://127.0.0.1:\(site.edge.port)\(path)"
         let result: Result<LinePublisher.Progress, any Error> = await withCheckedContinuation { continuation in
@@ -26,6 +27,8 @@ import Testing
                     notes.waits.withLock { $0 += 1 }
                     pause()
                 }
+                if let run { (publisher.key, publisher.firstLine) = (run.key, run.firstLine) }
+                publisher.progress = { progress in notes.progress.withLock { $0 = progress } }
                 publisher.refused = { number, _ in notes.refused.withLock { $0.append(number) } }
                 var rest = Array(text.utf8)[...]
                 continuation.resume(
@@ -33,6 +36,7 @@ import Testing
                         try publisher.publish {
                             let piece = Array(rest.prefix(pieces))
                             rest = rest.dropFirst(piece.count)
+                            if endsEarly, piece.isEmpty { throw LinePublisher.Fault(description: "ended early") }
                             return piece
                         }
                     })
@@ -92,6 +96,42 @@ import Testing
             await #expect(throws: LinePublisher.Fault.self) {
                 try await publish("{}", to: site, Notes(), path: "/v1/topics/inner/events")
             }
+        }
+    }
+
+    /// Neither what follows where a run has ended nor what is sent twice gets the id of another line.
+    @Test func goingOnLosesNoLineAndGivesNoIDTwice() async throws {
+        try await EdgeSite.with { site in
+            let long = "{\"event_type\":\"\(String(repeating: "x", count: 600_000))\"}"
+            let lines = (1...2600).map { number in
+                number % 100 == 1 ? " " : number == 1500 ? long : "{\"event_type\":\"t\",\"value\":\(number)}"
+            }
+            let text = lines.joined(separator: "\n")
+            let notes = Notes()
+            await #expect(throws: LinePublisher.Fault.self) {
+                try await publish(text, to: site, notes, run: ("k", 1), endsEarly: true)
+            }
+            let first = notes.progress.withLock { $0 }
+            #expect(first.published == 2000 && first.refused == 1 && first.next > 2000 && first.next < 2100)
+            let rest = try await publish(text, to: site, notes, run: ("k", first.next))
+            #expect(first.published + rest.published == 2573 && rest.refused == 0 && rest.lines == 2600)
+            func ids(of count: Int) async throws -> [String: String] {
+                var ids: [String: String] = [:]
+                for record in try await site.read("events.raw", count: count) {
+                    let id = try #require(record.text("ce_id"))
+                    #expect(ids[id] ?? record.text == record.text)
+                    ids[id] = record.text
+                }
+                return ids
+            }
+            let once = try await ids(of: 2573)
+            #expect(once.count == 2573 && Set(once.values).count == 2573)
+            // The same once more is the same events; what begins elsewhere is other ones.
+            _ = try await publish(text, to: site, notes, run: ("k", first.next))
+            #expect(try await ids(of: 2573 + rest.published) == once)
+            _ = try await publish(text, to: site, notes, run: ("k", 2500))
+            let more = try await ids(of: 2573 + rest.published + 100)
+            #expect(more.count == 2673 && Set(more.values) == Set(once.values))
         }
     }
 }
