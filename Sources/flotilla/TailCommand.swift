@@ -37,7 +37,9 @@ extension Command {
                 topic: namespace.topic(TopicName(arguments.operands[0])), from: from, follows: follows,
                 asJSON: arguments.has("json"))
             return try finish {
-                try await tail.run(client)
+                do { try await tail.run(client) } catch let error as SystemError where error.code == EPIPE {
+                    // Whoever reads has seen enough.
+                }
                 return .ok
             }
         })
@@ -78,7 +80,7 @@ private struct Tail: Sendable {
                         guard follows || left[record.topicPartition].map({ record.offset < $0 }) ?? false else {
                             continue
                         }
-                        show(record)
+                        try show(record)
                         if let end = ends[record.topicPartition], record.offset.next >= end {
                             left[record.topicPartition] = nil
                         }
@@ -112,15 +114,16 @@ private struct Tail: Sendable {
         }
     }
 
-    private func show(_ record: Record) {
+    /// Written through, so that a reader of a pipe sees it now.
+    private func show(_ record: Record) throws(SystemError) {
         let value = record.valueBytes
         guard asJSON else {
             let key = record.keyBytes.map { String(decoding: $0, as: UTF8.self) } ?? "-"
             let type = record.headers.last { $0.name == "ce_type" }?.text ?? "-"
             let at = Timestamp(milliseconds: record.timestamp ?? 0)
-            return put(
-                "\(record.partition)/\(record.offset)  \(at)  \(printable(key))  \(printable(type))  "
-                    + (value.map { printable(String(decoding: $0, as: UTF8.self)) } ?? "(null)"))
+            return try Output.put(
+                "\(record.partition)/\(record.offset)  \(at)  \(Harmless.line(key))  \(Harmless.line(type))  "
+                    + (value.map { Harmless.line(String(decoding: $0, as: UTF8.self)) } ?? "(null)"))
         }
         var json = JSONWriter()
         json.object { json in
@@ -128,21 +131,6 @@ private struct Tail: Sendable {
             json.name("value")
             if let value { json.append(String(decoding: value, as: UTF8.self)) } else { json.appendNull() }
         }
-        put(json.text)
-    }
-
-    /// What a stranger sent must not move a terminal's cursor.
-    private func printable(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map { scalar in
-                    scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) ? "\u{fffd}" : scalar
-                }))
-    }
-
-    /// Written through, so that a reader of a pipe sees it now.
-    private func put(_ line: String) {
-        var line = line + "\n"
-        line.withUTF8 { unsafe _ = Glibc.write(1, $0.baseAddress, $0.count) }
+        try Output.put(json.text)
     }
 }

@@ -113,17 +113,6 @@ private struct Export {
                 view.write(to: &json)
             }
         }
-        try put(writer.text + "\n")
-    }
-
-    private func put(_ line: String) throws {
-        let bytes = Array(line.utf8)
-        var done = 0
-        while done < bytes.count {
-            let count = unsafe bytes[done...].withUnsafeBytes { unsafe Glibc.write(output, $0.baseAddress, $0.count) }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw SystemError.last("write") }
-            done += count
-        }
+        try Output.put(writer.text, to: output)
     }
 }
