@@ -76,9 +76,7 @@ struct GroupLook: Sendable {
                 ? "nobody works: \(Program.name) work \(topics.name)"
                 : "nobody works: start its worker where its topic files are; when there is to be none any more, its group "
                     + "\(topics.group) may be deleted, as with kafka-consumer-groups.sh --delete --group"
-            // Whom a topic file names is to handle what is sent to it; the other one may be of the past.
-            let state: Finding.State = topics.isNamed && behind > 0 ? .failed : .warning
-            return Finding(subject: subject, state: state, detail: detail, advice: advice)
+            return Finding(subject: subject, state: .warning, detail: detail, advice: advice)
         }
         if orphans > 0 {
             return Finding(

@@ -106,9 +106,5 @@ def test_who_looks_outlives_the_broker(doom: Doom, tmp_path: Path, words: list[s
 
     told = run(*words)
     assert doom.asked.is_set()
-    is_well = how == "comes back" and words[0] == "trace"
-    assert told.returncode == (0 if is_well else 1), (told.returncode, told.stdout, told.stderr)
-    assert ("committed" in told.stdout + told.stderr) == (how != "comes back")
-    # The one fault of a fleet whose broker is there: the record waits for somebody.
-    if words[0] == "doctor" and how == "comes back":
-        assert told.stdout.count("FAILED") == 1 and "nobody works: " in told.stdout, told.stdout
+    assert told.returncode == (0 if how == "comes back" else 1), (told.returncode, told.stdout, told.stderr)
+    assert how == "comes back" or "committed" in told.stdout + told.stderr
