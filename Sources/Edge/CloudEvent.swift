@@ -31,8 +31,7 @@ struct CloudEvent {
     mutating func set(_ name: String, _ value: String, at place: EventFault.Place) {
         if let reason = EnvelopeText.fault(value) { return refuse(place, reason) }
         guard Self.known.contains(name) else {
-            guard (1...Limits.extensionName).contains(name.utf8.count), name.utf8.allSatisfy(Self.isAttributeByte)
-            else {
+            guard Self.isAttribute(name) else {
                 return refuse(place, "is no attribute: names are lower-case letters and digits")
             }
             // The edge says itself when it got an event.
@@ -56,8 +55,13 @@ struct CloudEvent {
         faults.append(fault)
     }
 
-    private static func isAttributeByte(_ byte: UInt8) -> Bool {
-        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+    /// Whether an attribute may have this name.
+    static func isAttribute(_ name: some StringProtocol) -> Bool {
+        (1...Limits.extensionName).contains(name.utf8.count)
+            && name.utf8.allSatisfy { byte in
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+            }
     }
 
     /// Throws what is wrong, missing attributes and what the topic's schema says included. `place` is where an

@@ -332,9 +332,6 @@ final class Edge: RequestHandler {
     /// The attributes of a CloudEvent that a page asks to send as headers. Extensions have any name, so there is no list.
     private static func attributes(in request: HTTPRequest) -> [String] {
         let asked = request.header("access-control-request-headers")?.lowercased().split(separator: ",") ?? []
-        return asked.map { String($0.filter { $0 != " " }) }.filter { name in
-            name.hasPrefix("ce-")
-                && name.utf8.dropFirst(3).allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) }
-        }
+        return asked.map { $0.trimmed }.filter { $0.hasPrefix("ce-") && CloudEvent.isAttribute($0.dropFirst(3)) }
     }
 }
